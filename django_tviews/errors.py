@@ -1,0 +1,504 @@
+"""Every error of django_tviews, and the way from a database error to it.
+
+PostgreSQL and Python report the same condition with the same SQLSTATE: the class attribute
+``sqlstate`` is what the trigger functions raise with ``USING ERRCODE``. Django wraps what the
+database raises in its own exceptions; `TViewError.from_database_error` reads those, wherever they
+surface (a write, a savepoint, COMMIT).
+
+Each class has one section in ``docs/reference/errors.md``, under the anchor ``anchor``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+
+__all__ = [
+    "CascadeDepthExceeded",
+    "CatalogError",
+    "CircularDependency",
+    "ColumnMismatch",
+    "ConfigurationError",
+    "Deadlock",
+    "DependencyDepthExceeded",
+    "DependencyResolutionFailed",
+    "DependentColumn",
+    "ExtensionMissing",
+    "ExtensionVersionMismatch",
+    "InvalidQuery",
+    "InvalidTViewName",
+    "IsolationUnsupported",
+    "KeyMissing",
+    "KeyNotUnique",
+    "KeyNull",
+    "LockTimeout",
+    "MetadataNotFound",
+    "OutdatedTView",
+    "RefreshFailed",
+    "SerializationConflict",
+    "TViewAlreadyExists",
+    "TViewError",
+    "TViewReadOnly",
+    "UnsupportedQuery",
+]
+
+FUNCTION_PREFIX: Final = "django_tviews_"
+"""What the name of every function of django_tviews in the database begins with.
+
+PostgreSQL names the functions that were running in the CONTEXT of an error. The prefix is how an
+error that came out of the maintenance is told from the same SQLSTATE raised by anything else.
+"""
+
+
+def _anchor(class_name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", class_name.replace("TView", "Tview")).lower()
+
+
+class TViewError(Exception):
+    """The base of all errors of django_tviews; catch it to catch any of them.
+
+    Args:
+        message: What went wrong and where, in one sentence or two.
+        hint: What to do about it.
+        tview: Label of the TView concerned, e.g. ``"shop.ProductCard"``.
+        **context: Facts a program can use: ``schema``, ``table``, ``column``, ``position``…
+    """
+
+    sqlstate: ClassVar[str] = "58000"
+    """SQLSTATE with which the database reports the same condition."""
+
+    anchor: ClassVar[str] = "tview-error"
+    """Anchor of the section about this error in ``docs/reference/errors.md``."""
+
+    advice: ClassVar[str] = ""
+    """Hint for errors that PostgreSQL raises by itself and sends without one."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.anchor = _anchor(cls.__name__)
+
+    def __init__(
+        self, message: str, *, hint: str = "", tview: str | None = None, **context: object
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.tview = tview
+        self.context: dict[str, object] = context
+
+    def __str__(self) -> str:
+        return f"{self.message}\nHINT: {self.hint}" if self.hint else self.message
+
+    @classmethod
+    def from_database_error(cls, exc: BaseException) -> TViewError | None:
+        """Return the error of django_tviews that a database exception stands for.
+
+        Follows ``__cause__`` from Django's exception to the driver's and reads the fields that
+        PostgreSQL sent. Works for errors of a statement and of COMMIT alike, and for an exception
+        that already is a `TViewError`, which is returned unchanged.
+
+        Deadlocks, serialization failures and lock timeouts are recognised whoever caused them,
+        because the answer is the same: try again. Everything else is recognised only if it came
+        out of a function of django_tviews; a unique violation on a table of yours is not ours.
+
+        Args:
+            exc: What was caught, usually a ``django.db.Error``.
+
+        Returns:
+            The error, with ``exc`` as its ``__cause__``; or None if ``exc`` has nothing to do with
+            a TView. ``context`` holds those of ``sqlstate``, ``schema``, ``table``, ``column``,
+            ``constraint``, ``detail`` and ``where`` that PostgreSQL sent.
+        """
+        for link in _causes(exc):
+            if isinstance(link, TViewError):
+                return link
+            fields = _fields(link)
+            if fields is None:
+                continue
+            error_class = _class_of(fields)
+            if error_class is None:
+                return None
+            error = error_class(
+                fields["message"] or str(link),
+                hint=fields["hint"] or error_class.advice,
+                tview=_label(fields["table"]),
+                **{
+                    name: value
+                    for name, value in fields.items()
+                    if value and name not in ("message", "hint", "routine")
+                },
+            )
+            error.__cause__ = exc
+            return error
+        return None
+
+
+# Declaring
+
+
+class ConfigurationError(TViewError, ImproperlyConfigured):
+    """A setting, or an option of a TView class, is unknown or has a value that cannot be used.
+
+    Raised while the project is loading or when the setting is first needed. It is also an
+    ``ImproperlyConfigured``, so Django's own commands report it without a traceback.
+    """
+
+    sqlstate = "F0000"
+
+
+class InvalidTViewName(TViewError):
+    """The name of a TView's table or column cannot be a PostgreSQL name.
+
+    Names have 1 to 63 bytes and no zero byte. Two TViews whose long names shorten to the same
+    object name are reported in the same way.
+    """
+
+    sqlstate = "42602"
+
+
+class InvalidQuery(TViewError):
+    """The query is not one SELECT that PostgreSQL understands.
+
+    The text does not parse, holds no statement or several, or is not a SELECT. The context has
+    the ``position`` in the text where PostgreSQL's parser gave up.
+    """
+
+    sqlstate = "42601"
+
+
+class UnsupportedQuery(TViewError):
+    """The query is valid SQL, but a table cannot be kept equal to it.
+
+    The context names the ``construct`` and its ``position`` in the query; the hint says what to
+    write instead. A query is refused when the migration is made or applied, never at a write.
+    """
+
+    sqlstate = "0A000"
+
+
+class KeyMissing(TViewError):
+    """The query has no output column for a column of the key.
+
+    The key is the primary key of the model. Each of its columns must be an output column of the
+    query, because that is how a changed row finds the rows of the TView it affects.
+    """
+
+    sqlstate = "42703"
+
+
+class KeyNotUnique(TViewError):
+    """The query gave two rows for one key, or for another unique constraint of the TView.
+
+    The statement that led to it is rolled back. PostgreSQL reports 21000 when both rows were
+    written together and 23505 when one of them was there before.
+    """
+
+    sqlstate = "21000"
+    advice = (
+        "Group the query by the key, or add the columns that tell the rows apart to the key. "
+        "A unique constraint besides the key must be deferrable."
+    )
+
+
+class KeyNull(TViewError):
+    """The query gave NULL for a column of the key, or for another column declared NOT NULL.
+
+    The statement that led to it is rolled back. A column may be declared ``null=False`` only if
+    the query cannot give NULL for it in any state of its sources.
+    """
+
+    sqlstate = "23502"
+    advice = "Exclude such rows in the query, use COALESCE, or declare the field null=True."
+
+
+class ColumnMismatch(TViewError):
+    """The fields of the model and the output columns of the query do not match.
+
+    A field has no output column, an output column has no field, or PostgreSQL cannot assign the
+    type of the one to the type of the other.
+    """
+
+    sqlstate = "42804"
+
+
+# Dependencies
+
+
+class CircularDependency(TViewError):
+    """TViews read each other in a circle, so no order exists in which to keep them.
+
+    The message spells the circle, ``shop.A → shop.B → shop.A``; the context has it as ``path``.
+    """
+
+    sqlstate = "42P19"
+
+
+class DependencyDepthExceeded(TViewError):
+    """More TViews and helper views are stacked on one another than ``DEPTH_LIMIT`` allows.
+
+    Found when the dependencies are read: by the checks, when a migration is applied, and by
+    ``tview_graph``.
+    """
+
+    sqlstate = "54001"
+
+
+class CascadeDepthExceeded(TViewError):
+    """One statement set off more rounds of maintenance, each from the one before, than allowed.
+
+    Found at a write. TViews that read TViews are kept in one pass; rounds only add up when
+    triggers of the project write to a source again each time a TView changes.
+    """
+
+    sqlstate = "54001"
+    advice = "Look for a trigger on a TView or its sources that writes to a source each time."
+
+
+class DependencyResolutionFailed(TViewError):
+    """A table, view or column that the query names does not exist where it is needed.
+
+    Usually the migration that creates it has not been applied to this database, or a router sends
+    it to another one.
+    """
+
+    sqlstate = "42P01"
+
+
+class DependentColumn(TViewError):
+    """A change to a source would take away or retype a column that a TView reads.
+
+    The message names the column and every TView that reads it. Nothing was changed.
+    """
+
+    sqlstate = "2BP01"
+
+
+# Installed TViews
+
+
+class MetadataNotFound(TViewError):
+    """No TView of that name is declared in the project, or installed in the database.
+
+    The hint lists the names that come close.
+    """
+
+    sqlstate = "42704"
+
+
+class TViewAlreadyExists(TViewError):
+    """A TView, or another object with the name that one of its objects needs, is there already.
+
+    Nothing was created.
+    """
+
+    sqlstate = "42710"
+
+
+class OutdatedTView(TViewError):
+    """What is installed in the database is not what this version of the project expects.
+
+    The definition, the format of the generated functions or the set of partitions has moved on.
+    Nothing is written rather than something wrong.
+    """
+
+    sqlstate = "55000"
+
+
+class TViewReadOnly(TViewError):
+    """Something other than the maintenance tried to write to a TView.
+
+    Raised by the model's methods in Python and by a trigger on the table for SQL. Write to the
+    sources instead.
+    """
+
+    sqlstate = "42809"
+
+
+class RefreshFailed(TViewError):
+    """The query or the table could not take a value while the TView was brought up to date.
+
+    The cause is chained: a division by zero in the query, a text too long for its column, a check
+    constraint, a trigger of the project on the TView. The statement that led to it is rolled
+    back, so the TView still equals its query. The context has the database's own ``sqlstate``.
+    """
+
+    sqlstate = "58000"
+    advice = (
+        "Make the query give a value for every state of its sources (NULLIF against division by "
+        "zero), or widen the column."
+    )
+
+
+# Concurrency
+
+
+class LockTimeout(TViewError):
+    """A lock was not granted within ``lock_timeout``.
+
+    Creating and altering a TView waits at most the setting ``LOCK_TIMEOUT`` for the writers of
+    its sources; ordinary writes use the session's own ``lock_timeout``. Nothing was changed.
+    """
+
+    sqlstate = "55P03"
+    advice = "Run it again when fewer transactions are writing, or raise the timeout."
+
+
+class Deadlock(TViewError):
+    """PostgreSQL ended this transaction because it and another one waited for each other.
+
+    The transaction is rolled back; the TView equals its query.
+    """
+
+    sqlstate = "40P01"
+    advice = "Run the whole transaction again."
+
+
+class SerializationConflict(TViewError):
+    """A transaction at REPEATABLE READ or SERIALIZABLE met a change made after it began.
+
+    Such a transaction cannot see that change, so it must not bring rows up to date from what it
+    sees. It is rolled back; the TView equals its query.
+    """
+
+    sqlstate = "40001"
+    advice = "Run the whole transaction again."
+
+
+class IsolationUnsupported(TViewError):
+    """A TView was to be created or altered in a transaction above READ COMMITTED.
+
+    The fill would read a snapshot older than the triggers and miss what others committed between.
+    """
+
+    sqlstate = "25001"
+
+
+# Extensions, and what should not happen
+
+
+class ExtensionMissing(TViewError):
+    """The query or an option needs a PostgreSQL extension that is not installed.
+
+    django_tviews itself needs none.
+    """
+
+    sqlstate = "58P01"
+
+
+class ExtensionVersionMismatch(TViewError):
+    """An extension is installed, but its functions are not the ones django_tviews knows.
+
+    They are not used, because the result could differ.
+    """
+
+    sqlstate = "58P01"
+
+
+class CatalogError(TViewError):
+    """The catalog or the registry holds something django_tviews did not put there.
+
+    It is a bug, here or in something that edits catalogs by hand. The message says what to
+    report.
+    """
+
+    sqlstate = "XX000"
+
+
+# From the database
+
+_ANYBODYS: Final[dict[str, type[TViewError]]] = {
+    error.sqlstate: error for error in (Deadlock, SerializationConflict, LockTimeout)
+}
+
+_RAISED_BY_OUR_FUNCTIONS: Final[dict[str, type[TViewError]]] = {
+    error.sqlstate: error
+    for error in (
+        CascadeDepthExceeded,
+        CatalogError,
+        DependencyResolutionFailed,
+        DependentColumn,
+        ExtensionMissing,
+        IsolationUnsupported,
+        KeyNotUnique,
+        KeyNull,
+        MetadataNotFound,
+        OutdatedTView,
+        RefreshFailed,
+        TViewAlreadyExists,
+        TViewReadOnly,
+        UnsupportedQuery,
+    )
+}
+
+_MET_IN_OUR_FUNCTIONS: Final[dict[str, type[TViewError]]] = {
+    "23502": KeyNull,
+    "23505": KeyNotUnique,
+}
+
+# Places in PostgreSQL's source, sent in the field "routine"; unlike messages never translated.
+_RAISE_STATEMENT: Final = "exec_stmt_raise"
+_UPSERT_OF_ONE_ROW_TWICE: Final = "ExecOnConflictUpdate"
+
+_OUR_FUNCTION: Final = re.compile(rf'[\s."]{FUNCTION_PREFIX}\w*"?\(')
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    link: BaseException | None = exc
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__
+
+
+def _fields(exc: BaseException) -> dict[str, str | None] | None:
+    """Return the fields PostgreSQL sent with an exception of the driver, None for any other.
+
+    A connection that broke has a SQLSTATE of its class but no fields.
+    """
+    diagnostics = getattr(exc, "diag", None)
+    sqlstate = getattr(diagnostics, "sqlstate", None) or getattr(exc, "sqlstate", None)
+    if sqlstate is None:
+        return None
+    return {
+        "sqlstate": sqlstate,
+        "message": getattr(diagnostics, "message_primary", None),
+        "hint": getattr(diagnostics, "message_hint", None),
+        "detail": getattr(diagnostics, "message_detail", None),
+        "schema": getattr(diagnostics, "schema_name", None),
+        "table": getattr(diagnostics, "table_name", None),
+        "column": getattr(diagnostics, "column_name", None),
+        "constraint": getattr(diagnostics, "constraint_name", None),
+        "where": getattr(diagnostics, "context", None),
+        "routine": getattr(diagnostics, "source_function", None),
+    }
+
+
+def _class_of(fields: dict[str, str | None]) -> type[TViewError] | None:
+    sqlstate = fields["sqlstate"] or ""
+    if sqlstate in _ANYBODYS:
+        return _ANYBODYS[sqlstate]
+    # The words around the signature are translated with lc_messages; "PL/pgSQL" is not.
+    functions = [line for line in (fields["where"] or "").splitlines() if "PL/pgSQL" in line]
+    if not any(_OUR_FUNCTION.search(line) for line in functions):
+        return None
+    if fields["routine"] == _RAISE_STATEMENT:
+        # A trigger of the project on the TView runs inside the maintenance and may raise, too.
+        ours = _OUR_FUNCTION.search(functions[0]) is not None
+        return _RAISED_BY_OUR_FUNCTIONS.get(sqlstate, RefreshFailed) if ours else RefreshFailed
+    if fields["routine"] == _UPSERT_OF_ONE_ROW_TWICE:
+        return KeyNotUnique
+    return _MET_IN_OUR_FUNCTIONS.get(sqlstate, RefreshFailed)
+
+
+def _label(table: str | None) -> str | None:
+    if table is None or not apps.models_ready:
+        return None
+    for model in apps.get_models():
+        if model._meta.db_table.rpartition('"."')[2].strip('"') == table:
+            return model._meta.label
+    return None
