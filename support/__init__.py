@@ -1,0 +1,1 @@
+"""What the tests, the example project and the checks of this repository share; not installed."""
