@@ -8,6 +8,9 @@ Values are read from Django's settings each time, so ``override_settings`` works
 ``docs/reference/settings.md`` describes each one.
 """
 
+# Settings are written in capitals wherever Django reads them.
+# ruff: noqa: N802
+
 from __future__ import annotations
 
 import difflib
@@ -16,7 +19,7 @@ from typing import Final
 
 from django.conf import settings as django_settings
 
-from .errors import ConfigurationError
+from django_tviews.errors import ConfigurationError
 
 __all__ = ["Settings", "configuration_errors", "settings"]
 
@@ -70,6 +73,9 @@ def configuration_errors() -> list[ConfigurationError]:
     """Return what is wrong with ``DJANGO_TVIEWS``: unknown names and values of no use.
 
     For the system check; reading a setting raises the same errors one at a time.
+
+    Returns:
+        list[ConfigurationError]: One error for each setting that is wrong, none if all is well.
     """
     try:
         dictionary = _dictionary()

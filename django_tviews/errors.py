@@ -8,14 +8,19 @@ surface (a write, a savepoint, COMMIT).
 Each class has one section in ``docs/reference/errors.md``, under the anchor ``anchor``.
 """
 
+# The names say what is the case, as PostgreSQL's condition names do; "Error" would add nothing.
+# ruff: noqa: N818
+
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "CascadeDepthExceeded",
@@ -62,10 +67,10 @@ class TViewError(Exception):
     """The base of all errors of django_tviews; catch it to catch any of them.
 
     Args:
-        message: What went wrong and where, in one sentence or two.
-        hint: What to do about it.
-        tview: Label of the TView concerned, e.g. ``"shop.ProductCard"``.
-        **context: Facts a program can use: ``schema``, ``table``, ``column``, ``position``…
+        message (str): What went wrong and where, in one sentence or two.
+        hint (str): What to do about it.
+        tview (str | None): Label of the TView concerned, e.g. ``"shop.ProductCard"``.
+        **context (object): Facts a program can use, such as ``table`` or ``position``.
     """
 
     sqlstate: ClassVar[str] = "58000"
@@ -106,12 +111,12 @@ class TViewError(Exception):
         out of a function of django_tviews; a unique violation on a table of yours is not ours.
 
         Args:
-            exc: What was caught, usually a ``django.db.Error``.
+            exc (BaseException): What was caught, usually a ``django.db.Error``.
 
         Returns:
-            The error, with ``exc`` as its ``__cause__``; or None if ``exc`` has nothing to do with
-            a TView. ``context`` holds those of ``sqlstate``, ``schema``, ``table``, ``column``,
-            ``constraint``, ``detail`` and ``where`` that PostgreSQL sent.
+            TViewError | None: The error, with ``exc`` as its ``__cause__``; or None if ``exc`` has
+            nothing to do with a TView. ``context`` holds those of ``sqlstate``, ``schema``,
+            ``table``, ``column``, ``constraint``, ``detail`` and ``where`` that PostgreSQL sent.
         """
         for link in _causes(exc):
             if isinstance(link, TViewError):
@@ -443,7 +448,7 @@ _MET_IN_OUR_FUNCTIONS: Final[dict[str, type[TViewError]]] = {
 _RAISE_STATEMENT: Final = "exec_stmt_raise"
 _UPSERT_OF_ONE_ROW_TWICE: Final = "ExecOnConflictUpdate"
 
-_OUR_FUNCTION: Final = re.compile(rf'[\s."]{FUNCTION_PREFIX}\w*"?\(')
+_OUR_FUNCTION: Final = re.compile(rf'[\s."]{FUNCTION_PREFIX}')
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:
