@@ -19,7 +19,7 @@ from typing import Final
 
 from django.conf import settings as django_settings
 
-from django_tviews.errors import ConfigurationError
+from .errors import ConfigurationError
 
 __all__ = ["Settings", "configuration_errors", "settings"]
 
@@ -75,7 +75,7 @@ def configuration_errors() -> list[ConfigurationError]:
     For the system check; reading a setting raises the same errors one at a time.
 
     Returns:
-        list[ConfigurationError]: One error for each setting that is wrong, none if all is well.
+        One error for each setting that is wrong, none if all is well.
     """
     try:
         dictionary = _dictionary()

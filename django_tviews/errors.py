@@ -13,6 +13,7 @@ Each class has one section in ``docs/reference/errors.md``, under the anchor ``a
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -20,7 +21,7 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = [
     "CascadeDepthExceeded",
@@ -67,10 +68,10 @@ class TViewError(Exception):
     """The base of all errors of django_tviews; catch it to catch any of them.
 
     Args:
-        message (str): What went wrong and where, in one sentence or two.
-        hint (str): What to do about it.
-        tview (str | None): Label of the TView concerned, e.g. ``"shop.ProductCard"``.
-        **context (object): Facts a program can use, such as ``table`` or ``position``.
+        message: What went wrong and where, in one sentence or two.
+        hint: What to do about it.
+        tview: Label of the TView concerned, e.g. ``"shop.ProductCard"``.
+        **context: Facts a program can use, such as ``table`` or ``position``.
     """
 
     sqlstate: ClassVar[str] = "58000"
@@ -111,10 +112,10 @@ class TViewError(Exception):
         out of a function of django_tviews; a unique violation on a table of yours is not ours.
 
         Args:
-            exc (BaseException): What was caught, usually a ``django.db.Error``.
+            exc: What was caught, usually a ``django.db.Error``.
 
         Returns:
-            TViewError | None: The error, with ``exc`` as its ``__cause__``; or None if ``exc`` has
+            The error, with ``exc`` as its ``__cause__``; or None if ``exc`` has
             nothing to do with a TView. ``context`` holds those of ``sqlstate``, ``schema``,
             ``table``, ``column``, ``constraint``, ``detail`` and ``where`` that PostgreSQL sent.
         """
@@ -292,6 +293,23 @@ class MetadataNotFound(TViewError):
     """
 
     sqlstate = "42704"
+
+    @classmethod
+    def near(cls, message: str, name: str, known: Iterable[str]) -> MetadataNotFound:
+        """Make the error for a name that is not known, with the known ones that come close.
+
+        Args:
+            message: what is not there.
+            name: the name that was given.
+            known: the names there are.
+        """
+        by_lower = {candidate.lower(): candidate for candidate in sorted(known)}
+        near = [
+            by_lower[match]
+            for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.8)
+        ]
+        hint = f"Did you mean {' or '.join(near)}?" if near else "tview_graph prints all there are."
+        return cls(message, hint=hint, name=name, near=tuple(near))
 
 
 class TViewAlreadyExists(TViewError):

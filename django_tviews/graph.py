@@ -1,0 +1,491 @@
+"""TViews and what they read, as a graph.
+
+An edge leads from the reader to what it reads: ``shop.ProductCard → shop_product``. The graph is a
+plain value; `Graph.of` makes it from declarations and from what is known of the relations they
+name. With that, helper views are looked through; without it, whatever is no TView is a source.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from django.apps import apps
+
+from .conf import settings
+from .errors import CircularDependency, DependencyDepthExceeded, MetadataNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from .definition import Declaration
+    from .facts import RelationFacts
+
+ARROW: Final = " → "
+
+DEFAULT_SCHEMA: Final = "public"
+"""The schema an unqualified name is taken to mean where no database says otherwise."""
+
+RelationName: TypeAlias = tuple[str | None, str]
+"""Schema, None if the query leaves it open, and name of a relation."""
+
+
+class NodeKind(StrEnum):
+    """What a node of the graph is."""
+
+    TVIEW = "TView"
+    HELPER_VIEW = "helper view"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True, order=True)
+class Node:
+    """A TView, a helper view or a source.
+
+    Attributes:
+        name: the label of a TView, else the name of the relation; no two nodes share it.
+        kind: what it is.
+        relation: the name of its table or view, with the schema unless that is ``public``.
+        model: the label of the Django model with that table, "" if there is none.
+    """
+
+    name: str
+    kind: NodeKind
+    relation: str
+    model: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class Edge:
+    """One node reads another.
+
+    Attributes:
+        reader: the name of the node whose query names the other.
+        read: the name of the node that it names.
+    """
+
+    reader: str
+    read: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Which TView or helper view reads what.
+
+    Attributes:
+        nodes: sorted by name.
+        edges: sorted, each once; both ends are among the nodes.
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+    @classmethod
+    def of(
+        cls,
+        declarations: Iterable[Declaration],
+        relations: Mapping[RelationName, RelationFacts] | None = None,
+    ) -> Graph:
+        """Make the graph of some TViews.
+
+        Args:
+            declarations: the TViews.
+            relations: what a database says of the relations that the queries name, and of those
+                that the definitions of helper views name in turn.
+
+        Raises:
+            InvalidQuery: a query is not one SELECT.
+        """
+        return _Builder(declarations, relations or {}).graph()
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Node]:
+        """The nodes by their names."""
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def reads(self) -> Mapping[str, tuple[str, ...]]:
+        """For the name of each node, the names of those it reads."""
+        reads: dict[str, list[str]] = {node.name: [] for node in self.nodes}
+        for edge in self.edges:
+            reads[edge.reader].append(edge.read)
+        return {name: tuple(read) for name, read in reads.items()}
+
+    @cached_property
+    def read_by(self) -> Mapping[str, tuple[str, ...]]:
+        """For the name of each node, the names of those that read it."""
+        read_by: dict[str, list[str]] = {node.name: [] for node in self.nodes}
+        for edge in self.edges:
+            read_by[edge.read].append(edge.reader)
+        return {name: tuple(readers) for name, readers in read_by.items()}
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """The names of all nodes, each after those it reads; the same for equal graphs.
+
+        Raises:
+            CircularDependency: there is no such order.
+        """
+        sorter = TopologicalSorter(self.reads)
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            raise _circular(error.args[1]) from None
+        order: list[str] = []
+        while sorter.is_active():
+            ready = sorted(sorter.get_ready())
+            order.extend(ready)
+            sorter.done(*ready)
+        return tuple(order)
+
+    @cached_property
+    def tviews(self) -> tuple[str, ...]:
+        """The labels of the TViews in the order in which they are kept: readers last.
+
+        Raises:
+            CircularDependency: there is no such order.
+        """
+        return tuple(name for name in self.order if self.by_name[name].kind is NodeKind.TVIEW)
+
+    @cached_property
+    def depths(self) -> Mapping[str, int]:
+        """For the name of each node, how many TViews and helper views are stacked there.
+
+        A source has depth 0, a TView that reads sources only has depth 1.
+
+        Raises:
+            CircularDependency: the stack has no bottom.
+        """
+        depths: dict[str, int] = {}
+        for name in self.order:
+            below = (depths[read] for read in self.reads[name])
+            own = 0 if self.by_name[name].kind is NodeKind.SOURCE else 1
+            depths[name] = own + max(below, default=0)
+        return depths
+
+    def validate(self, depth_limit: int | None = None) -> None:
+        """Check that the TViews can be kept in some order, within the depth limit.
+
+        Args:
+            depth_limit: how many TViews and helper views may be stacked; by default the setting
+                ``DEPTH_LIMIT``.
+
+        Raises:
+            CircularDependency: TViews read each other in a circle.
+            DependencyDepthExceeded: a stack is too high.
+        """
+        limit = settings.DEPTH_LIMIT if depth_limit is None else depth_limit
+        deepest = max(self.order, key=lambda name: (self.depths[name], name), default=None)
+        if deepest is None or self.depths[deepest] <= limit:
+            return
+        path = self._deepest_path(deepest)
+        raise DependencyDepthExceeded(
+            f"{deepest} is {self.depths[deepest]} deep, over the limit of {limit}: "
+            f"{ARROW.join(path)}.",
+            hint=(
+                f'Let {deepest} read what is further down, or raise DJANGO_TVIEWS["DEPTH_LIMIT"].'
+            ),
+            tview=deepest if self.by_name[deepest].kind is NodeKind.TVIEW else None,
+            path=path,
+            depth=self.depths[deepest],
+            limit=limit,
+        )
+
+    def around(self, *names: str) -> Graph:
+        """Return the part with these nodes, all that they read and all that read them.
+
+        Args:
+            *names: names of nodes, names of relations or labels of models; upper and lower case
+                are the same where that is unambiguous.
+
+        Raises:
+            MetadataNotFound: there is no such node.
+        """
+        kept: set[str] = set()
+        for name in names:
+            start = self.find(name).name
+            kept |= _reachable(start, self.reads) | _reachable(start, self.read_by)
+        return Graph(
+            tuple(node for node in self.nodes if node.name in kept),
+            tuple(edge for edge in self.edges if {edge.reader, edge.read} <= kept),
+        )
+
+    def find(self, name: str) -> Node:
+        """Return the node of that name, relation or model label.
+
+        Args:
+            name: what to look for; upper and lower case are the same where nothing fits exactly.
+
+        Raises:
+            MetadataNotFound: there is no such node; the hint has those whose name is near.
+        """
+        names = {
+            known: node
+            for node in self.nodes
+            for known in (node.model, node.relation, node.name)
+            if known
+        }
+        if name in names:
+            return names[name]
+        for known, node in names.items():
+            if known.lower() == name.lower():
+                return node
+        raise MetadataNotFound.near(
+            f'Neither a TView nor anything that a TView reads is called "{name}".',
+            name,
+            {known for node in self.nodes for known in (node.name, node.model) if known},
+        )
+
+    def _deepest_path(self, name: str) -> tuple[str, ...]:
+        path = [name]
+        while self.reads[path[-1]]:
+            path.append(max(self.reads[path[-1]], key=lambda read: (self.depths[read], read)))
+        return tuple(path)
+
+
+def declarations() -> tuple[Declaration, ...]:
+    """Return the declarations of all TViews of the project, sorted by label.
+
+    Raises:
+        InvalidQuery: a query does not compile to one SELECT with named output columns.
+        UnsupportedQuery: a query uses a construct that cannot be kept.
+    """
+    from .definition import Declaration
+    from .models import TView
+
+    models = (model for model in apps.get_models() if issubclass(model, TView))
+    found = (Declaration.from_model(model) for model in models if not model._meta.proxy)
+    return tuple(sorted(found, key=lambda declaration: declaration.label))
+
+
+class _Builder:
+    """Collects nodes and edges; relations are known by schema and name, nodes by their names."""
+
+    def __init__(
+        self,
+        declarations: Iterable[Declaration],
+        relations: Mapping[RelationName, RelationFacts],
+    ) -> None:
+        self.schemas = {
+            named: facts.schema for named, facts in relations.items() if facts.schema is not None
+        }
+        self.definitions = {
+            self.resolve(named): facts.definition for named, facts in relations.items()
+        }
+        self.declarations = {
+            self.resolve(_split(declaration.table)): declaration for declaration in declarations
+        }
+        self.labels = {declaration.label for declaration in self.declarations.values()}
+        self.models = {
+            self.resolve(_split(model._meta.db_table)): model._meta.label
+            for model in apps.get_models(include_auto_created=True)
+        }
+        self.nodes: dict[tuple[str, str], Node] = {}
+        self.edges: set[Edge] = set()
+
+    def graph(self) -> Graph:
+        for relation in self.declarations:
+            self.visit(relation)
+        return Graph(tuple(sorted(self.nodes.values())), tuple(sorted(self.edges)))
+
+    def visit(self, relation: tuple[str, str]) -> Node:
+        """Return the node of a relation, adding it and everything below it if it is new."""
+        if relation in self.nodes:
+            return self.nodes[relation]
+        from .relational.canonical import read_relations
+
+        name = _display(*relation)
+        declaration = self.declarations.get(relation)
+        if declaration is not None:
+            query: str | None = declaration.query
+            node = Node(declaration.label, NodeKind.TVIEW, name, declaration.label)
+        else:
+            query = self.definitions.get(relation)
+            node = Node(
+                # A schema may be called like an app, and a table in it like a model.
+                _quoted(*relation) if name in self.labels else name,
+                NodeKind.HELPER_VIEW if query else NodeKind.SOURCE,
+                name,
+                self.models.get(relation, ""),
+            )
+        self.nodes[relation] = node
+        for named in read_relations(query) if query else ():
+            self.edges.add(Edge(node.name, self.visit(self.resolve(named)).name))
+        return node
+
+    def resolve(self, named: RelationName) -> tuple[str, str]:
+        """Return the schema and name of a relation that a query names, as far as is known."""
+        schema, name = named
+        return schema or self.schemas.get(named, DEFAULT_SCHEMA), name
+
+
+def _split(table: str) -> RelationName:
+    """Split what Django calls a table; ``schema"."name`` is how projects put a schema into it."""
+    schema, _, name = table.strip('"').rpartition('"."')
+    return schema or None, name
+
+
+def _display(schema: str, name: str) -> str:
+    return name if schema == DEFAULT_SCHEMA else f"{schema}.{name}"
+
+
+def _quoted(schema: str, name: str) -> str:
+    return f'"{schema}"."{name}"'
+
+
+def _circular(cycle: list[str]) -> CircularDependency:
+    """Make the error from graphlib's cycle, where each node is read by the one after it."""
+    members = cycle[::-1][:-1]
+    first = members.index(min(members))
+    path = (*members[first:], *members[:first], members[first])
+    return CircularDependency(
+        f"TViews depend on each other in a circle: {ARROW.join(path)}.",
+        hint="Let one of them read the tables that the next one reads instead.",
+        path=path,
+    )
+
+
+def _reachable(start: str, neighbours: Mapping[str, tuple[str, ...]]) -> set[str]:
+    reached: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting.extend(neighbours[name])
+    return reached
+
+
+# Renderers
+
+
+def render_text(graph: Graph) -> str:
+    """Draw the graph as a tree for people, from the TViews that nothing reads down to the sources.
+
+    What several TViews read is drawn below the first of them and named below the others.
+
+    Raises:
+        CircularDependency: the graph is no tree.
+    """
+    if not graph.nodes:
+        return "There are no TViews."
+    lines: list[str] = []
+    drawn: set[str] = set()
+    for root in (name for name in graph.order if not graph.read_by[name]):
+        lines.extend(_branch(graph, root, drawn))
+        lines.append("")
+    lines.append(_summary(graph))
+    if len(graph.tviews) > 1:
+        lines.append(f"Kept in this order: {', '.join(graph.tviews)}.")
+    return "\n".join(lines)
+
+
+def _branch(graph: Graph, name: str, drawn: set[str]) -> Iterator[str]:
+    reads = graph.reads[name]
+    again = name in drawn and bool(reads)
+    drawn.add(name)
+    yield f"{name}{_remark(graph, name)}{', as above' if again else ''}"
+    if again:
+        return
+    for read in reads:
+        last = read == reads[-1]
+        below = _branch(graph, read, drawn)
+        yield f"{'└── ' if last else '├── '}{next(below)}"
+        for line in below:
+            yield f"{'    ' if last else '│   '}{line}"
+
+
+def _remark(graph: Graph, name: str) -> str:
+    node = graph.by_name[name]
+    match node.kind:
+        case NodeKind.SOURCE:
+            return f" ({node.model})" if node.model else ""
+        case kind:
+            return f" ({kind}, depth {graph.depths[name]})"
+
+
+def _summary(graph: Graph) -> str:
+    kinds = [node.kind for node in graph.nodes]
+    tviews, views, sources = (
+        _counted(kinds.count(kind), kind)
+        for kind in (NodeKind.TVIEW, NodeKind.HELPER_VIEW, NodeKind.SOURCE)
+    )
+    through = f" through {views}" if NodeKind.HELPER_VIEW in kinds else ""
+    return f"{tviews} over {sources}{through}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def render_json(graph: Graph) -> str:
+    """Write the graph as JSON; ``format`` changes whenever a program would have to.
+
+    Raises:
+        CircularDependency: there is no order in which to keep the TViews.
+    """
+    return json.dumps(
+        {
+            "format": 1,
+            "nodes": [
+                {
+                    "name": node.name,
+                    "kind": node.kind,
+                    "relation": node.relation,
+                    "model": node.model or None,
+                    "depth": graph.depths[node.name],
+                }
+                for node in graph.nodes
+            ],
+            "edges": [{"reader": edge.reader, "read": edge.read} for edge in graph.edges],
+            "order": graph.tviews,
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+_DOT_STYLES: Final = {
+    NodeKind.TVIEW: "shape=box, style=filled, fillcolor=lightblue",
+    NodeKind.HELPER_VIEW: "shape=box, style=dashed",
+    NodeKind.SOURCE: "shape=cylinder",
+}
+
+
+def render_dot(graph: Graph) -> str:
+    """Write the graph in the DOT language of Graphviz; arrows lead to what is read."""
+    lines = ["digraph tviews {", "    rankdir=LR;"]
+    lines += [f"    {_dot(node.name)} [{_DOT_STYLES[node.kind]}];" for node in graph.nodes]
+    lines += [f"    {_dot(edge.reader)} -> {_dot(edge.read)};" for edge in graph.edges]
+    return "\n".join([*lines, "}"])
+
+
+def _dot(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+_MERMAID_SHAPES: Final = {
+    NodeKind.TVIEW: ('["', '"]'),
+    NodeKind.HELPER_VIEW: ('(["', '"])'),
+    NodeKind.SOURCE: ('[("', '")]'),
+}
+
+
+def render_mermaid(graph: Graph) -> str:
+    """Write the graph as a Mermaid flowchart; arrows lead to what is read."""
+    numbers = {node.name: f"n{number}" for number, node in enumerate(graph.nodes)}
+    lines = ["flowchart LR"]
+    for node in graph.nodes:
+        opening, closing = _MERMAID_SHAPES[node.kind]
+        lines.append(f"    {numbers[node.name]}{opening}{_mermaid(node.name)}{closing}")
+    lines += [f"    {numbers[edge.reader]} --> {numbers[edge.read]}" for edge in graph.edges]
+    return "\n".join(lines)
+
+
+def _mermaid(name: str) -> str:
+    return name.replace("#", "#35;").replace('"', "#quot;")
