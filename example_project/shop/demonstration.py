@@ -1,0 +1,112 @@
+"""Performs the writes and measures them against refreshing a materialized view."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.db import connection
+
+from django_tviews import TView
+from django_tviews.definition import Declaration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shop.writes import Write
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one write did, and what it cost.
+
+    Attributes:
+        write: The write.
+        shown: The TView that ``before`` and ``after`` are a row of.
+        before: The row before the write, documents taken apart into paths.
+        after: The same row after it.
+        rows: Rows that were written in all TViews.
+        milliseconds: The write with all TViews kept, until its transaction was committed.
+        refresh_milliseconds: REFRESH of a materialized view of the shown TView's query.
+    """
+
+    write: Write
+    shown: type[TView]
+    before: Row
+    after: Row
+    rows: int
+    milliseconds: float
+    refresh_milliseconds: float
+
+
+def tviews() -> list[type[TView]]:
+    """The TViews of the shop."""
+    return [model for model in apps.get_app_config("shop").get_models() if issubclass(model, TView)]
+
+
+def create_materialized_views() -> None:
+    """Create a materialized view of each TView's query, to compare with."""
+    for model in tviews():
+        view = connection.ops.quote_name(Declaration.from_model(model).view)
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE MATERIALIZED VIEW {_materialized(model)} AS TABLE {view}")
+
+
+def measure(write: Write) -> Measurement:
+    """Perform a write and look at its effect."""
+    written = write.choose()
+    shown = write.shown(written)
+    model, key = type(shown), shown.pk
+    before = _row(model, key)
+    next_transaction = _scalar("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+    milliseconds = _milliseconds(lambda: write.perform(written))
+    after = _row(model, key)
+    rows = sum(
+        _scalar(
+            f"SELECT count(*) FROM {connection.ops.quote_name(tview._meta.db_table)} "
+            "WHERE xmin::text::bigint >= %s",
+            next_transaction,
+        )
+        for tview in tviews()
+    )
+    with connection.cursor() as cursor:
+        refresh = _milliseconds(
+            lambda: cursor.execute(f"REFRESH MATERIALIZED VIEW {_materialized(model)}")
+        )
+    return Measurement(write, model, before, after, rows, milliseconds, refresh)
+
+
+def _materialized(model: type[TView]) -> str:
+    return connection.ops.quote_name(f"demo_{model._meta.model_name}")
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return (time.perf_counter() - started) * 1000
+
+
+def _scalar(statement: str, *parameters: object) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        (value,) = cursor.fetchone()
+    return value
+
+
+def _row(model: type[TView], key: object) -> Row:
+    columns = model.objects.filter(pk=key).values().get()
+    return {path: leaf for name, value in columns.items() for path, leaf in _leaves(name, value)}
+
+
+def _leaves(path: str, value: Any) -> list[tuple[str, object]]:
+    """A value, or the values a JSON object is made of, with their paths."""
+    if isinstance(value, dict):
+        return [leaf for name, part in value.items() for leaf in _leaves(f"{path}.{name}", part)]
+    if isinstance(value, list):
+        value = json.dumps(value, ensure_ascii=False)
+    return [(path, value)]

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from psycopg import sql
+from rich import box
+from rich.syntax import Syntax
+from rich.table import Table
+
+from shop.console import console
+from shop.demonstration import create_materialized_views, measure
+from shop.management.commands.seed import positive_number
+from shop.writes import WRITES
+from support.database import database_settings
+from support.postgres import PrivateServer, ServerError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from shop.demonstration import Measurement
+
+VALUE_WIDTH = 34
+
+
+class Command(BaseCommand):
+    help = (
+        "Show what TViews do: seed a shop, write to it in six ways, look at the TViews. Runs in a "
+        "PostgreSQL server of its own, or in a database of its own on the server that "
+        "TVIEWS_DATABASE_URL names, and leaves nothing behind."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--products",
+            type=positive_number,
+            default=10_000,
+            metavar="N",
+            help="how many products to seed; five times as many reviews (default: %(default)s)",
+        )
+
+    def handle(self, *, products: int, **options: Any) -> None:
+        self.console = console()
+        try:
+            with _server_url() as url, _database_of_its_own(url):
+                self.demonstrate(products)
+        except (ServerError, psycopg.Error) as error:
+            raise CommandError(str(error)) from error
+
+    def demonstrate(self, products: int) -> None:
+        self.heading("1. A shop of nine base tables and five TViews")
+        started = time.perf_counter()
+        call_command("migrate", verbosity=0)
+        seconds = time.perf_counter() - started
+        self.console.print(f"{_server_name()}: migrated in {seconds:.1f} s.\n")
+        call_command("seed", products=products)
+        create_materialized_views()
+
+        self.heading("2. What reads what")
+        self.console.print("$ manage.py tview_graph\n", style="dim")
+        call_command("tview_graph")
+
+        self.heading("3. Six ways to write, and a row of a TView before and after")
+        measurements = [self.show(measure(write)) for write in WRITES]
+
+        self.heading("4. Side by side")
+        self.console.print(_summary(measurements))
+        self.console.print(
+            "'with TViews' is the whole write until COMMIT, with all five TViews brought up to "
+            "date.\n'REFRESH' is REFRESH MATERIALIZED VIEW of the one TView that was shown, which "
+            "would have\nto follow each such write to make it visible.\n",
+            style="dim",
+        )
+
+        self.heading("5. Is every row of every TView what its query says?")
+        self.console.print("$ manage.py tview_verify\n", style="dim")
+        call_command("tview_verify")
+
+    def heading(self, text: str) -> None:
+        self.console.print()
+        self.console.print(text, style="bold")
+        self.console.print()
+
+    def show(self, measurement: Measurement) -> Measurement:
+        write = measurement.write
+        self.console.print(f"{write.title}", style="bold cyan")
+        self.console.print(
+            Syntax(write.code, "python", theme="ansi_dark", background_color="default")
+        )
+        table = Table("", "before", "after", box=box.SIMPLE, title_justify="left")
+        table.columns[0].header = measurement.shown.__name__
+        for name, before in measurement.before.items():
+            after = measurement.after.get(name)
+            if before != after:
+                table.add_row(name, _clipped(before), _clipped(after))
+        self.console.print(table)
+        return measurement
+
+
+@contextlib.contextmanager
+def _server_url() -> Iterator[str]:
+    """The server that was named, or a private one for as long as the demo runs."""
+    named = os.environ.get("TVIEWS_DATABASE_URL")
+    if named:
+        yield named
+    else:
+        with PrivateServer() as server:
+            yield server.url
+
+
+@contextlib.contextmanager
+def _database_of_its_own(url: str) -> Iterator[None]:
+    """Create a database, let Django use it, and drop it again."""
+    name = f"tviews_demo_{os.getpid()}"
+    with psycopg.connect(url, autocommit=True) as administration:
+        administration.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            connection.settings_dict.update(database_settings(url), NAME=name)
+            yield
+        finally:
+            connection.close()
+            administration.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def _server_name() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        (version,) = cursor.fetchone()
+    return f"PostgreSQL {version}"
+
+
+def _summary(measurements: list[Measurement]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("write")
+    table.add_column("TView shown")
+    for header in (
+        "TView rows\nwritten",
+        "with TViews\nms",
+        "REFRESH\nms",
+        "REFRESH is\nslower by",
+    ):
+        table.add_column(header, justify="right")
+    for measurement in measurements:
+        ratio = measurement.refresh_milliseconds / measurement.milliseconds
+        table.add_row(
+            measurement.write.title,
+            measurement.shown.__name__,
+            f"{measurement.rows:,}",
+            f"{measurement.milliseconds:,.1f}",
+            f"{measurement.refresh_milliseconds:,.1f}",
+            f"{ratio:,.1f} x",
+        )
+    return table
+
+
+def _clipped(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= VALUE_WIDTH else f"{text[: VALUE_WIDTH - 1]}…"
