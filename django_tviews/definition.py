@@ -8,12 +8,18 @@ never asks a database.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from django_tviews.models import TView
+    from django.db.models import Field
+
+    from .models import TView
 
 IDENTIFIER_BYTES = 63
 """The longest identifier PostgreSQL keeps (NAMEDATALEN - 1), in bytes."""
@@ -26,11 +32,11 @@ def object_name(table: str, suffix: str) -> str:
     with the same beginning stay apart (PostgreSQL itself would cut both to the same name).
 
     Args:
-        table (str): The name of the table the object belongs to.
-        suffix (str): What the object is, such as ``"query"``.
+        table: the name of the table the object belongs to.
+        suffix: what the object is, such as ``"query"``.
 
     Returns:
-        str: ``<table>_<suffix>``, or a shortened form of it.
+        ``<table>_<suffix>``, or a shortened form of it.
     """
     name = f"{table}_{suffix}"
     if len(name.encode()) <= IDENTIFIER_BYTES:
@@ -42,14 +48,91 @@ def object_name(table: str, suffix: str) -> str:
 
 
 @dataclass(frozen=True)
+class Maintenance:
+    """How a TView is kept: the options of its inner class ``Maintenance``.
+
+    Attributes:
+        mode: when the table is brought up to date; ``"immediate"`` is after every statement.
+        allow_rebuild: whether a change that cannot be traced to keys may recompute the whole
+            table.
+        columns: the output column of the query for each field whose column has another name.
+    """
+
+    mode: str = "immediate"
+    allow_rebuild: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.mode == "deferred":
+            raise ConfigurationError(
+                'Maintenance.mode is "deferred", which this version does not have yet.',
+                hint='Leave it out, or set it to "immediate".',
+            )
+        if self.mode != "immediate":
+            raise ConfigurationError(
+                f"Maintenance.mode is {self.mode!r}.", hint='It must be "immediate".'
+            )
+        if not isinstance(self.allow_rebuild, bool):
+            raise ConfigurationError(
+                f"Maintenance.allow_rebuild is {self.allow_rebuild!r}.",
+                hint="It must be True or False.",
+            )
+        if not isinstance(self.columns, Mapping) or not all(
+            isinstance(name, str) for pair in self.columns.items() for name in pair
+        ):
+            raise ConfigurationError(
+                f"Maintenance.columns is {self.columns!r}.",
+                hint='It must map fields to output columns: {"name": "product_name"}.',
+            )
+
+    @classmethod
+    def from_class(cls, declared: type | None) -> Maintenance:
+        """Read the options off an inner class ``Maintenance``.
+
+        Args:
+            declared: the class, which may inherit options from others; None for all defaults.
+
+        Raises:
+            ConfigurationError: the class has a name that is no option, or a value of no use.
+        """
+        options: dict[str, Any] = {}
+        for ancestor in reversed(declared.__mro__ if declared else ()):
+            options |= {
+                name: value for name, value in vars(ancestor).items() if not name.startswith("__")
+            }
+        known = [option.name for option in fields(cls)]
+        for name in options:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                raise ConfigurationError(
+                    f"Maintenance has an unknown option {name!r}.",
+                    hint=f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}.",
+                )
+        return cls(**options)
+
+    def output(self, field: Field[Any, Any]) -> str:
+        """Return the name of the output column that feeds a field."""
+        return self.columns.get(field.name, field.column)
+
+    def declared_options(self) -> dict[str, Any]:
+        """Return the options that differ from their defaults, as a migration writes them."""
+        default = Maintenance()
+        return {
+            option.name: getattr(self, option.name)
+            for option in fields(self)
+            if getattr(self, option.name) != getattr(default, option.name)
+        }
+
+
+@dataclass(frozen=True)
 class Column:
     """A column of a TView's table.
 
     Attributes:
-        name (str): The column's name in the TView's table.
-        type (str): The SQL type the field declares, such as ``"numeric(12, 2)"``.
-        nullable (bool): Whether the column accepts NULL.
-        output (str): The output column of the query that feeds it.
+        name: the column's name in the TView's table.
+        type: the SQL type the field declares, such as ``"numeric(12, 2)"``.
+        nullable: whether the column accepts NULL.
+        output: the output column of the query that feeds it.
     """
 
     name: str
@@ -63,13 +146,13 @@ class Declaration:
     """What one TView says: its query and the table that is kept equal to it.
 
     Attributes:
-        label (str): The model's label, such as ``"shop.ProductCard"``.
-        table (str): The name of the TView's table.
-        query (str): The query as canonical SQL.
-        columns (tuple[Column, ...]): The table's columns, in the order of the model's fields.
-        key (tuple[str, ...]): The names of the columns that identify a row, in key order.
-        mode (str): When the table is brought up to date; ``"immediate"`` is after every statement.
-        allow_rebuild (bool): Whether a change that cannot be traced to keys may recompute the
+        label: the model's label, such as ``"shop.ProductCard"``.
+        table: the name of the TView's table.
+        query: the query as canonical SQL.
+        columns: the table's columns, in the order of the model's fields.
+        key: the names of the columns that identify a row, in key order.
+        mode: when the table is brought up to date; ``"immediate"`` is after every statement.
+        allow_rebuild: whether a change that cannot be traced to keys may recompute the
             whole table.
     """
 
@@ -91,16 +174,16 @@ class Declaration:
         """Read the declaration off a TView model.
 
         Args:
-            model (type[TView]): The model, from ``models.py`` or from migration state.
+            model: the model, from ``models.py`` or from migration state.
 
         Returns:
-            Declaration: The declaration, with the query in canonical form.
+            The declaration, with the query in canonical form.
 
         Raises:
             InvalidQuery: If the query does not compile to one SELECT with named output columns.
             UnsupportedQuery: If the query uses a construct that cannot be kept.
         """
-        from django_tviews.query import canonical_query, pinned_connection
+        from .query import canonical_query, pinned_connection
 
         connection = pinned_connection()
         options = model._meta

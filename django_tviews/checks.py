@@ -1,0 +1,281 @@
+"""System checks: what is wrong with a project's TViews, found before any database is asked.
+
+Each message has a section in ``docs/reference/checks.md``, under its number as anchor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Tags, Warning
+from django.core.checks import register as register_check
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+from django.db import models
+
+from . import conf
+from .autodetector import TViewAutodetector
+from .definition import Declaration
+from .errors import CircularDependency, DependencyDepthExceeded, TViewError
+from .models import TView
+from .query import pinned_connection
+
+if TYPE_CHECKING:
+    from django.apps import AppConfig
+
+ModelCheck: TypeAlias = Callable[[type[TView]], Iterator[CheckMessage]]
+
+# Types without an order and a hash that PostgreSQL and Python agree on, or with values that are
+# equal and look different, so that they cannot say which row is meant.
+_NO_KEY: Final = re.compile(
+    r".*\[\]|bit\b.*|box|circle|hstore|jsonb?|line|lseg|money|path|point|polygon|tsquery|tsvector|xml"
+)
+
+
+def register() -> None:
+    """Register all checks with Django."""
+    register_check(check_tviews, Tags.models)
+    register_check(check_graph, Tags.models)
+    register_check(check_settings, Tags.compatibility)
+    register_check(check_autodetector, Tags.commands)
+
+
+def check_tviews(
+    app_configs: Iterable[AppConfig] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """Check each TView for itself."""
+    return [
+        message
+        for model in _tviews(app_configs)
+        for check in _MODEL_CHECKS
+        for message in check(model)
+    ]
+
+
+def check_graph(app_configs: Iterable[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001
+    """Check that the TViews of the project can be kept in some order (E010)."""
+    from .graph import Graph
+
+    declarations = []
+    for model in _tviews(None):
+        # E001 reports a query that does not compile.
+        if not isinstance(declaration := _declaration(model), TViewError):
+            declarations.append(declaration)
+    try:
+        Graph.of(declarations).validate()
+    except (CircularDependency, DependencyDepthExceeded) as error:
+        return [Error(error.message, hint=error.hint, id="django_tviews.E010")]
+    return []
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Check the names and the values in the setting ``DJANGO_TVIEWS`` (E011)."""
+    return [
+        Error(error.message, hint=error.hint, id="django_tviews.E011")
+        for error in conf.configuration_errors()
+    ]
+
+
+def check_autodetector(**_: Any) -> list[CheckMessage]:
+    """Check that the commands in force see TViews (W001)."""
+    blind = [
+        name
+        for name in ("makemigrations", "migrate")
+        if not issubclass(_command(name).autodetector, TViewAutodetector)
+    ]
+    if not blind:
+        return []
+    return [
+        Warning(
+            f"The autodetector of {' and '.join(blind)} does not see TViews.",
+            hint=(
+                "Another app replaces the one that django_tviews set up. Set the attribute "
+                "`autodetector` of its commands to django_tviews.autodetector.compose(...) of "
+                "the present one."
+            ),
+            obj=", ".join(_command(name).__module__ for name in blind),
+            id="django_tviews.W001",
+        )
+    ]
+
+
+def _query_compiles(model: type[TView]) -> Iterator[CheckMessage]:
+    if isinstance(declaration := _declaration(model), TViewError):
+        yield Error(
+            declaration.message, hint=declaration.hint, obj=model, id="django_tviews.E001"
+        )
+
+
+def _outputs_match_fields(model: type[TView]) -> Iterator[CheckMessage]:
+    from .relational.canonical import output_names
+
+    if isinstance(declaration := _declaration(model), TViewError):
+        return
+    outputs = output_names(declaration.query)
+    if None in outputs:
+        # Only the server can expand a star.
+        return
+    fed = {column.output for column in declaration.columns}
+    for field in model._meta.local_concrete_fields:
+        if field.column is None or (output := model._maintenance.output(field)) in outputs:
+            continue
+        yield Error(
+            f'The query has no output column "{output}".',
+            hint=(
+                f"Its output columns are {_listed(outputs)}. Name one of them so, or set "
+                f'Maintenance.columns = {{"{field.name}": "<output column>"}}.'
+            ),
+            obj=field,
+            id="django_tviews.E002",
+        )
+    for output in outputs:
+        if output not in fed:
+            yield Error(
+                f'The output column "{output}" of the query feeds no field.',
+                hint="Declare a field for it, or leave it out of the query.",
+                obj=model,
+                id="django_tviews.E003",
+            )
+
+
+def _relations_are_loose(model: type[TView]) -> Iterator[CheckMessage]:
+    for field in model._meta.local_fields:
+        if isinstance(field, models.ForeignKey) and (
+            field.remote_field.on_delete is not models.DO_NOTHING or field.db_constraint
+        ):
+            yield Error(
+                "A relation of a TView must be on_delete=DO_NOTHING and db_constraint=False.",
+                hint=(
+                    "Rows of the TView follow the query, also when what they point to is "
+                    "deleted; nothing else may delete or hold them."
+                ),
+                obj=field,
+                id="django_tviews.E004",
+            )
+
+
+def _uniqueness_is_deferrable(model: type[TView]) -> Iterator[CheckMessage]:
+    options = model._meta
+    hint = (
+        "Two rows may swap their values in one statement. Use UniqueConstraint(..., "
+        "deferrable=Deferrable.DEFERRED)."
+    )
+    for constraint in options.constraints:
+        if isinstance(constraint, models.UniqueConstraint) and constraint.deferrable is None:
+            yield Error(
+                f'The unique constraint "{constraint.name}" of a TView must be deferrable.',
+                hint=hint,
+                obj=model,
+                id="django_tviews.E005",
+            )
+    for together in options.unique_together:
+        yield Error(
+            f"unique_together {tuple(together)} of a TView cannot be deferrable.",
+            hint=hint,
+            obj=model,
+            id="django_tviews.E005",
+        )
+    for field in options.local_concrete_fields:
+        if field.unique and not field.primary_key:
+            yield Error(
+                "A field of a TView that is not its primary key cannot be unique=True.",
+                hint=hint,
+                obj=field,
+                id="django_tviews.E006",
+            )
+
+
+def _fields_are_columns(model: type[TView]) -> Iterator[CheckMessage]:
+    options = model._meta
+    for field in [*options.local_many_to_many, *options.local_concrete_fields]:
+        if field.many_to_many or field.generated:
+            yield Error(
+                f"A TView cannot have a {type(field).__name__}.",
+                hint=(
+                    "Each field is fed by an output column of the query: compute the value there."
+                ),
+                obj=field,
+                id="django_tviews.E007",
+            )
+
+
+def _key_can_be_compared(model: type[TView]) -> Iterator[CheckMessage]:
+    for field in model._meta.pk_fields:
+        type_ = field.db_type(pinned_connection())
+        if type_ is not None and _NO_KEY.fullmatch(type_):
+            yield Error(
+                f"A primary key of the type {type_} cannot tell the rows of a TView apart.",
+                hint="Use a number, a text, a UUID, a date or time, or several of them.",
+                obj=field,
+                id="django_tviews.E008",
+            )
+
+
+def _is_managed(model: type[TView]) -> Iterator[CheckMessage]:
+    if not model._meta.managed:
+        yield Error(
+            "A TView cannot be managed = False.",
+            hint=(
+                "Leave the option out. To read a TView of another project, declare an ordinary "
+                "model with managed = False and its db_table."
+            ),
+            obj=model,
+            id="django_tviews.E009",
+        )
+
+
+def _query_is_stable(model: type[TView]) -> Iterator[CheckMessage]:
+    from .relational.canonical import same_query
+
+    first, second = _declaration(model), _declaration(model)
+    if isinstance(first, TViewError) or isinstance(second, TViewError):
+        return
+    if not same_query(first.query, second.query):
+        yield Warning(
+            "The query is another one each time it is compiled.",
+            hint=(
+                "A value such as datetime.now() is fixed when the migration is made, and every "
+                "makemigrations would write another one. Store the moment in a column, or "
+                "filter by time when you read the TView."
+            ),
+            obj=model,
+            id="django_tviews.W002",
+        )
+
+
+_MODEL_CHECKS: Final[tuple[ModelCheck, ...]] = (
+    _query_compiles,
+    _outputs_match_fields,
+    _relations_are_loose,
+    _uniqueness_is_deferrable,
+    _fields_are_columns,
+    _key_can_be_compared,
+    _is_managed,
+    _query_is_stable,
+)
+
+
+def _tviews(app_configs: Iterable[AppConfig] | None) -> Iterator[type[TView]]:
+    for config in apps.get_app_configs() if app_configs is None else app_configs:
+        for model in config.get_models():
+            if issubclass(model, TView) and not model._meta.proxy:
+                yield model
+
+
+def _declaration(model: type[TView]) -> Declaration | TViewError:
+    try:
+        return Declaration.from_model(model)
+    except TViewError as error:
+        return error
+
+
+def _command(name: str) -> BaseCommand:
+    command = get_commands()[name]
+    return command if isinstance(command, BaseCommand) else load_command_class(command, name)
+
+
+def _listed(names: Iterable[str | None]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

@@ -1,0 +1,485 @@
+"""Migration operations of TViews, and the migration state they leave.
+
+A migration stores a TView's query as SQL text, so that what it does no longer depends on the code
+in ``models.py`` or on the version of Django.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from django.db import models
+from django.db.migrations.operations.base import Operation, OperationCategory
+from django.db.migrations.operations.fields import RenameField
+from django.db.migrations.operations.models import CreateModel, DeleteModel, ModelOperation
+from django.db.migrations.serializer import BaseSerializer
+from django.db.migrations.state import ModelState
+from django.db.migrations.utils import field_references
+from django.db.migrations.writer import MigrationWriter
+from django.db.models.utils import make_model_tuple
+
+from .definition import Declaration, Maintenance
+from .models import TView
+from .query import canonical_query
+
+if TYPE_CHECKING:
+    from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+    from django.db.migrations.state import ProjectState, StateApps
+    from django.db.models import Field
+
+_Named = TypeVar("_Named", models.Index, models.BaseConstraint)
+
+__all__ = ["AlterTView", "CreateTView", "DeleteTView", "TViewState"]
+
+
+class TViewState(ModelState):
+    """A TView in migration state: a model with its query and how it is kept.
+
+    Attributes:
+        query: the query as SQL text.
+        maintenance: the options of the inner class ``Maintenance``.
+    """
+
+    query: str = ""
+    maintenance: Maintenance = Maintenance()
+
+    @classmethod
+    def from_model(cls, model: type[models.Model], exclude_rels: bool = False) -> Self:  # noqa: FBT
+        """Return the state of a TView in ``models.py``.
+
+        Args:
+            model: the TView.
+            exclude_rels: leave relations out, as Django does for apps without migrations.
+
+        Raises:
+            InvalidQuery: the query is not one SELECT whose output columns all have names.
+            ConfigurationError: the query is of no known kind, or its file is not there.
+        """
+        assert issubclass(model, TView)
+        state = super().from_model(model, exclude_rels)
+        # Django looks through abstract bases, and so past TView.
+        state.bases = tuple(TView if base is models.Model else base for base in state.bases)
+        return state.with_definition(canonical_query(model), model._maintenance)
+
+    def with_definition(self, query: str, maintenance: Maintenance) -> Self:
+        """Set what a TView has more than a model, and return the state."""
+        self.query = query
+        self.maintenance = maintenance
+        return self
+
+    def clone(self) -> Self:
+        """Return an exact copy."""
+        return super().clone().with_definition(self.query, self.maintenance)
+
+    def render(self, apps: StateApps) -> type[TView]:
+        """Return the historical model, made in the given apps."""
+        model: type[TView] = super().render(apps)
+        model.query = self.query
+        model._maintenance = self.maintenance
+        return model
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, TViewState)
+            and super().__eq__(other)
+            and self.query == other.query
+            and self.maintenance == other.maintenance
+        )
+
+    # A state is changed in place, like its base class.
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _DefinesTView(ModelOperation):
+    """What `CreateTView` and `AlterTView` share: they hold the whole definition of a TView."""
+
+    serialization_expand_args = ["fields", "options", "managers", "columns", "reads"]
+
+    def __init__(
+        self,
+        name: str,
+        fields: Iterable[tuple[str, Field[Any, Any]]],
+        query: str,
+        options: Mapping[str, Any] | None = None,
+        bases: Sequence[type | str] | None = None,
+        managers: Sequence[tuple[str, models.Manager[Any]]] | None = None,
+        mode: str = "immediate",
+        allow_rebuild: bool = False,  # noqa: FBT001, FBT002
+        columns: Mapping[str, str] | None = None,
+        reads: Sequence[str] | None = None,
+    ) -> None:
+        # Not super(): CreateModel would be next for one of the subclasses, and the signature of
+        # its __init__ has no query.
+        ModelOperation.__init__(self, name)
+        self.fields = list(fields)
+        self.query = query
+        self.options = dict(options or {})
+        self.bases = tuple(bases or (TView,))
+        self.managers = list(managers or [])
+        self.maintenance = Maintenance(mode, allow_rebuild, dict(columns or {}))
+        self.reads = None if reads is None else list(reads)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments that make an equal operation, without those left to default."""
+        arguments: dict[str, Any] = {"name": self.name, "fields": self.fields, "query": self.query}
+        if self.options:
+            arguments["options"] = self.options
+        if self.bases != (TView,):
+            arguments["bases"] = self.bases
+        if self.managers:
+            arguments["managers"] = self.managers
+        arguments |= self.maintenance.declared_options()
+        if self.reads is not None:
+            arguments["reads"] = self.reads
+        return arguments
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        """Return the class and its arguments, as a migration file writes them."""
+        return (type(self).__qualname__, [], {**self.arguments(), "query": SQLText(self.query)})
+
+    def state(self, app_label: str) -> TViewState:
+        """Return the migration state of the TView that the operation defines."""
+        return TViewState(
+            app_label,
+            self.name,
+            list(self.fields),
+            dict(self.options),
+            tuple(self.bases),
+            list(self.managers),
+        ).with_definition(self.query, self.maintenance)
+
+    def references_model(self, name: str, app_label: str) -> bool:
+        """Tell whether a model is the TView, one that it reads, or one that it points to."""
+        if self.reads is None:
+            return True
+        model = (app_label, name.lower())
+        return (
+            name.lower() == self.name_lower
+            or model in self._models_read()
+            or any(
+                field_references((app_label, self.name_lower), field, model)
+                for _, field in self.fields
+            )
+        )
+
+    def can_reduce_through(self, operation: Operation, app_label: str) -> bool:
+        """Tell whether the optimizer may exchange this operation and a later one."""
+        # What is stored as SQL fits the tables as they are here, and nowhere else.
+        return self.reads is not None and not any(
+            operation.references_model(name, app_label)
+            for label, name in [(app_label, self.name), *self._models_read()]
+            if label == app_label
+        )
+
+    def _models_read(self) -> set[tuple[str, str]]:
+        return {make_model_tuple(label) for label in self.reads or ()}
+
+
+class CreateTView(_DefinesTView, CreateModel):
+    """Create a TView: its table with its contents, and all that keeps it equal to the query.
+
+    Args:
+        name: the name of the model.
+        fields: its fields, by name.
+        query: the query as SQL text.
+        options: its Meta options.
+        bases: its bases, if there are more than `TView`.
+        managers: its managers that are used in migrations.
+        mode: see `django_tviews.definition.Maintenance`.
+        allow_rebuild: see there.
+        columns: see there.
+        reads: labels of the models that the query reads. ``squashmigrations`` moves no operation
+            on these models past this one; without ``reads``, no operation at all.
+    """
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Add the TView to the state."""
+        state.add_model(self.state(app_label))
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,  # noqa: ARG002
+        to_state: ProjectState,
+    ) -> None:
+        """Create the TView, all of it or nothing."""
+        _create(self, schema_editor, to_state.apps.get_model(app_label, self.name))
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,  # noqa: ARG002
+    ) -> None:
+        """Delete the TView."""
+        _drop(self, schema_editor, from_state.apps.get_model(app_label, self.name))
+
+    def describe(self) -> str:
+        """Say in a few words what the operation does."""
+        return f"Create TView {self.name}"
+
+    def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
+        """Merge a later operation into this one, where that gives the same result."""
+        if isinstance(operation, AlterTView) and operation.name_lower == self.name_lower:
+            return [CreateTView(**operation.arguments())]
+        if isinstance(operation, RenameField) and operation.model_name_lower == self.name_lower:
+            # The column would no longer have the name of the output column that feeds it.
+            return False
+        reduced = super().reduce(operation, app_label)
+        if isinstance(reduced, bool):
+            return reduced
+        return [self._again(created) for created in reduced]
+
+    def _again(self, created: Operation) -> Operation:
+        # Django 5.2 merges into a plain CreateModel, whatever class it started from.
+        if type(created) is not CreateModel:
+            return created
+        merged = {
+            "name": created.name,
+            "fields": created.fields,
+            "options": created.options,
+            "bases": created.bases,
+            "managers": created.managers,
+        }
+        return CreateTView(**{**self.arguments(), **merged})
+
+
+class AlterTView(_DefinesTView):
+    """Give a TView a new definition, and bring its table in line with it.
+
+    The operation holds the whole new definition; what has changed follows from the state before.
+    It takes the same arguments as `CreateTView`.
+    """
+
+    category = OperationCategory.ALTERATION
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Replace the TView in the state."""
+        state.models[app_label, self.name_lower] = self.state(app_label)
+        # Not add_model() after remove_model(): that forgets the relations of others to this one.
+        state._relations = None
+        state.reload_model(app_label, self.name_lower)
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Bring table, contents and maintenance in line with the new definition."""
+        old = from_state.apps.get_model(app_label, self.name)
+        new = to_state.apps.get_model(app_label, self.name)
+        if _is_kept(self, schema_editor, new):
+            _replace(schema_editor, old, new)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Bring everything back in line with the definition before."""
+        self.database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def describe(self) -> str:
+        """Say in a few words what the operation does."""
+        return f"Alter TView {self.name}"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        """What the operation adds to the name of a migration."""
+        return f"alter_{self.name_lower}"
+
+    def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
+        """Give way to a later definition of the same TView."""
+        if (
+            isinstance(operation, AlterTView | DeleteTView)
+            and operation.name_lower == self.name_lower
+        ):
+            return [operation]
+        return super().reduce(operation, app_label)
+
+
+class DeleteTView(DeleteModel):
+    """Delete a TView: its table and all that kept it equal to its query.
+
+    Args:
+        name: the name of the model.
+    """
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,  # noqa: ARG002
+    ) -> None:
+        """Delete the TView."""
+        _drop(self, schema_editor, from_state.apps.get_model(app_label, self.name))
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,  # noqa: ARG002
+        to_state: ProjectState,
+    ) -> None:
+        """Create the TView again, with its contents."""
+        _create(self, schema_editor, to_state.apps.get_model(app_label, self.name))
+
+    def describe(self) -> str:
+        """Say in a few words what the operation does."""
+        return f"Delete TView {self.name}"
+
+    def can_reduce_through(self, operation: Operation, app_label: str) -> bool:  # noqa: ARG002
+        """Tell whether the optimizer may exchange this operation and a later one."""
+        # Only the state knows what the query read, and that must not go before the TView does.
+        return False
+
+
+def _is_kept(
+    operation: Operation, schema_editor: BaseDatabaseSchemaEditor, model: type[models.Model]
+) -> bool:
+    """Tell whether a database has the TView at all: PostgreSQL, and not routed elsewhere."""
+    connection = schema_editor.connection
+    return connection.vendor == "postgresql" and operation.allow_migrate_model(
+        connection.alias, model
+    )
+
+
+def _create(
+    operation: Operation, schema_editor: BaseDatabaseSchemaEditor, model: type[TView]
+) -> None:
+    if _is_kept(operation, schema_editor, model):
+        from . import installer
+
+        installer.create(
+            schema_editor,
+            Declaration.from_model(model),
+            partial(schema_editor.create_model, model),
+        )
+
+
+def _drop(
+    operation: Operation, schema_editor: BaseDatabaseSchemaEditor, model: type[TView]
+) -> None:
+    if _is_kept(operation, schema_editor, model):
+        from . import installer
+
+        installer.drop(
+            schema_editor,
+            Declaration.from_model(model),
+            partial(schema_editor.delete_model, model),
+        )
+
+
+def _replace(
+    schema_editor: BaseDatabaseSchemaEditor, old: type[TView], new: type[TView]
+) -> None:
+    before, after = Declaration.from_model(old), Declaration.from_model(new)
+    alter_table = partial(_alter_table, schema_editor, old, new)
+    if before == after:
+        # Indexes, constraints, comments: the contents stay as they are.
+        alter_table()
+    else:
+        from . import installer
+
+        installer.replace(schema_editor, before, after, alter_table)
+
+
+def _alter_table(
+    schema_editor: BaseDatabaseSchemaEditor, old: type[TView], new: type[TView]
+) -> None:
+    """Alter the table of a TView in place, so that grants and dependent objects survive."""
+    old_options, new_options = old._meta, new._meta
+    if [field.column for field in old_options.pk_fields] != [
+        field.column for field in new_options.pk_fields
+    ]:
+        # Django cannot alter which columns make the primary key.
+        schema_editor.delete_model(old)
+        schema_editor.create_model(new)
+        return
+
+    old_constraints, new_constraints = _changed(old_options.constraints, new_options.constraints)
+    old_indexes, new_indexes = _changed(old_options.indexes, new_options.indexes)
+    for constraint in old_constraints:
+        schema_editor.remove_constraint(old, constraint)
+    for index in old_indexes:
+        schema_editor.remove_index(old, index)
+    kept = set(old_options.unique_together) & set(new_options.unique_together)
+    schema_editor.alter_unique_together(old, old_options.unique_together, kept)
+    schema_editor.alter_db_table(new, old_options.db_table, new_options.db_table)
+
+    old_fields, new_fields = _columns(old), _columns(new)
+    for column in old_fields.keys() - new_fields.keys():
+        schema_editor.remove_field(new, old_fields[column])
+    for column, field in new_fields.items():
+        if column in old_fields:
+            schema_editor.alter_field(new, old_fields[column], field)
+        else:
+            schema_editor.add_field(new, field)
+
+    schema_editor.alter_unique_together(new, kept, new_options.unique_together)
+    for index in new_indexes:
+        schema_editor.add_index(new, index)
+    for constraint in new_constraints:
+        schema_editor.add_constraint(new, constraint)
+    if old_options.db_table_comment != new_options.db_table_comment:
+        schema_editor.alter_db_table_comment(
+            new, old_options.db_table_comment, new_options.db_table_comment
+        )
+
+
+def _columns(model: type[models.Model]) -> dict[str, Field[Any, Any]]:
+    return {
+        field.column: field
+        for field in model._meta.local_concrete_fields
+        if field.column is not None
+    }
+
+
+def _changed(old: list[_Named], new: list[_Named]) -> tuple[list[_Named], list[_Named]]:
+    """Return what is only in the one list and what is only in the other."""
+    return (
+        [item for item in old if item not in new],
+        [item for item in new if item not in old],
+    )
+
+
+@dataclass(frozen=True)
+class SQLText:
+    """SQL text in a migration file: several lines that people can read.
+
+    Attributes:
+        sql: the text.
+    """
+
+    sql: str
+
+
+class SQLTextSerializer(BaseSerializer):
+    """Writes SQL text between triple quotes, formatted, where that cannot change its meaning."""
+
+    def serialize(self) -> tuple[str, set[str]]:
+        """Return the Python source, and the imports it needs."""
+        import sqlparse
+
+        from .relational.canonical import canonical_sql
+
+        sql = canonical_sql(self.value.sql)
+        lines = sqlparse.format(sql, reindent=True).splitlines()
+        block = "\n".join(["", *(f"    {line}" for line in lines), ""])
+        # The writer indents the lines further, which must not reach into a string literal.
+        if "\\" in block or '"""' in block or canonical_sql(block) != sql:
+            return repr(sql), set()
+        return f'"""{block}"""', set()
+
+
+MigrationWriter.register_serializer(SQLText, SQLTextSerializer)
