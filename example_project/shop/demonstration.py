@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -104,9 +103,12 @@ def _row(model: type[TView], key: object) -> Row:
 
 
 def _leaves(path: str, value: Any) -> list[tuple[str, object]]:
-    """A value, or the values a JSON object is made of, with their paths."""
-    if isinstance(value, dict):
-        return [leaf for name, part in value.items() for leaf in _leaves(f"{path}.{name}", part)]
-    if isinstance(value, list):
-        value = json.dumps(value, ensure_ascii=False)
-    return [(path, value)]
+    """A value, or the values a document is made of, each with its path."""
+    match value:
+        case dict():
+            parts = [(f"{path}.{name}", part) for name, part in value.items()]
+        case list():
+            parts = [(f"{path}[{index}]", part) for index, part in enumerate(value)]
+        case _:
+            return [(path, value)]
+    return [leaf for part_path, part in parts for leaf in _leaves(part_path, part)]

@@ -76,13 +76,11 @@ def _cascade(customer: Customer) -> None:
 
 
 def _copy(product: Product) -> None:
-    complaints = [(product.pk, customer, 1, "It broke") for customer in range(1, 101)]
-    with (
-        connection.cursor() as cursor,
-        cursor.copy("COPY shop_review (product_id, customer_id, rating, title) FROM STDIN") as copy,
-    ):
-        for complaint in complaints:
-            copy.write_row(complaint)
+    customers = list(Customer.objects.order_by("pk")[:100])
+    statement = "COPY shop_review (product_id, customer_id, rating, title) FROM STDIN"
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for customer in customers:
+            copy.write_row((product.pk, customer.pk, 1, "It broke"))
 
 
 def _rename_parent(supplier: Supplier) -> None:

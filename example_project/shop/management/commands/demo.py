@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     from shop.demonstration import Measurement
 
-VALUE_WIDTH = 34
+VALUE_WIDTH = 30
+SHOWN_CHANGES = 8
+ABSENT = "-"
 
 
 class Command(BaseCommand):
@@ -52,7 +54,7 @@ class Command(BaseCommand):
         try:
             with _server_url() as url, _database_of_its_own(url):
                 self.demonstrate(products)
-        except (ServerError, psycopg.Error) as error:
+        except ServerError as error:
             raise CommandError(str(error)) from error
 
     def demonstrate(self, products: int) -> None:
@@ -90,18 +92,21 @@ class Command(BaseCommand):
         self.console.print()
 
     def show(self, measurement: Measurement) -> Measurement:
-        write = measurement.write
-        self.console.print(f"{write.title}", style="bold cyan")
+        self.console.print(measurement.write.title, style="bold cyan")
         self.console.print(
-            Syntax(write.code, "python", theme="ansi_dark", background_color="default")
+            Syntax(measurement.write.code, "python", theme="ansi_dark", background_color="default")
         )
-        table = Table("", "before", "after", box=box.SIMPLE, title_justify="left")
-        table.columns[0].header = measurement.shown.__name__
-        for name, before in measurement.before.items():
-            after = measurement.after.get(name)
-            if before != after:
-                table.add_row(name, _clipped(before), _clipped(after))
+        table = Table(measurement.shown.__name__, "before", "after", box=box.SIMPLE)
+        changes = _changes(measurement)
+        for change in changes[:SHOWN_CHANGES]:
+            table.add_row(*change)
+        if len(changes) > SHOWN_CHANGES:
+            table.add_row(f"and {len(changes) - SHOWN_CHANGES} more")
         self.console.print(table)
+        self.console.print(
+            f"{measurement.milliseconds:,.1f} ms, {measurement.rows:,} rows of TViews written; "
+            f"REFRESH: {measurement.refresh_milliseconds:,.1f} ms\n",
+        )
         return measurement
 
 
@@ -120,14 +125,19 @@ def _server_url() -> Iterator[str]:
 def _database_of_its_own(url: str) -> Iterator[None]:
     """Create a database, let Django use it, and drop it again."""
     name = f"tviews_demo_{os.getpid()}"
-    with psycopg.connect(url, autocommit=True) as administration:
-        administration.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    database = sql.Identifier(name)
+    try:
+        administration = psycopg.connect(url, autocommit=True)
+        administration.execute(sql.SQL("CREATE DATABASE {}").format(database))
+    except psycopg.Error as error:
+        raise CommandError(f"the demo needs a database of its own: {error}") from error
+    with administration:
         try:
             connection.settings_dict.update(database_settings(url), NAME=name)
             yield
         finally:
             connection.close()
-            administration.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+            administration.execute(sql.SQL("DROP DATABASE {}").format(database))
 
 
 def _server_name() -> str:
@@ -159,6 +169,16 @@ def _summary(measurements: list[Measurement]) -> Table:
             f"{ratio:,.1f} x",
         )
     return table
+
+
+def _changes(measurement: Measurement) -> list[tuple[str, str, str]]:
+    """Path, old value and new value of everything in the shown row that is not what it was."""
+    before, after = measurement.before, measurement.after
+    return [
+        (path, _clipped(before.get(path, ABSENT)), _clipped(after.get(path, ABSENT)))
+        for path in {**before, **after}
+        if before.get(path, ABSENT) != after.get(path, ABSENT)
+    ]
 
 
 def _clipped(value: object) -> str:
