@@ -155,7 +155,7 @@ def _summary(measurements: list[Measurement]) -> Table:
         "TView rows\nwritten",
         "with TViews\nms",
         "REFRESH\nms",
-        "REFRESH is\nslower by",
+        "ratio",
     ):
         table.add_column(header, justify="right")
     for measurement in measurements:
