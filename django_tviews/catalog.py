@@ -1,0 +1,245 @@
+"""What the server knows: the only reader of ``pg_catalog``.
+
+Every function takes a Django connection and asks one question. Answers are values; nothing here
+changes the database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .facts import ColumnFacts, RelationFacts, RelationKind, Volatility
+
+
+@cache
+def _question(name: str) -> str:
+    return (resources.files(__package__) / "sql" / "catalog" / f"{name}.sql").read_text("utf-8")
+
+
+def _rows(
+    connection: BaseDatabaseWrapper, name: str, parameters: Sequence[object] = ()
+) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_question(name), parameters)
+        return cursor.fetchall()
+
+
+@contextmanager
+def _empty_search_path(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let PostgreSQL write out every name that is not its own."""
+    with transaction.atomic(connection.alias), connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('search_path')")
+        (previous,) = cursor.fetchone()
+        cursor.execute("SELECT set_config('search_path', '', true)")
+        yield
+        cursor.execute("SELECT set_config('search_path', %s, true)", [previous])
+
+
+def resolve(
+    connection: BaseDatabaseWrapper, names: Iterable[tuple[str | None, str]]
+) -> dict[tuple[str | None, str], int]:
+    """Find relations by the search path.
+
+    Args:
+        connection: where.
+        names: (schema or None, name), unquoted.
+
+    Returns:
+        The OIDs of those that exist.
+    """
+    wanted = list(names)
+    rows = _rows(
+        connection, "resolve", [[name[0] for name in wanted], [name[1] for name in wanted]]
+    )
+    return {(schema, name): oid for schema, name, oid in rows}
+
+
+def relations(connection: BaseDatabaseWrapper, oids: Iterable[int]) -> dict[int, RelationFacts]:
+    """Read the facts of relations by their OIDs.
+
+    View definitions come with every name resolved, as ``pg_get_viewdef`` writes them when nothing
+    is on the search path.
+    """
+    wanted = sorted(set(oids))
+    with _empty_search_path(connection):
+        return _relations(connection, wanted)
+
+
+def _relations(connection: BaseDatabaseWrapper, wanted: list[int]) -> dict[int, RelationFacts]:
+    columns: dict[int, list[ColumnFacts]] = {oid: [] for oid in wanted}
+    for oid, name, type_sql, not_null, deterministic, virtual in _rows(
+        connection, "columns", [wanted]
+    ):
+        columns[oid].append(ColumnFacts(name, type_sql, not_null, deterministic, virtual))
+    keys: dict[int, list[tuple[str, ...]]] = {oid: [] for oid in wanted}
+    for oid, names in _rows(connection, "keys", [wanted]):
+        keys[oid].append(tuple(names))
+    return {
+        oid: RelationFacts(
+            schema,
+            name,
+            RelationKind(kind),
+            tuple(columns[oid]),
+            tuple(keys[oid]),
+            definition,
+            row_security,
+        )
+        for oid, schema, name, kind, definition, row_security in _rows(
+            connection, "relations", [wanted]
+        )
+    }
+
+
+def volatilities(
+    connection: BaseDatabaseWrapper, names: Iterable[tuple[str | None, str]]
+) -> dict[tuple[str | None, str], tuple[Volatility, bool]]:
+    """Read the worst volatility of a name's overloads, and whether one of them aggregates."""
+    wanted = list(names)
+    rows = _rows(
+        connection, "functions", [[name[0] for name in wanted], [name[1] for name in wanted]]
+    )
+    return {
+        (schema, name): (Volatility(volatility), aggregate)
+        for schema, name, volatility, aggregate in rows
+    }
+
+
+def equality_schemas(connection: BaseDatabaseWrapper, types: Iterable[str]) -> dict[str, str]:
+    """Read the schemas of equality operators that stand outside ``pg_catalog``.
+
+    Args:
+        connection: where.
+        types: SQL types, as in :attr:`ColumnFacts.type`.
+
+    Returns:
+        The schema by type, for those types whose default btree equality is not PostgreSQL's own.
+    """
+    wanted = sorted(set(types))
+    return {type_sql: schema for type_sql, schema in _rows(connection, "equality", [wanted])}
+
+
+def view_definition(connection: BaseDatabaseWrapper, schema: str, name: str) -> str:
+    """Read a view's query with every name resolved."""
+    (oid,) = resolve(connection, [(schema, name)]).values()
+    return relations(connection, [oid])[oid].definition or ""
+
+
+def current_schema(connection: BaseDatabaseWrapper) -> str:
+    """The schema in which an unqualified CREATE makes its object."""
+    ((schema,),) = _rows(connection, "current_schema")
+    return str(schema)
+
+
+def isolation_level(connection: BaseDatabaseWrapper) -> str:
+    """The isolation level of the current transaction, in the server's lower-case words."""
+    ((level,),) = _rows(connection, "isolation_level")
+    return str(level)
+
+
+def runtime_schema(connection: BaseDatabaseWrapper) -> str | None:
+    """The schema of the registry that the search path finds; None before the first migration."""
+    rows = _rows(connection, "runtime_schema")
+    return str(rows[0][0]) if rows else None
+
+
+@dataclass(frozen=True)
+class InstalledTrigger:
+    """A trigger of ours, as the server has it.
+
+    Attributes:
+        schema: of the table it stands on.
+        table: the table it stands on.
+        name: its name.
+        definition: ``pg_get_triggerdef``.
+        enabled: it fires for ordinary writers.
+        tview: OID of the TView's table it depends on; None for a shared one.
+    """
+
+    schema: str
+    table: str
+    name: str
+    definition: str
+    enabled: bool
+    tview: int | None
+
+
+def triggers(connection: BaseDatabaseWrapper) -> list[InstalledTrigger]:
+    """Read all triggers of ours, recognised by their names."""
+    return [InstalledTrigger(*row) for row in _rows(connection, "triggers")]
+
+
+def function_bodies(
+    connection: BaseDatabaseWrapper, signatures: Iterable[str]
+) -> dict[str, tuple[str, str | None, bool]]:
+    """Read functions by signature: body, comment, and whether PUBLIC may execute them.
+
+    Functions that do not exist are left out.
+    """
+    wanted = list(signatures)
+    return {
+        signature: (body, comment, public)
+        for signature, body, comment, public in _rows(connection, "function_bodies", [wanted])
+    }
+
+
+@dataclass(frozen=True)
+class RegistryRow:
+    """An installed TView, as the registry has it.
+
+    Attributes:
+        oid: of the TView's table.
+        schema: of the table; None if the table is gone.
+        table: its name; None if the table is gone.
+        label: the model.
+        declaration: what the TView said when it was installed, as JSON.
+        depth: how many TViews lie below it.
+        format_version: of what was generated.
+        fingerprint: of what was generated.
+    """
+
+    oid: int
+    schema: str | None
+    table: str | None
+    label: str
+    declaration: dict[str, Any]
+    depth: int
+    format_version: int
+    fingerprint: str
+
+
+def registry(connection: BaseDatabaseWrapper) -> list[RegistryRow]:
+    """Read the registry, those that others read first; empty before the first migration."""
+    if runtime_schema(connection) is None:
+        return []
+    rows = [RegistryRow(*row) for row in _rows(connection, "registry")]
+    return [
+        replace(row, declaration=json.loads(row.declaration))
+        if isinstance(row.declaration, str)
+        else row
+        for row in rows
+    ]
+
+
+def own_functions(connection: BaseDatabaseWrapper, schema: str, label: str) -> list[str]:
+    """Read the signatures of the functions that were generated for a TView."""
+    with _empty_search_path(connection):
+        return [signature for (signature,) in _rows(connection, "own_functions", [schema, label])]
+
+
+def dependent_views(
+    connection: BaseDatabaseWrapper, oids: Iterable[int]
+) -> dict[int, frozenset[int]]:
+    """Read, for relations by OID, the views whose rules read them."""
+    found: dict[int, set[int]] = {}
+    for relation, view in _rows(connection, "dependent_views", [sorted(set(oids))]):
+        found.setdefault(relation, set()).add(view)
+    return {relation: frozenset(views) for relation, views in found.items()}

@@ -1,0 +1,107 @@
+"""What the compiler needs to know about a database, as plain values.
+
+``catalog`` reads them from a server, ``definition`` derives them from Django's migration state,
+tests write them by hand. Nothing here opens a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+
+class RelationKind(StrEnum):
+    """What a relation is, in the words of the error messages."""
+
+    TABLE = "table"
+    VIEW = "view"
+    PARTITIONED_TABLE = "partitioned table"
+    PARTITION = "partition"
+    INHERITANCE_PARENT = "table with inheritance children"
+    MATERIALIZED_VIEW = "materialized view"
+    FOREIGN_TABLE = "foreign table"
+    TEMPORARY_TABLE = "temporary table"
+    SYSTEM_CATALOG = "system catalog"
+
+
+class Volatility(StrEnum):
+    """``pg_proc.provolatile``: what a function's result may depend on."""
+
+    IMMUTABLE = "immutable"
+    STABLE = "stable"
+    VOLATILE = "volatile"
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """A column of a relation.
+
+    Attributes:
+        name: the column's name, unquoted.
+        type: the type with its modifier as SQL that needs no search path: ``numeric(12,2)``,
+            ``public.citext``.
+        not_null: the column itself is declared NOT NULL (or belongs to a primary key).
+        deterministic: equal values look the same; false under a nondeterministic collation.
+        virtual: a generated column that is not stored (PostgreSQL 18), which transition tables
+            show as NULL.
+    """
+
+    name: str
+    type: str
+    not_null: bool = False
+    deterministic: bool = True
+    virtual: bool = False
+
+
+@dataclass(frozen=True)
+class RelationFacts:
+    """A relation that a query reads.
+
+    Attributes:
+        schema: the schema it stands in; None while only the migration state knows it.
+        name: its name, unquoted.
+        kind: what it is.
+        columns: its columns, in order.
+        keys: the column sets that identify a row, unique and not null, the primary key first.
+        definition: for a view, its query with every name resolved.
+        row_security: row-level security would filter what the TView's owner sees.
+    """
+
+    schema: str | None
+    name: str
+    kind: RelationKind = RelationKind.TABLE
+    columns: tuple[ColumnFacts, ...] = ()
+    keys: tuple[tuple[str, ...], ...] = ()
+    definition: str | None = None
+    row_security: bool = False
+
+    @cached_property
+    def by_name(self) -> Mapping[str, ColumnFacts]:
+        """The columns by their names."""
+        return {column.name: column for column in self.columns}
+
+    @property
+    def full_name(self) -> str:
+        """The name as messages show it: ``shop.product``."""
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that is known about the relations, functions and types of one query.
+
+    Attributes:
+        relations: by (schema or None, name), as the query writes the name.
+        functions: the volatility of functions outside ``pg_catalog``, by (schema or None, name);
+            the worst of the overloads.
+        aggregates: those of ``functions`` that are aggregates.
+        equality_schemas: for types whose equality operator stands outside ``pg_catalog``
+            (``public.citext``), the schema of that operator.
+    """
+
+    relations: Mapping[tuple[str | None, str], RelationFacts] = field(default_factory=dict)
+    functions: Mapping[tuple[str | None, str], Volatility] = field(default_factory=dict)
+    aggregates: frozenset[tuple[str | None, str]] = frozenset()
+    equality_schemas: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,455 @@
+"""Put a TView into a database, take it out, bring it up to date: all of it or nothing.
+
+Every change goes through ``schema_editor.execute``, so that sqlmigrate prints exactly what
+migrate runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace as replaced
+from typing import Any
+
+import sqlparse
+from django.db import DatabaseError, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+from . import catalog
+from .conf import settings
+from .definition import Column, Declaration
+from .errors import (
+    DependentColumn,
+    DependencyDepthExceeded,
+    IsolationUnsupported,
+    MetadataNotFound,
+    TViewError,
+)
+from .facts import Facts, RelationFacts
+from .plan.plan import FORMAT_VERSION, Plan
+from .plan.planner import make_plan
+from .relational.builder import build_tree
+from .relational.canonical import called_functions, read_relations
+from .sql import objects
+from .sql.quoting import identifier, literal, qualified, regclass, relation_name
+from .sql.templates import render_statements
+
+
+@dataclass(frozen=True)
+class InstalledTView:
+    """A TView as the registry of a database has it.
+
+    Attributes:
+        oid: of its table.
+        schema: of its table; None if the table is gone.
+        declaration: what it said when it was installed.
+        depth: how many TViews lie below it.
+        format_version: of what was generated for it.
+        fingerprint: of what was generated for it.
+    """
+
+    oid: int
+    schema: str | None
+    declaration: Declaration
+    depth: int
+    format_version: int
+    fingerprint: str
+
+    @property
+    def label(self) -> str:
+        """The model's label."""
+        return self.declaration.label
+
+
+def installed(connection: BaseDatabaseWrapper) -> list[InstalledTView]:
+    """Read the TViews installed in a database, those that others read first."""
+    return [
+        InstalledTView(
+            row.oid,
+            row.schema,
+            _declaration(row.declaration),
+            row.depth,
+            row.format_version,
+            row.fingerprint,
+        )
+        for row in catalog.registry(connection)
+    ]
+
+
+def _declaration(stored: dict[str, Any]) -> Declaration:
+    columns = tuple(Column(**column) for column in stored["columns"])
+    return Declaration(**{**stored, "columns": columns, "key": tuple(stored["key"])})
+
+
+def install_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Create the registry, the spool and the shared functions in the current schema."""
+    schema = catalog.current_schema(schema_editor.connection)
+    for statement in render_statements("runtime", **objects.runtime_values(schema)):
+        _execute(schema_editor, statement)
+
+
+def drop_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Drop what :func:`install_runtime` created."""
+    connection = schema_editor.connection
+    schema = catalog.runtime_schema(connection) or catalog.current_schema(connection)
+    for statement in render_statements("runtime_drop", **objects.runtime_values(schema)):
+        _execute(schema_editor, statement)
+
+
+def create(
+    schema_editor: BaseDatabaseSchemaEditor,
+    declaration: Declaration,
+    create_table: Callable[[], None],
+    state_facts: Callable[[], Facts] | None = None,
+) -> None:
+    """Install a TView: backing view, table, contents, functions, triggers.
+
+    Args:
+        schema_editor: of the database.
+        declaration: what the TView says.
+        create_table: creates its table, empty.
+        state_facts: the facts of the migration state, for sqlmigrate, where the tables may not
+            exist yet.
+
+    Raises:
+        TViewError: the query cannot be kept, or its contents break the TView's constraints.
+            Nothing is left behind.
+    """
+    with _all_or_nothing(schema_editor, declaration):
+        plan = _planned(schema_editor, declaration, state_facts)
+        _lock_sources(schema_editor, plan)
+        create_table()
+        _install(schema_editor, declaration, plan)
+
+
+def drop(
+    schema_editor: BaseDatabaseSchemaEditor,
+    declaration: Declaration,
+    delete_table: Callable[[], None],
+) -> None:
+    """Take a TView out: triggers, functions, backing view, table.
+
+    Args:
+        schema_editor: of the database.
+        declaration: what the TView says.
+        delete_table: drops its table.
+
+    Raises:
+        DependentColumn: another TView reads it. Nothing is changed.
+    """
+    with _all_or_nothing(schema_editor, declaration):
+        found = _find(schema_editor.connection, declaration.table)
+        if found is not None:
+            for reader in _readers(schema_editor.connection, found):
+                raise DependentColumn(
+                    f"TView {declaration.label} cannot be dropped: TView {reader.label} reads it.",
+                    hint=f"Delete {reader.label} first, or change its query.",
+                    tview=declaration.label,
+                )
+            _uninstall(schema_editor, found)
+        delete_table()
+
+
+def replace(
+    schema_editor: BaseDatabaseSchemaEditor,
+    old: Declaration,
+    new: Declaration,
+    alter_table: Callable[[], None],
+    state_facts: Callable[[], Facts] | None = None,
+) -> None:
+    """Give an installed TView a new definition; rows that stay equal are not touched.
+
+    Args:
+        schema_editor: of the database.
+        old: what the TView said.
+        new: what it says now.
+        alter_table: alters its table accordingly.
+        state_facts: the facts of the migration state, for sqlmigrate.
+
+    Raises:
+        MetadataNotFound: the TView is not installed.
+        TViewError: as for :func:`create`; the old definition stays in force.
+    """
+    connection = schema_editor.connection
+    with _all_or_nothing(schema_editor, new):
+        found = _find(connection, old.table)
+        if found is None and not schema_editor.collect_sql:
+            raise MetadataNotFound(
+                f"TView {old.label} is not installed in this database.",
+                hint="Was its migration faked? Migrate back with --fake and apply it.",
+                tview=old.label,
+            )
+        readers = _readers(connection, found) if found else []
+        for reader in reversed(readers):
+            _uninstall(schema_editor, reader)
+        if found is not None:
+            _uninstall(schema_editor, found)
+        alter_table()
+        plan = _planned(schema_editor, new, state_facts)
+        _lock_sources(schema_editor, plan)
+        _install(schema_editor, new, plan)
+        for reader in readers:
+            reader_plan = _planned(schema_editor, reader.declaration, state_facts)
+            _lock_sources(schema_editor, reader_plan)
+            _install(schema_editor, reader.declaration, reader_plan)
+
+
+def plan_of(connection: BaseDatabaseWrapper, declaration: Declaration, schema: str) -> Plan:
+    """Plan an installed TView again, from its backing view as the server has it.
+
+    Args:
+        connection: where it is installed.
+        declaration: what it says.
+        schema: where its table is.
+    """
+    query = catalog.view_definition(connection, schema, declaration.view)
+    return _plan(connection, declaration, query, read_facts(connection, query), schema)
+
+
+def read_facts(connection: BaseDatabaseWrapper, query: str) -> Facts:
+    """Read everything the compiler has to know about a query, helper views looked through.
+
+    Args:
+        connection: where.
+        query: one SELECT.
+
+    Raises:
+        DependencyDepthExceeded: helper views are nested too deep.
+    """
+    relations: dict[tuple[str | None, str], RelationFacts] = {}
+    functions: set[tuple[str | None, str]] = set()
+    texts = [query]
+    for _ in range(settings.DEPTH_LIMIT + 1):
+        names = {name for text in texts for name in read_relations(text)} - relations.keys()
+        functions |= {name for text in texts for name in called_functions(text)}
+        if not names:
+            break
+        oids = catalog.resolve(connection, names)
+        facts = catalog.relations(connection, oids.values())
+        found = {name: facts[oid] for name, oid in oids.items()}
+        relations |= found
+        texts = [each.definition for each in found.values() if each.definition]
+    else:
+        raise DependencyDepthExceeded(
+            f"Helper views are nested more than {settings.DEPTH_LIMIT} deep.",
+            hint="Flatten them, or raise DJANGO_TVIEWS['DEPTH_LIMIT'].",
+        )
+    volatilities = catalog.volatilities(connection, functions)
+    types = {column.type for relation in relations.values() for column in relation.columns}
+    return Facts(
+        relations,
+        {name: volatility for name, (volatility, _) in volatilities.items()},
+        frozenset(name for name, (_, aggregate) in volatilities.items() if aggregate),
+        catalog.equality_schemas(connection, types),
+    )
+
+
+@contextmanager
+def _all_or_nothing(
+    schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration
+) -> Iterator[None]:
+    connection = schema_editor.connection
+    try:
+        with transaction.atomic(connection.alias):
+            level = catalog.isolation_level(connection)
+            if level not in ("read committed", "read uncommitted"):
+                raise IsolationUnsupported(
+                    f"TView {declaration.label} cannot be built at {level.upper()}: its contents "
+                    "would be read from a snapshot older than its triggers.",
+                    hint="Run migrate with the isolation level READ COMMITTED.",
+                    tview=declaration.label,
+                )
+            yield
+    except DatabaseError as error:
+        known = TViewError.from_database_error(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _planned(
+    schema_editor: BaseDatabaseSchemaEditor,
+    declaration: Declaration,
+    state_facts: Callable[[], Facts] | None,
+) -> Plan:
+    """Create the backing view and plan from what the server makes of it."""
+    connection = schema_editor.connection
+    schema = catalog.current_schema(connection)
+    query = sqlparse.format(declaration.query, reindent=True)
+    create_view = f"CREATE VIEW {qualified(schema, declaration.view)} AS\n{query}"
+    _execute(schema_editor, create_view)
+    if not schema_editor.collect_sql:
+        return plan_of(connection, declaration, schema)
+    missing = (
+        set(read_relations(declaration.query))
+        - catalog.resolve(connection, read_relations(declaration.query)).keys()
+    )
+    if missing and state_facts is not None:
+        return _plan(connection, declaration, declaration.query, state_facts(), schema)
+    # sqlmigrate: let the server resolve the names, and undo it.
+    with transaction.atomic(connection.alias):
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP VIEW IF EXISTS {qualified(schema, declaration.view)}")
+            cursor.execute(create_view)
+        plan = plan_of(connection, declaration, schema)
+        transaction.set_rollback(True, connection.alias)
+    return plan
+
+
+def _plan(
+    connection: BaseDatabaseWrapper,
+    declaration: Declaration,
+    query: str,
+    facts: Facts,
+    schema: str,
+) -> Plan:
+    tree = build_tree(query, facts)
+    read = {
+        (occurrence.relation.schema, occurrence.relation.name) for occurrence in tree.occurrences
+    }
+    below = [
+        each.depth
+        for each in installed(connection)
+        if (each.schema, each.declaration.table) in read
+    ]
+    depth = max(below, default=-1) + 1
+    if depth > settings.DEPTH_LIMIT:
+        raise DependencyDepthExceeded(
+            f"TView {declaration.label} lies over {depth} TViews, more than "
+            f"{settings.DEPTH_LIMIT}.",
+            hint="Flatten the chain, or raise DJANGO_TVIEWS['DEPTH_LIMIT'].",
+            tview=declaration.label,
+        )
+    types = {column.type for column in declaration.columns}
+    schemas = {**facts.equality_schemas, **catalog.equality_schemas(connection, types)}
+    return make_plan(
+        declaration,
+        tree,
+        replaced(facts, equality_schemas=schemas),
+        schema=schema,
+        runtime_schema=catalog.runtime_schema(connection) or schema,
+        depth=depth,
+        bulk_threshold=settings.BULK_THRESHOLD,
+    )
+
+
+def _lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
+    """Wait out the writers of the sources, and keep them out until COMMIT.
+
+    What they wrote is then committed, and visible to the statement that fills the table.
+    """
+    if not plan.sources:
+        return
+    tables = sorted(relation_name(source.relation) for source in plan.sources)
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        (previous,) = cursor.fetchone()
+    _execute(schema_editor, f"SET LOCAL lock_timeout = {literal(settings.LOCK_TIMEOUT)}")
+    _execute(schema_editor, f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
+    _execute(schema_editor, f"SET LOCAL lock_timeout = {literal(previous)}")
+
+
+def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, plan: Plan) -> None:
+    """Create functions and triggers, fill the table, and enter it into the registry."""
+    comment = literal(objects.comment(plan))
+    view = qualified(plan.schema, plan.view)
+    _execute(schema_editor, f"COMMENT ON VIEW {view} IS {comment}")
+    for function in objects.functions(plan):
+        _execute(schema_editor, function.create)
+        _execute(schema_editor, f"COMMENT ON FUNCTION {function.signature} IS {comment}")
+        _execute(schema_editor, f"REVOKE ALL ON FUNCTION {function.signature} FROM PUBLIC")
+    _create_triggers(schema_editor, objects.source_triggers(plan))
+    _execute(schema_editor, f"SELECT * FROM {objects.rebuild_name(plan)}()")
+    # From now on only maintenance writes.
+    _create_triggers(schema_editor, objects.own_triggers(plan))
+    _execute(schema_editor, _registry_entry(declaration, plan))
+
+
+def _create_triggers(
+    schema_editor: BaseDatabaseSchemaEditor, triggers: Iterable[objects.Trigger]
+) -> None:
+    present = {
+        (qualified(each.schema, each.table), each.name)
+        for each in catalog.triggers(schema_editor.connection)
+    }
+    for trigger in triggers:
+        if not trigger.shared or (trigger.relation, trigger.name) not in present:
+            _execute(schema_editor, trigger.create)
+
+
+def _registry_entry(declaration: Declaration, plan: Plan) -> str:
+    values = {
+        "tview": regclass(plan.schema, plan.table),
+        "label": literal(declaration.label),
+        "declaration": literal(json.dumps(asdict(declaration), ensure_ascii=False)),
+        "depth": str(plan.depth),
+        "drain": literal(objects.drain_name(plan)),
+        "format_version": str(FORMAT_VERSION),
+        "fingerprint": literal(objects.fingerprint(plan)),
+    }
+    changes = ", ".join(f"{name} = excluded.{name}" for name in values if name != "tview")
+    return (
+        f"INSERT INTO {identifier(plan.runtime_schema)}.django_tviews_registry "
+        f"({', '.join(values)})\nVALUES ({', '.join(values.values())})\n"
+        f"ON CONFLICT (tview) DO UPDATE SET {changes}"
+    )
+
+
+def _find(connection: BaseDatabaseWrapper, table: str) -> InstalledTView | None:
+    oids = catalog.resolve(connection, [(None, table)])
+    for each in installed(connection):
+        if each.oid in oids.values():
+            return each
+    return None
+
+
+def _readers(connection: BaseDatabaseWrapper, read: InstalledTView) -> list[InstalledTView]:
+    """The TViews that read a TView, directly or not, those that others read first."""
+    reached: set[int] = set()
+    pending = {read.oid}
+    while pending:
+        views = catalog.dependent_views(connection, pending)
+        new = frozenset().union(*views.values())
+        # A TView depends on what its backing view depends on.
+        new |= {
+            each.oid
+            for each in installed(connection)
+            if catalog.resolve(connection, [(each.schema, each.declaration.view)]).values() & new
+        }
+        pending = set(new) - reached
+        reached |= pending
+    return [each for each in installed(connection) if each.oid in reached - {read.oid}]
+
+
+def _uninstall(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -> None:
+    """Drop everything of a TView but its table."""
+    connection = schema_editor.connection
+    schema = tview.schema or catalog.current_schema(connection)
+    table = qualified(schema, tview.declaration.table)
+    triggers = catalog.triggers(connection)
+    mine = [each for each in triggers if each.tview == tview.oid]
+    kept = {(each.schema, each.table) for each in triggers if each.tview and each not in mine}
+    left = {(each.schema, each.table) for each in mine} | {(schema, tview.declaration.table)}
+    for trigger in triggers:
+        place = (trigger.schema, trigger.table)
+        # Who counts open statements stays while another TView of the table needs it.
+        shared = trigger.tview is None and place in left - kept
+        guard = trigger.name == objects.GUARD and place == (schema, tview.declaration.table)
+        if trigger in mine or shared or guard:
+            on = qualified(trigger.schema, trigger.table)
+            _execute(schema_editor, f"DROP TRIGGER {identifier(trigger.name)} ON {on}")
+    for signature in catalog.own_functions(connection, schema, tview.label):
+        _execute(schema_editor, f"DROP FUNCTION {signature}")
+    _execute(schema_editor, f"DROP VIEW {qualified(schema, tview.declaration.view)}")
+    runtime = identifier(catalog.runtime_schema(connection) or schema)
+    _execute(
+        schema_editor,
+        f"DELETE FROM {runtime}.django_tviews_registry WHERE tview = {literal(table)}::regclass",
+    )
+
+
+def _execute(schema_editor: BaseDatabaseSchemaEditor, statement: str) -> None:
+    # None keeps Django from reading percent signs as placeholders.
+    schema_editor.execute(statement, params=None)

@@ -1,0 +1,146 @@
+"""The plan of a TView: everything that is generated for it, as one comparable value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django_tviews.facts import RelationFacts
+from django_tviews.relational.tree import QueryTree
+
+from .routes import NoRoute, Route
+
+# Version of what is generated from one plan; a change of the templates raises it.
+FORMAT_VERSION = 1
+
+# What results may depend on besides rows: fill, maintenance, refresh and verify all run in it.
+MAINTENANCE_ENVIRONMENT: tuple[tuple[str, str], ...] = (
+    ("search_path", "pg_catalog, pg_temp"),
+    ("TimeZone", "UTC"),
+    ("DateStyle", "ISO, MDY"),
+    ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "1"),
+    ("bytea_output", "hex"),
+    ("lc_monetary", "C"),
+    ("lc_numeric", "C"),
+    ("lc_time", "C"),
+    ("row_security", "off"),
+)
+
+
+class Strategy(StrEnum):
+    """How a source's change reaches the TView."""
+
+    RECOMPUTE = "recompute"
+    REBUILD = "rebuild"
+
+
+@dataclass(frozen=True)
+class PlanColumn:
+    """A column of the TView's table.
+
+    Attributes:
+        name: the column.
+        type: its declared SQL type.
+        output: the output column of the query that feeds it.
+        value_equal: of equal values any may be stored (a grouping column), so that only a
+            difference in value counts as one.
+    """
+
+    name: str
+    type: str
+    output: str
+    value_equal: bool = False
+
+
+@dataclass(frozen=True)
+class KeyColumn:
+    """A column of the TView's key.
+
+    Attributes:
+        name: the column.
+        type: its declared SQL type.
+        output: the output column of the query that feeds it.
+        equality: the schema of the type's equality operator.
+    """
+
+    name: str
+    type: str
+    output: str
+    equality: str = "pg_catalog"
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """How changes of one source reach the TView.
+
+    Attributes:
+        number: its place among the sources, from 1.
+        relation: the source.
+        columns: the columns the query reads of it, with their types: a row's *image*.
+        identity: a key of the source that pairs the old with the new image of an updated row,
+            each column with the schema of its equality operator; empty when it has none.
+        routes: one for each occurrence of the source.
+    """
+
+    number: int
+    relation: RelationFacts
+    columns: tuple[tuple[str, str], ...]
+    identity: tuple[tuple[str, str], ...]
+    routes: tuple[Route | NoRoute, ...]
+
+    @property
+    def strategy(self) -> Strategy:
+        """How its changes are applied."""
+        if any(isinstance(route, NoRoute) for route in self.routes):
+            return Strategy.REBUILD
+        return Strategy.RECOMPUTE
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is generated for a TView.
+
+    Attributes:
+        label: the model: ``shop.ProductCard``.
+        schema: where the TView and its functions live.
+        table: the TView's table.
+        view: the backing view.
+        columns: the columns of the table.
+        key: those of them that identify a row.
+        sources: the sources, in the order in which the query names them.
+        runtime_schema: where the registry and the shared functions live.
+        depth: how many TViews lie below this one; it is maintained after them.
+        bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
+    """
+
+    label: str
+    schema: str
+    table: str
+    view: str
+    columns: tuple[PlanColumn, ...]
+    key: tuple[KeyColumn, ...]
+    sources: tuple[SourcePlan, ...]
+    runtime_schema: str
+    depth: int = 0
+    bulk_threshold: int = 100
+
+    @property
+    def rebuilds(self) -> Iterator[tuple[SourcePlan, NoRoute]]:
+        """The sources that can only be kept by rebuilding, with the reason."""
+        for source in self.sources:
+            for route in source.routes:
+                if isinstance(route, NoRoute):
+                    yield source, route
+
+
+def relevant_columns(tree: QueryTree, relation: RelationFacts) -> tuple[str, ...]:
+    """The columns of a relation that any occurrence of it reads, in the relation's order."""
+    read = {
+        name
+        for occurrence in tree.occurrences
+        if occurrence.relation == relation
+        for name in occurrence.columns
+    }
+    return tuple(column.name for column in relation.columns if column.name in read)

@@ -1,0 +1,175 @@
+"""From a relational tree to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django_tviews.definition import Declaration
+from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, UnsupportedQuery
+from django_tviews.facts import Facts, RelationFacts
+from django_tviews.relational.tree import Output, QueryTree
+
+from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, relevant_columns
+from .routes import NoRoute, find_route
+
+
+def make_plan(
+    declaration: Declaration,
+    tree: QueryTree,
+    facts: Facts,
+    *,
+    schema: str,
+    runtime_schema: str,
+    depth: int = 0,
+    bulk_threshold: int = 100,
+) -> Plan:
+    """Plan the maintenance of a TView.
+
+    Args:
+        declaration: what the TView says.
+        tree: its query, flattened.
+        facts: about the relations and types of the query.
+        schema: where the TView's table is.
+        runtime_schema: where the registry is.
+        depth: how many TViews lie below this one.
+        bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
+
+    Raises:
+        ColumnMismatch: a column without an output, or NOT NULL without a proof.
+        KeyMissing: a key column without an output.
+        KeyNull: the key may be NULL.
+        UnsupportedQuery: a source without a route, unless ``allow_rebuild`` is set.
+    """
+    outputs = _outputs(declaration, tree)
+    for column in declaration.columns:
+        _check_null(declaration, column.name, column.nullable, outputs[column.name])
+    types = {column.name: column.type for column in declaration.columns}
+    key = tuple(
+        KeyColumn(
+            name,
+            types[name],
+            outputs[name].name,
+            facts.equality_schemas.get(types[name], "pg_catalog"),
+        )
+        for name in declaration.key
+    )
+    plan = Plan(
+        label=declaration.label,
+        schema=schema,
+        table=declaration.table,
+        view=declaration.view,
+        columns=tuple(
+            PlanColumn(
+                column.name,
+                column.type,
+                column.output,
+                value_equal=tree.grouped and not outputs[column.name].expression.opaque,
+            )
+            for column in declaration.columns
+        ),
+        key=key,
+        sources=_sources(tree, facts, [outputs[name] for name in declaration.key]),
+        runtime_schema=runtime_schema,
+        depth=depth,
+        bulk_threshold=bulk_threshold,
+    )
+    if not declaration.allow_rebuild:
+        _refuse_rebuilds(plan)
+    return plan
+
+
+def _outputs(declaration: Declaration, tree: QueryTree) -> dict[str, Output]:
+    found: dict[str, Output] = {}
+    for column in declaration.columns:
+        output = tree.output(column.output)
+        if output is None:
+            error = KeyMissing if column.name in declaration.key else ColumnMismatch
+            names = ", ".join(output.name for output in tree.outputs)
+            raise error(
+                f"{declaration.label}: field column {column.name!r} is fed by output column "
+                f"{column.output!r}, which the query does not have. It has: {names}.",
+                hint="Name the output after the field's column, or map it in Maintenance.columns.",
+                tview=declaration.label,
+                column=column.name,
+            )
+        found[column.name] = output
+    used = {output.name for output in found.values()}
+    extra = [output.name for output in tree.outputs if output.name not in used]
+    if extra:
+        raise ColumnMismatch(
+            f"{declaration.label}: no field takes output column {extra[0]!r} of the query.",
+            hint="Add a field for it, or leave it out of the query.",
+            tview=declaration.label,
+            column=extra[0],
+        )
+    return found
+
+
+def _check_null(declaration: Declaration, name: str, nullable: bool, output: Output) -> None:
+    if nullable or not output.nullable:
+        return
+    if name in declaration.key:
+        raise KeyNull(
+            f"{declaration.label}: key column {name!r} may be NULL.",
+            hint="Add WHERE … IS NOT NULL for it, or COALESCE it to a value.",
+            tview=declaration.label,
+            column=name,
+        )
+    raise ColumnMismatch(
+        f"{declaration.label}: column {name!r} is NOT NULL, but the query does not rule out "
+        "NULL in every state of its tables.",
+        hint="Declare the field with null=True, or write COALESCE(…, value) in the query. "
+        "Foreign keys do not count as proof: they may be unfulfilled between two statements.",
+        tview=declaration.label,
+        column=name,
+    )
+
+
+def _sources(tree: QueryTree, facts: Facts, key: Sequence[Output]) -> tuple[SourcePlan, ...]:
+    relations: list[RelationFacts] = []
+    for occurrence in tree.occurrences:
+        if occurrence.relation not in relations:
+            relations.append(occurrence.relation)
+    return tuple(
+        _source(number, relation, tree, facts, key)
+        for number, relation in enumerate(relations, start=1)
+    )
+
+
+def _source(
+    number: int, relation: RelationFacts, tree: QueryTree, facts: Facts, key: Sequence[Output]
+) -> SourcePlan:
+    identity = relation.keys[0] if relation.keys else ()
+    image = dict.fromkeys((*identity, *relevant_columns(tree, relation)))
+    return SourcePlan(
+        number=number,
+        relation=relation,
+        columns=tuple(
+            (column.name, column.type) for column in relation.columns if column.name in image
+        ),
+        identity=tuple(
+            (name, facts.equality_schemas.get(relation.by_name[name].type, "pg_catalog"))
+            for name in identity
+        ),
+        routes=tuple(
+            find_route(tree, occurrence, [output.expression for output in key])
+            for occurrence in tree.occurrences
+            if occurrence.relation == relation
+        ),
+    )
+
+
+def _refuse_rebuilds(plan: Plan) -> None:
+    for source, route in plan.rebuilds:
+        raise UnsupportedQuery(
+            f"{plan.label}: a change of {source.relation.full_name} may affect every row: there "
+            f"is no route from it to the key, because {_lowered(route)}.",
+            hint="Tie it to the key by a join condition, or accept that every such change "
+            "recomputes the whole TView: Maintenance.allow_rebuild = True.",
+            tview=plan.label,
+            construct="no-route",
+        )
+
+
+def _lowered(route: NoRoute) -> str:
+    return route.reason[:1].lower() + route.reason[1:]

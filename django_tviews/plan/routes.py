@@ -1,0 +1,266 @@
+"""Routes: from a changed row of one occurrence to the keys of the rows it may affect.
+
+**Claim.** Let *t* be a row of occurrence T that a statement removed or added, and let *o* be a
+row of the query's result that differs between the state before and the state after. If *o*
+differs because of *t*, then the route of T, evaluated over *t* and over the relations' current
+rows together with all rows removed, yields the key of *o*.
+
+**Why.** The route is a join of T with further occurrences, by conditions that every combination
+of rows in which *t* takes part must satisfy (:func:`_must_hold`):
+
+* a condition of T's own SELECT or of one around it, for a combination without *t* stays as it
+  was. Conditions of other sublinks say nothing about *t* and are left out;
+* a condition under an outer join, only if T stands on its nullable side, since otherwise *t*
+  shows with or without a match;
+* a condition over a row that may be replaced by NULLs, only if NULLs cannot satisfy it.
+
+Both states are made of rows that are current or removed, so the join finds the combination.
+The key is then read off the combination. A relation on a nullable side may have been, or now
+be, replaced by NULLs: the key expressions are evaluated both ways (:attr:`Route.keys`). Joining
+with LEFT JOIN, dropping a condition and adding keys only ever widens the result, and an extra
+key costs a recomputation that changes nothing. ∎
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations
+
+from django_tviews.relational.tree import ColumnOf, Condition, Expression, Occurrence, QueryTree
+
+
+@dataclass(frozen=True)
+class Step:
+    """A relation that the route joins.
+
+    Attributes:
+        occurrence: which.
+        conditions: what its rows must satisfy, with the rows joined before it.
+    """
+
+    occurrence: Occurrence
+    conditions: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    """SQL, not yet rendered, that takes changed rows of one occurrence to keys.
+
+    Attributes:
+        occurrence: where the changed rows stand in.
+        filters: conditions on the changed row alone.
+        steps: the relations joined, in order; none for a direct route.
+        keys: the key expressions, once for each way in which rows may be replaced by NULLs.
+    """
+
+    occurrence: Occurrence
+    filters: tuple[Expression, ...]
+    steps: tuple[Step, ...]
+    keys: tuple[tuple[Expression, ...], ...]
+
+
+@dataclass(frozen=True)
+class NoRoute:
+    """A change of the occurrence may affect every key.
+
+    Attributes:
+        occurrence: where the changed rows stand in.
+        reason: why there is no route, as the end of the sentence "there is no route because".
+    """
+
+    occurrence: Occurrence
+    reason: str
+
+
+def find_route(
+    tree: QueryTree, occurrence: Occurrence, key: Sequence[Expression]
+) -> Route | NoRoute:
+    """Find the shortest join from an occurrence to what the key is made of.
+
+    Args:
+        tree: the query.
+        occurrence: where rows change.
+        key: the output expressions that identify a row of the result.
+    """
+    for expression in key:
+        if expression.opaque:
+            return NoRoute(occurrence, f"the key is computed by {expression.opaque}")
+    search = _Search(tree, occurrence)
+    wanted = sorted(set(chain.from_iterable(expression.columns for expression in key)))
+    for column in wanted:
+        if not search.supply(column):
+            relation = tree.occurrences[column.occurrence - 1].relation
+            return NoRoute(
+                occurrence,
+                f"no join condition leads from {occurrence.relation.full_name} to "
+                f"{relation.full_name}, which supplies the key",
+            )
+    return Route(
+        occurrence,
+        tuple(search.filters()),
+        tuple(search.steps),
+        tuple(search.keys(key, wanted)),
+    )
+
+
+class _Search:
+    def __init__(self, tree: QueryTree, start: Occurrence) -> None:
+        self.tree = tree
+        self.start = start
+        self.usable = [
+            condition for condition in tree.conditions if _usable(tree, start, condition)
+        ]
+        self.joined = {start.number}
+        self.steps: list[Step] = []
+
+    def filters(self) -> Iterable[Expression]:
+        """The conditions that the changed row satisfies by itself."""
+        for condition in self.usable:
+            if condition.expression.occurrences == {self.start.number} and _must_hold(
+                self.start, condition
+            ):
+                yield condition.expression
+
+    def keys(
+        self, key: Sequence[Expression], wanted: Sequence[ColumnOf]
+    ) -> Iterable[tuple[Expression, ...]]:
+        """The key, evaluated with every choice of nullable occurrences replaced by NULLs."""
+        nullable = sorted(
+            {
+                column.occurrence
+                for column in wanted
+                if self.tree.occurrences[column.occurrence - 1].nullable
+            }
+        )
+        choices = chain.from_iterable(
+            combinations(nullable, size) for size in range(len(nullable) + 1)
+        )
+        for absent in choices:
+            yield tuple(self._evaluated(expression, absent) for expression in key)
+
+    def _evaluated(self, expression: Expression, absent: Sequence[int]) -> Expression:
+        parts: list[str | ColumnOf] = []
+        for part in expression.parts:
+            if isinstance(part, str):
+                parts.append(part)
+            elif part.occurrence in absent:
+                facts = self.tree.occurrences[part.occurrence - 1].relation.by_name[part.name]
+                parts.append(f"CAST(NULL AS {facts.type})")
+            else:
+                parts.append(self._at_hand(part) or part)
+        return Expression(tuple(parts))
+
+    def supply(self, column: ColumnOf) -> bool:
+        """Join what is needed until the column's value is at hand."""
+        while self._at_hand(column) is None:
+            path = self._shortest_path({equal.occurrence for equal in self._equals(column)})
+            if path is None:
+                return False
+            for number in path:
+                self._join(number)
+        return True
+
+    def _leads_to(self, condition: Condition, number: int) -> bool:
+        """Tell whether rows of an occurrence may be found by the condition.
+
+        Either it must hold, or it decides the match of a nullable side that the occurrence
+        stands on; where there is no match the occurrence is NULL, as in the query.
+        """
+        return (
+            _must_hold(self.start, condition)
+            or condition.outer_joins <= self.tree.occurrences[number - 1].outer_joins
+        )
+
+    def _at_hand(self, column: ColumnOf) -> ColumnOf | None:
+        """The column itself or an equal one, of a relation already joined."""
+        if column.occurrence in self.joined:
+            return column
+        at_hand = (equal for equal in self._equals(column) if equal.occurrence in self.joined)
+        return min(at_hand, default=None)
+
+    def _equals(self, column: ColumnOf) -> set[ColumnOf]:
+        """The columns that hold the same value in every combination with the changed row."""
+        found = {column}
+        pending = [column]
+        while pending:
+            known = pending.pop()
+            for condition in self.usable:
+                if (
+                    condition.equality is None
+                    or known not in condition.equality
+                    or not self._leads_to(condition, known.occurrence)
+                    or not self._interchangeable(*condition.equality)
+                ):
+                    continue
+                new = set(condition.equality) - found
+                found |= new
+                pending.extend(new)
+        return found
+
+    def _interchangeable(self, first: ColumnOf, second: ColumnOf) -> bool:
+        """Equal values of the two columns are the same value, in look and in type."""
+        facts = [
+            self.tree.occurrences[column.occurrence - 1].relation.by_name[column.name]
+            for column in (first, second)
+        ]
+        return facts[0].type == facts[1].type and all(each.deterministic for each in facts)
+
+    def _shortest_path(self, targets: set[int]) -> list[int] | None:
+        """The occurrences to join, in order, so that one of the targets is joined."""
+        reached: dict[int, list[int]] = {number: [] for number in self.joined}
+        frontier = True
+        while frontier:
+            frontier = False
+            if arrived := targets & reached.keys():
+                return min((reached[number] for number in arrived), key=len)
+            found: dict[int, list[int]] = {}
+            for condition in self.usable:
+                missing = condition.expression.occurrences - reached.keys()
+                if len(missing) == 1 and self._leads_to(condition, min(missing)):
+                    (number,) = missing
+                    before = chain.from_iterable(
+                        reached[other]
+                        for other in sorted(condition.expression.occurrences)
+                        if other != number
+                    )
+                    path = [*dict.fromkeys(before), number]
+                    if number not in found or len(path) < len(found[number]):
+                        found[number] = path
+            if found:
+                reached |= found
+                frontier = True
+        return None
+
+    def _join(self, number: int) -> None:
+        if number in self.joined:
+            return
+        self.joined.add(number)
+        conditions = tuple(
+            condition.expression
+            for condition in self.usable
+            if number in condition.expression.occurrences
+            and condition.expression.occurrences <= self.joined
+            and self._leads_to(condition, number)
+        )
+        self.steps.append(Step(self.tree.occurrences[number - 1], conditions))
+
+
+def _usable(tree: QueryTree, start: Occurrence, condition: Condition) -> bool:
+    """Tell whether the condition says anything about combinations with the changed row."""
+    occurrences = [tree.occurrences[number - 1] for number in condition.expression.occurrences]
+    if not all(_encloses(each.sublinks, start.sublinks) for each in (condition, *occurrences)):
+        return False
+    # NULLs in place of a row satisfy no equality, but they may satisfy anything else.
+    return condition.equality is not None or all(
+        each.outer_joins <= condition.outer_joins for each in occurrences
+    )
+
+
+def _must_hold(start: Occurrence, condition: Condition) -> bool:
+    """Tell whether every combination that the changed row takes part in satisfies it."""
+    return condition.outer_joins <= start.outer_joins
+
+
+def _encloses(outer: tuple[int, ...], inner: tuple[int, ...]) -> bool:
+    return inner[: len(outer)] == outer

@@ -1,0 +1,208 @@
+"""The constructs of SELECT that are refused, or kept only by rebuilding: one table.
+
+Refusals, the page ``docs/reference/queries.md`` and the tests all read it. A construct that is
+not listed here and that the builder does not know is refused as ``unknown-syntax``: nothing is
+accepted by falling through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+from django_tviews.errors import UnsupportedQuery
+
+
+@dataclass(frozen=True)
+class Construct:
+    """A construct that cannot be kept.
+
+    Attributes:
+        slug: its stable name, an anchor in the documentation.
+        title: what it is called in messages, as the start of a sentence goes on.
+        advice: what to write instead.
+        example: the shortest query that contains it, over the relations of the documentation
+            (``product``, ``category``, ``review``).
+    """
+
+    slug: str
+    title: str
+    advice: str
+    example: str
+
+
+CONSTRUCTS = {
+    construct.slug: construct
+    for construct in (
+        Construct(
+            "time-dependent",
+            "a function whose result depends on time or the session",
+            "Store the moment in a column, or filter by time when you read the TView.",
+            "SELECT id, now() - created_at AS age FROM product",
+        ),
+        Construct(
+            "volatile-function",
+            "a volatile function",
+            "Use functions that PostgreSQL knows to be IMMUTABLE.",
+            "SELECT id, random() AS lottery FROM product",
+        ),
+        Construct(
+            "unpinned-function",
+            "a STABLE function that may read tables or settings",
+            "Use an IMMUTABLE function, or declare this one IMMUTABLE if that is true of it.",
+            "SELECT id, pg_catalog.obj_description(id::oid) AS note FROM product",
+        ),
+        Construct(
+            "default-argument",
+            "a function that reads the clock or a session setting unless given one more argument",
+            "Pass the argument: age(a, b), to_tsvector('english', text).",
+            "SELECT id, age(created_at) AS age FROM product",
+        ),
+        Construct(
+            "set-returning-function",
+            "a set-returning function",
+            "Unnest where you read the TView, or keep the elements in a table of their own.",
+            "SELECT id, unnest(labels) AS label FROM product",
+        ),
+        Construct(
+            "window-function",
+            "a window function",
+            "Aggregate by GROUP BY, or compute the window where you read the TView.",
+            "SELECT id, rank() OVER (ORDER BY price) AS place FROM product",
+        ),
+        Construct(
+            "recursive-cte",
+            "a recursive WITH",
+            "Keep the closure in a table, or join a fixed number of levels.",
+            "WITH RECURSIVE t AS (SELECT id FROM category UNION SELECT c.id FROM category c "
+            "JOIN t ON c.parent_id = t.id) SELECT id FROM t",
+        ),
+        Construct(
+            "modifying-cte",
+            "a data-modifying WITH",
+            "A TView only reads: move the INSERT, UPDATE or DELETE out of the query.",
+            "WITH gone AS (DELETE FROM review RETURNING id) SELECT id FROM gone",
+        ),
+        Construct(
+            "row-locking",
+            "FOR UPDATE or FOR SHARE",
+            "Leave it out: maintenance takes the locks it needs.",
+            "SELECT id FROM product FOR UPDATE",
+        ),
+        Construct(
+            "select-into",
+            "SELECT INTO",
+            "Leave it out: the TView is the table.",
+            "SELECT id INTO copied FROM product",
+        ),
+        Construct(
+            "tablesample",
+            "TABLESAMPLE",
+            "A sample differs at every evaluation; filter by a column instead.",
+            "SELECT id FROM product TABLESAMPLE SYSTEM (10)",
+        ),
+        Construct(
+            "values",
+            "VALUES as a relation",
+            "Put the rows into a table, or write the values as expressions.",
+            "SELECT p.id FROM product p JOIN (VALUES (1)) v (id) ON v.id = p.id",
+        ),
+        Construct(
+            "grouping-sets",
+            "GROUPING SETS, CUBE or ROLLUP",
+            "Declare one TView per grouping.",
+            "SELECT category_id, count(*) AS n FROM product GROUP BY ROLLUP (category_id)",
+        ),
+        Construct(
+            "whole-row",
+            "a whole row used as a value",
+            "Name the columns.",
+            "SELECT p.id, to_jsonb(p) AS document FROM product p",
+        ),
+        Construct(
+            "star",
+            "* where the server has not expanded it",
+            "Name the columns.",
+            "SELECT (p).* FROM product p",
+        ),
+        Construct(
+            "system-column",
+            "a system column",
+            "Use a column of your own: ctid, xmin and the like change without a trigger.",
+            "SELECT id, ctid FROM product",
+        ),
+        Construct(
+            "quantified-comparison",
+            "ALL or ANY over a subquery with another operator than =",
+            "Compare with the subquery's min() or max().",
+            "SELECT id FROM product p WHERE price > ALL (SELECT price FROM product)",
+        ),
+        Construct(
+            "row-comparison-sublink",
+            "a row compared with a subquery",
+            "Write EXISTS with one condition per column.",
+            "SELECT id FROM product p WHERE (p.id, p.name) IN (SELECT r.product_id, r.body "
+            "FROM review r)",
+        ),
+        Construct(
+            "foreign-equality",
+            "IN, NULLIF, IS DISTINCT FROM, JOIN USING or CASE x WHEN over a type whose equality "
+            "is not PostgreSQL's own",
+            "These cannot name their operator. Write a comparison with = in its place.",
+            "SELECT a.id FROM product a JOIN product b USING (code)",
+        ),
+        Construct(
+            "open-order",
+            "an aggregate or LIMIT whose result depends on the order of rows that its ORDER BY "
+            "leaves open",
+            "End the ORDER BY with the primary key of the rows.",
+            "SELECT category_id, array_agg(name) AS names FROM product GROUP BY category_id",
+        ),
+        Construct(
+            "virtual-column",
+            "a virtual generated column",
+            "Store it (db_persist=True), or write its expression in the query.",
+            "SELECT id, doubled FROM product",
+        ),
+        Construct(
+            "relation-kind",
+            "a relation that fires no triggers",
+            "Read ordinary tables, plain views over them, or other TViews.",
+            "SELECT oid AS id, relname FROM pg_catalog.pg_class",
+        ),
+        Construct(
+            "row-security",
+            "a table whose row-level security would filter what is materialised",
+            "Let the owner of the table own the TView, without FORCE ROW LEVEL SECURITY, or give "
+            "the migrating role BYPASSRLS.",
+            "SELECT id FROM secret",
+        ),
+        Construct(
+            "unknown-syntax",
+            "syntax that this version does not know",
+            "Rewrite the query without it, and please report it.",
+            "SELECT id, xmlelement(name product) AS element FROM product",
+        ),
+    )
+}
+
+
+def refuse(slug: str, what: str, *, position: int | None = None) -> NoReturn:
+    """Refuse a construct by name.
+
+    Args:
+        slug: a key of :data:`CONSTRUCTS`.
+        what: the construct as it stands in the query: ``random()``, ``relation pg_class``.
+        position: its zero-based byte offset in the text, if known.
+
+    Raises:
+        UnsupportedQuery: always.
+    """
+    construct = CONSTRUCTS[slug]
+    where = f", at character {position + 1}" if position is not None else ""
+    raise UnsupportedQuery(
+        f"The query cannot be kept: {what}{where} is {construct.title}.",
+        hint=construct.advice,
+        construct=construct.slug,
+        position=position,
+    )

@@ -1,0 +1,132 @@
+"""Which expressions can never be NULL, by the structure of the query.
+
+Only what holds in every state of the database counts: the NOT NULL of a column that no outer
+join replaces, COALESCE with a value, count(). A foreign key does not count, since deferred keys
+and loaddata leave it unfulfilled between two statements.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import functions
+from .syntax import Node, content, kind, names
+
+if TYPE_CHECKING:
+    from .builder import BoundColumn, Builder, Scope
+
+
+class Nullability:
+    """Answers for the expressions of one query."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+
+    def of_column(self, column: BoundColumn, scope: Scope) -> bool:
+        """Tell whether a column can be NULL where ``scope`` shows it."""
+        return column.nullable and column.expression.column not in scope.proven
+
+    def of(self, node: Node, scope: Scope, grouped: bool) -> bool:
+        """Tell whether an expression can be NULL.
+
+        Args:
+            node: the expression.
+            scope: what its columns mean.
+            grouped: it belongs to a SELECT with groups, each of at least one row.
+        """
+        match kind(node):
+            case "column_ref":
+                return self.of_column(self._builder.resolve(node.column_ref, scope), scope)
+            case "a_const":
+                return bool(node.a_const.isnull)
+            case "type_cast":
+                return self._of_cast(node.type_cast, scope, grouped)
+            case "coalesce_expr":
+                return all(
+                    self.of(argument, scope, grouped) for argument in node.coalesce_expr.args
+                )
+            case "min_max_expr":
+                return all(self.of(argument, scope, grouped) for argument in node.min_max_expr.args)
+            case "case_expr":
+                return self._of_case(node.case_expr, scope, grouped)
+            case "bool_expr":
+                return any(self.of(argument, scope, grouped) for argument in node.bool_expr.args)
+            case "null_test" | "boolean_test" | "a_array_expr" | "row_expr":
+                return False
+            case "collate_clause":
+                return self.of(node.collate_clause.arg, scope, grouped)
+            case "a_expr":
+                return self._of_operator(node.a_expr, scope, grouped)
+            case "func_call":
+                return self._of_function(node.func_call, scope, grouped)
+            case "sub_link":
+                return self._of_sublink(node.sub_link, scope)
+            case _:
+                return True
+
+    def _of_cast(self, cast: Node, scope: Scope, grouped: bool) -> bool:
+        if kind(cast.arg) == "column_ref":
+            column = self._builder.resolve(cast.arg.column_ref, scope)
+            # From PostgreSQL 18 on a JSON null casts to an SQL NULL.
+            if column.facts is None or column.facts.type in ("json", "jsonb"):
+                return True
+        return self.of(cast.arg, scope, grouped)
+
+    def _of_case(self, case: Node, scope: Scope, grouped: bool) -> bool:
+        if not kind(case.defresult):
+            return True
+        results = [when.case_when.result for when in case.args]
+        return any(self.of(result, scope, grouped) for result in (*results, case.defresult))
+
+    def _of_operator(self, node: Node, scope: Scope, grouped: bool) -> bool:
+        from postgast import pg_query_pb2
+
+        if node.kind in (pg_query_pb2.AEXPR_DISTINCT, pg_query_pb2.AEXPR_NOT_DISTINCT):
+            return False
+        plain = (pg_query_pb2.AEXPR_OP, pg_query_pb2.AEXPR_LIKE, pg_query_pb2.AEXPR_ILIKE)
+        name = names(node.name)
+        if (
+            node.kind not in plain
+            or (len(name) > 1 and name[0] != "pg_catalog")
+            or name[-1] not in functions.OPERATORS_KEEPING_NOT_NULL
+        ):
+            return True
+        sides = [side for side in (node.lexpr, node.rexpr) if kind(side)]
+        return any(self.of(side, scope, grouped) for side in sides)
+
+    def _of_function(self, call: Node, scope: Scope, grouped: bool) -> bool:
+        name = names(call.funcname)
+        plain = name[-1]
+        if len(name) > 1 and name[0] != "pg_catalog":
+            return True
+        if plain == "count" or plain in functions.NEVER_NULL:
+            return False
+        if self._builder.is_aggregate(name):
+            if not grouped or call.HasField("agg_filter"):
+                return True
+            if plain in functions.AGGREGATES_OF_ROWS:
+                return False
+            if plain not in functions.AGGREGATES_KEEPING_NOT_NULL:
+                return True
+        elif plain not in functions.NEVER_NULL_FROM_VALUES:
+            return True
+        return any(self.of(argument, scope, grouped) for argument in call.args)
+
+    def _of_sublink(self, sublink: Node, scope: Scope) -> bool:
+        from postgast import pg_query_pb2
+
+        if sublink.sub_link_type in (pg_query_pb2.EXISTS_SUBLINK, pg_query_pb2.ARRAY_SUBLINK):
+            return False
+        if sublink.sub_link_type != pg_query_pb2.EXPR_SUBLINK:
+            return True
+        select = content(sublink.subselect)
+        one_row = (
+            len(select.target_list) == 1
+            and self._builder.contains_aggregate(select.target_list[0])
+            and not select.group_clause
+            and not select.HasField("having_clause")
+            and not kind(select.limit_count)
+            and not kind(select.limit_offset)
+        )
+        # Ungrouped, so its columns stand inside aggregates, whose arguments are not asked for.
+        return not one_row or self.of(select.target_list[0].res_target.val, scope, False)

@@ -1,0 +1,171 @@
+"""Results that depend on the order of rows: total orders only.
+
+``array_agg(name)``, ``ARRAY(SELECT ...)`` and ``LIMIT`` give another result when the rows come
+in another order, so a query may use them only with an ORDER BY that leaves no two rows tied
+unless they are interchangeable. An order is total when it *determines* every relation in FROM:
+starting from the columns ordered by, a relation whose key is determined has all its columns
+determined, and an equality carries that over to the other side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from . import functions
+from .constructs import refuse
+from .syntax import Node, children, kind, names, position, same, wrapped
+from .tree import ColumnOf
+
+if TYPE_CHECKING:
+    from .builder import Builder, Item, Scope
+
+
+def settle_order(builder: Builder, select: Node, scope: Scope) -> None:
+    """Refuse what an open order leaves open, or, when completing, close it in place."""
+    for call in _aggregate_calls(select):
+        plain = names(call.funcname)[-1]
+        if plain not in functions.ORDER_SENSITIVE_AGGREGATES or call.agg_distinct:
+            continue
+        _settle(builder, scope, call.agg_order, list(call.args), f"{plain}()", position(call))
+    limited = kind(select.limit_count) or kind(select.limit_offset)
+    distinct_on = any(kind(node) for node in select.distinct_clause)
+    if scope.rows_in_order or (scope.order_matters and (limited or distinct_on)):
+        what = "LIMIT" if limited else "DISTINCT ON" if distinct_on else "ARRAY(SELECT ...)"
+        targets = [target.res_target.val for target in select.target_list]
+        _settle(builder, scope, select.sort_clause, targets, what, position(select), select)
+
+
+def _settle(
+    builder: Builder,
+    scope: Scope,
+    order: Node,
+    values: list[Node],
+    what: str,
+    where: int | None,
+    select: Node | None = None,
+) -> None:
+    ordered = [_ordered_expression(item.sort_by.node, select) for item in order]
+    if values and all(any(same(value, item) for item in ordered) for value in values):
+        return
+    columns = {
+        column
+        for item in ordered
+        if kind(item) == "column_ref"
+        and (column := builder.resolve(item.column_ref, scope).expression.column) is not None
+    }
+    open_items = _undetermined(builder, scope, columns)
+    if not open_items:
+        return
+    if not builder.completing or any(not _key(builder, item) for item in open_items):
+        refuse("open-order", what, position=where)
+    # An aggregated DISTINCT row has no place to order by but its outputs.
+    if select is not None and select.distinct_clause:
+        refuse("open-order", what, position=where)
+    for item in open_items:
+        for column in _key(builder, item):
+            _append(order, item.alias, column)
+
+
+def _ordered_expression(node: Node, select: Node | None) -> Node:
+    """What ``ORDER BY 1`` or ``ORDER BY alias`` stands for."""
+    if select is None:
+        return node
+    if kind(node) == "a_const" and node.a_const.ival.ival:
+        return select.target_list[node.a_const.ival.ival - 1].res_target.val
+    if kind(node) == "column_ref" and len(node.column_ref.fields) == 1:
+        name = names(node.column_ref.fields)[0]
+        for target in select.target_list:
+            if target.res_target.name == name:
+                return target.res_target.val
+    return node
+
+
+def _undetermined(builder: Builder, scope: Scope, columns: set[ColumnOf]) -> list[Item]:
+    """The FROM items of this SELECT that the given columns do not determine."""
+    determined = set(columns)
+    # Rows of the SELECTs around this one are fixed while it is evaluated.
+    fixed = set(_rows_around(scope))
+    whole: set[int] = set()
+    grown = True
+    while grown:
+        grown = False
+        for draft in builder.drafts:
+            if draft.number in whole:
+                continue
+            if draft.number in fixed or any(
+                all(ColumnOf(draft.number, name) in determined for name in key)
+                for key in draft.relation.keys
+            ):
+                whole.add(draft.number)
+                determined |= {
+                    ColumnOf(draft.number, column.name) for column in draft.relation.columns
+                }
+                grown = True
+        for condition in builder.conditions:
+            if condition.equality is None or condition.outer_joins & builder.full_joins:
+                continue
+            for known, equal in (condition.equality, condition.equality[::-1]):
+                # A row extended with NULLs keeps its own columns, whatever the other side is.
+                follows = builder.drafts[equal.occurrence - 1].outer_joins
+                if (
+                    known in determined
+                    and equal not in determined
+                    and condition.outer_joins <= follows
+                ):
+                    determined.add(equal)
+                    grown = True
+    return [item for item in scope.items if item.rows is None or not item.rows <= whole]
+
+
+def _rows_around(scope: Scope) -> Iterable[int]:
+    outer = scope.outer
+    while outer is not None:
+        for item in outer.items:
+            yield from item.rows or ()
+        outer = outer.outer
+
+
+def _key(builder: Builder, item: Item) -> tuple[str, ...]:
+    """The key of a base relation in FROM that shows it under its own name."""
+    if item.rows is None or len(item.rows) != 1:
+        return ()
+    (number,) = item.rows
+    for key in builder.drafts[number - 1].relation.keys:
+        shown = [item.column(name) for name in key]
+        if all(
+            column is not None and column.expression.column == ColumnOf(number, name)
+            for column, name in zip(shown, key, strict=True)
+        ):
+            return key
+    return ()
+
+
+def _append(order: Node, alias: str, column: str) -> None:
+    from postgast import pg_query_pb2
+
+    sort = order.add().sort_by
+    sort.sortby_dir = pg_query_pb2.SORTBY_DEFAULT
+    sort.sortby_nulls = pg_query_pb2.SORTBY_NULLS_DEFAULT
+    for name in (alias, column):
+        sort.node.column_ref.fields.add().string.sval = name
+
+
+def _aggregate_calls(select: Node) -> list[Node]:
+    found: list[Node] = []
+    for clause in (select.target_list, select.sort_clause):
+        for node in clause:
+            _collect_calls(node, found)
+    if select.HasField("having_clause"):
+        _collect_calls(select.having_clause, found)
+    return found
+
+
+def _collect_calls(node: Node, found: list[Node]) -> None:
+    if wrapped(node):
+        if kind(node) == "sub_link":
+            return
+        if kind(node) == "func_call":
+            found.append(node.func_call)
+    for child in children(node):
+        _collect_calls(child, found)

@@ -1,0 +1,139 @@
+"""The parser's syntax trees: reading, writing and walking them.
+
+Every other module of this room works on the messages that this one hands out. They are the
+protobuf form of the parse nodes in PostgreSQL's ``src/include/nodes/parsenodes.h``.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from django_tviews.errors import InvalidQuery
+
+# The messages are built at run time from a descriptor, so they have no static type.
+Node = Any
+
+
+def parse_select(sql: str) -> Node:
+    """Return the ``SelectStmt`` of a text that holds exactly one SELECT (or WITH, VALUES, TABLE).
+
+    Args:
+        sql: SQL text; a trailing semicolon is allowed.
+
+    Raises:
+        InvalidQuery: the text does not parse, or is not exactly one query.
+    """
+    import postgast
+
+    try:
+        statements = postgast.parse(sql).stmts
+    except postgast.PgQueryError as error:
+        # The parser counts bytes from 1; people count characters from 1.
+        position = len(sql.encode()[: max(error.cursorpos - 1, 0)].decode(errors="ignore")) + 1
+        raise InvalidQuery(
+            f"The query is not valid SQL: {error.message}, at character {position}.",
+            hint="Run the query in psql to see what PostgreSQL makes of it.",
+            position=position,
+        ) from error
+    if len(statements) != 1 or statements[0].stmt.WhichOneof("node") != "select_stmt":
+        raise InvalidQuery(
+            f"The query must be one SELECT statement; this text holds {_statements(statements)}.",
+            hint="Write a single SELECT (a WITH clause is fine).",
+        )
+    return statements[0].stmt.select_stmt
+
+
+def _statements(statements: Node) -> str:
+    kinds = [statement.stmt.WhichOneof("node") for statement in statements]
+    if not kinds:
+        return "no statement"
+    if len(kinds) > 1:
+        return f"{len(kinds)} statements"
+    return f"a {kinds[0].removesuffix('_stmt').replace('_', ' ')} statement"
+
+
+def deparse_select(select: Node) -> str:
+    """Write a ``SelectStmt`` back as SQL text on one line."""
+    import postgast
+    from postgast import pg_query_pb2
+
+    tree = pg_query_pb2.ParseResult()
+    tree.stmts.add().stmt.select_stmt.CopyFrom(select)
+    return postgast.deparse(tree)
+
+
+def deparse_expression(node: Node) -> str:
+    """Write one expression (a ``Node`` wrapper) as SQL text."""
+    from postgast import pg_query_pb2
+
+    select = pg_query_pb2.SelectStmt()
+    select.limit_option = pg_query_pb2.LIMIT_OPTION_DEFAULT
+    select.op = pg_query_pb2.SETOP_NONE
+    select.target_list.add().res_target.val.CopyFrom(node)
+    return deparse_select(select).removeprefix("SELECT ")
+
+
+def kind(node: Node) -> str:
+    """Return the name of what a ``Node`` wrapper holds, such as ``column_ref``; '' when empty."""
+    which: str | None = node.WhichOneof("node")
+    return which or ""
+
+
+def content(node: Node) -> Node:
+    """Return what a ``Node`` wrapper holds."""
+    return getattr(node, kind(node))
+
+
+def names(fields: Node) -> tuple[str, ...]:
+    """Return a list of String nodes (a qualified name) as Python strings; ``*`` for A_Star."""
+    return tuple(field.string.sval if kind(field) == "string" else "*" for field in fields)
+
+
+def children(message: Node) -> Iterator[Node]:
+    """Yield the messages directly below one, ``Node`` wrappers included, in field order."""
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is None:
+            continue
+        if hasattr(value, "ListFields"):
+            yield value
+        else:
+            yield from value
+
+
+def wrapped(message: Node) -> bool:
+    """Tell whether a message is the generic ``Node`` wrapper."""
+    return bool(message.DESCRIPTOR.name == "Node")
+
+
+def same(first: Node, second: Node) -> bool:
+    """Compare two nodes, leaving out where in the text they stood."""
+    return without_positions(first) == without_positions(second)
+
+
+def without_positions(message: Node) -> Node:
+    """Return a copy of a message with every ``location`` cleared."""
+    bare = copy.deepcopy(message)
+    _clear_positions(bare)
+    return bare
+
+
+def _clear_positions(message: Node) -> None:
+    if "location" in message.DESCRIPTOR.fields_by_name:
+        message.ClearField("location")
+    for child in children(message):
+        _clear_positions(child)
+
+
+def position(message: Node) -> int | None:
+    """Return the zero-based byte offset of a node in its text, where the parser kept one.
+
+    A wrapper, or a message without a place of its own, has the place of its first child.
+    """
+    if "location" in message.DESCRIPTOR.fields_by_name and message.location > 0:
+        return int(message.location)
+    for child in children(message):
+        if (found := position(child)) is not None:
+            return found
+    return None

@@ -1,0 +1,152 @@
+"""The relational tree of a query: base relations and the conditions that tie them together.
+
+A query is *flattened*: helper views, derived tables and common table expressions are looked
+through until only base relations are left, each appearance being an :class:`Occurrence`. What
+remains of the nesting is what routing needs to know about each occurrence and each condition:
+
+``sublinks``
+    the subqueries in expressions that it stands in, outermost first. A row of an occurrence in
+    a sublink never shows in the result itself; it can only change the value of the sublink.
+``outer_joins``
+    the outer joins on whose nullable side it stands. Such a row may be replaced by NULLs.
+
+An expression that cannot be evaluated from single rows (an aggregate, a sublink, a window, a
+column behind a LIMIT) is *opaque*: it says which construct makes it so, and routing stops there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django_tviews.facts import RelationFacts
+
+
+@dataclass(frozen=True, order=True)
+class ColumnOf:
+    """A column of one occurrence.
+
+    Attributes:
+        occurrence: the number of the occurrence.
+        name: the column's name, unquoted.
+    """
+
+    occurrence: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Expression:
+    """SQL text with the columns it reads left open.
+
+    Attributes:
+        parts: text and columns in turn, in reading order.
+        opaque: empty, or the construct that keeps the expression from being evaluated on single
+            rows of its occurrences.
+    """
+
+    parts: tuple[str | ColumnOf, ...]
+    opaque: str = ""
+
+    @property
+    def columns(self) -> frozenset[ColumnOf]:
+        """The columns read."""
+        return frozenset(part for part in self.parts if isinstance(part, ColumnOf))
+
+    @property
+    def occurrences(self) -> frozenset[int]:
+        """The numbers of the occurrences read."""
+        return frozenset(column.occurrence for column in self.columns)
+
+    @property
+    def column(self) -> ColumnOf | None:
+        """The column, if the expression is nothing but one."""
+        if not self.opaque and len(self.parts) == 1 and isinstance(self.parts[0], ColumnOf):
+            return self.parts[0]
+        return None
+
+    def render(self, column_sql: Callable[[ColumnOf], str]) -> str:
+        """Return the SQL text, each column as ``column_sql`` writes it."""
+        return "".join(part if isinstance(part, str) else column_sql(part) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """One appearance of a base relation in the query.
+
+    Attributes:
+        number: its place in reading order, from 1.
+        alias: a name no other occurrence has, made from the relation's.
+        relation: the facts of the relation.
+        columns: the columns of it that the query reads, in the relation's order.
+        sublinks: the sublinks it stands in, outermost first.
+        outer_joins: the outer joins on whose nullable side it stands.
+    """
+
+    number: int
+    alias: str
+    relation: RelationFacts
+    columns: tuple[str, ...]
+    sublinks: tuple[int, ...] = ()
+    outer_joins: frozenset[int] = frozenset()
+
+    @property
+    def nullable(self) -> bool:
+        """Rows of it may be replaced by NULLs."""
+        return bool(self.outer_joins)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A conjunct of a WHERE or ON clause, or what an IN sublink in one demands.
+
+    Attributes:
+        expression: the predicate.
+        equality: the two columns, if it demands that they are equal (``=`` of two columns, which
+            no NULL satisfies).
+        sublinks: the sublinks it stands in.
+        outer_joins: the outer joins that it only decides the match of, or only filters the
+            nullable side of; rows extended with NULLs need not satisfy it.
+    """
+
+    expression: Expression
+    equality: tuple[ColumnOf, ColumnOf] | None = None
+    sublinks: tuple[int, ...] = ()
+    outer_joins: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output column of the query.
+
+    Attributes:
+        name: its name.
+        expression: what it is computed from.
+        nullable: the structure of the query does not rule out NULL.
+    """
+
+    name: str
+    expression: Expression
+    nullable: bool
+
+
+@dataclass(frozen=True)
+class QueryTree:
+    """A query, flattened.
+
+    Attributes:
+        occurrences: the base relations, in reading order.
+        conditions: what ties them together and filters them.
+        outputs: the output columns.
+        grouped: rows of the result stand for groups of rows (GROUP BY, aggregates, DISTINCT), so
+            of the equal values of a grouping column any may be shown.
+    """
+
+    occurrences: tuple[Occurrence, ...]
+    conditions: tuple[Condition, ...]
+    outputs: tuple[Output, ...]
+    grouped: bool = False
+
+    def output(self, name: str) -> Output | None:
+        """Return the output column of that name."""
+        return next((output for output in self.outputs if output.name == name), None)

@@ -1,0 +1,12 @@
+-- The equality operator of a type is that of its default btree operator class (strategy 3).
+SELECT wanted.type, n.nspname
+FROM unnest(%s::text[]) AS wanted (type)
+JOIN pg_catalog.pg_type AS t ON t.oid = pg_catalog.to_regtype(wanted.type)
+JOIN pg_catalog.pg_opclass AS c ON c.opcintype = t.oid AND c.opcdefault
+JOIN pg_catalog.pg_am AS am ON am.oid = c.opcmethod AND am.amname = 'btree'
+JOIN pg_catalog.pg_amop AS operator_of
+    ON operator_of.amopfamily = c.opcfamily AND operator_of.amopstrategy = 3
+    AND operator_of.amoplefttype = t.oid AND operator_of.amoprighttype = t.oid
+JOIN pg_catalog.pg_operator AS o ON o.oid = operator_of.amopopr
+JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
+WHERE n.nspname <> 'pg_catalog'

@@ -1,0 +1,6 @@
+SELECT r.tview::oid::bigint, n.nspname, c.relname, r.label, r.declaration, r.depth,
+    r.format_version, r.fingerprint
+FROM django_tviews_registry AS r
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = r.tview
+LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ORDER BY r.depth, r.label

@@ -1,0 +1,15 @@
+SELECT n.nspname, c.relname, t.tgname, pg_catalog.pg_get_triggerdef(t.oid),
+    t.tgenabled IN ('O', 'A'),
+    (
+        SELECT d.refobjid::bigint
+        FROM pg_catalog.pg_depend AS d
+        WHERE d.classid = 'pg_catalog.pg_trigger'::regclass AND d.objid = t.oid
+          AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'n'
+          AND t.tgname LIKE 'tviews\_2\_%%' AND d.refobjid <> t.tgrelid
+        LIMIT 1
+    )
+FROM pg_catalog.pg_trigger AS t
+JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE t.tgname LIKE 'tviews\_%%' AND NOT t.tgisinternal
+ORDER BY n.nspname, c.relname, t.tgname

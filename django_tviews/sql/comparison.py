@@ -1,0 +1,73 @@
+"""The statement that tells how a TView differs from its query."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from .quoting import identifier, qualified
+from .templates import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django_tviews.plan.plan import Plan, PlanColumn
+
+# A cast to varchar(n) cuts off what is too long, where an assignment would fail.
+_LENGTH: Final = re.compile(r"^(varchar|character varying) *\(\d+\)")
+
+
+def comparison(plan: Plan, limit: int) -> str:
+    """Return the statement that compares a TView with its query.
+
+    Its one row has the number of rows in the table, the numbers of missing, extra and different
+    rows, and the first of them in JSON: kind, key as text, and the positions of the columns that
+    differ.
+
+    Args:
+        plan: of the TView.
+        limit: how many differences to list.
+    """
+    columns = {f"c{place}": column for place, column in enumerate(plan.columns)}
+    names = {column.name: name for name, column in columns.items()}
+    key = {names[column.name]: column for column in plan.key}
+    differs = {name: _differs(name, column) for name, column in columns.items()}
+    return render(
+        "compare",
+        table=qualified(plan.schema, plan.table),
+        view=qualified(plan.schema, plan.view),
+        stored=_listed(
+            f"tview.{identifier(column.name)} AS {name}" for name, column in columns.items()
+        ),
+        queried=_listed(
+            f"CAST(query.{identifier(column.output)} AS {_unbounded(column.type)}) AS {name}"
+            for name, column in columns.items()
+        ),
+        key=_listed(key),
+        key_texts=_listed(f"{name}::text" for name in key),
+        either_key=_listed(f"coalesce(stored.{name}, queried.{name}) AS {name}" for name in key),
+        key_matches=" AND ".join(
+            f"queried.{name} OPERATOR({identifier(column.equality)}.=) stored.{name}"
+            for name, column in key.items()
+        ),
+        different=" OR ".join(differs.values()),
+        different_columns=_listed(
+            f"CASE WHEN {condition} THEN {place} END"
+            for place, condition in enumerate(differs.values())
+        ),
+        limit=limit,
+    )
+
+
+def _unbounded(type_sql: str) -> str:
+    return _LENGTH.sub(r"\1", type_sql)
+
+
+def _differs(name: str, column: PlanColumn) -> str:
+    # Both take the type's own operators, whatever is on the search path.
+    function = "record_ne" if column.value_equal else "record_image_ne"
+    return f"{function}(ROW(stored.{name}), ROW(queried.{name}))"
+
+
+def _listed(parts: Iterable[str]) -> str:
+    return ", ".join(parts)

@@ -1,0 +1,396 @@
+"""Everything that is created for a TView besides its table: functions and triggers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from textwrap import indent
+
+from django_tviews.definition import object_name
+from django_tviews.facts import RelationFacts
+from django_tviews.plan.plan import (
+    FORMAT_VERSION,
+    MAINTENANCE_ENVIRONMENT,
+    Plan,
+    SourcePlan,
+    Strategy,
+)
+
+from .quoting import bounded, identifier, literal, qualified, regclass, relation_name
+from .routes import affected_keys, current_and_removed, spool_delta, transition_delta
+from .templates import render
+
+# The first key of the advisory locks on TViews; the second is the table's OID.
+LOCK_CLASS = 1415140181  # "TVIU" in ASCII
+
+# The trigger on a TView that refuses direct writes.
+GUARD = "tviews_0_guard"
+
+ROW_EVENTS = ("INSERT", "UPDATE", "DELETE")
+TRANSITION_TABLES = {
+    "INSERT": "REFERENCING NEW TABLE AS new_rows",
+    "UPDATE": "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
+    "DELETE": "REFERENCING OLD TABLE AS old_rows",
+}
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of a TView.
+
+    Attributes:
+        schema: its schema.
+        name: its name, unquoted.
+        arguments: the types of its input arguments, as DROP FUNCTION wants them.
+        create: the CREATE OR REPLACE statement.
+    """
+
+    schema: str
+    name: str
+    arguments: str
+    create: str
+
+    @property
+    def signature(self) -> str:
+        """The function with its argument types, quoted."""
+        return f"{qualified(self.schema, self.name)}({self.arguments})"
+
+    @property
+    def body(self) -> str:
+        """What pg_proc.prosrc holds."""
+        return self.create.split("$function$")[1]
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A trigger of a TView, or one that TViews share.
+
+    Attributes:
+        relation: the table it stands on, quoted.
+        name: its name, unquoted.
+        create: the CREATE OR REPLACE statement.
+        shared: other TViews of the table use it, too.
+    """
+
+    relation: str
+    name: str
+    create: str
+    shared: bool = False
+
+
+def setting(schema: str, name: str) -> str:
+    """Name a transaction-local setting of the runtime in a schema."""
+    plain = schema if re.fullmatch("[a-z_][a-z0-9_]{0,40}", schema) else _digest(schema)
+    return f"django_tviews.{plain}_{name}"
+
+
+def runtime_values(schema: str) -> dict[str, str | int]:
+    """Return the values of the placeholders that concern the runtime."""
+    return {
+        "runtime": identifier(schema),
+        "open_setting": literal(setting(schema, "open")),
+        "spooled_setting": literal(setting(schema, "spooled")),
+        "lock_class": LOCK_CLASS,
+    }
+
+
+def functions(plan: Plan) -> tuple[Function, ...]:
+    """Return the functions that keep a TView, callees first."""
+    return tuple(_Writer(plan).functions())
+
+
+def source_triggers(plan: Plan) -> tuple[Trigger, ...]:
+    """Return the triggers on the sources, which keep the TView."""
+    return tuple(dict.fromkeys(_Writer(plan).source_triggers()))
+
+
+def own_triggers(plan: Plan) -> tuple[Trigger, ...]:
+    """Return the triggers on the TView itself, which keep others from writing to it."""
+    return tuple(_Writer(plan).own_triggers())
+
+
+def fingerprint(plan: Plan) -> str:
+    """Name what is generated for a plan; equal names mean equal functions and triggers."""
+    generated = (*functions(plan), *source_triggers(plan), *own_triggers(plan))
+    text = [each.create for each in generated]
+    return _digest("\n".join([str(FORMAT_VERSION), *text]))
+
+
+def comment(plan: Plan) -> str:
+    """Return the text of the COMMENT on everything generated for a plan."""
+    return "django_tviews " + json.dumps(
+        {"tview": plan.label, "format": FORMAT_VERSION, "fingerprint": fingerprint(plan)}
+    )
+
+
+def drain_name(plan: Plan) -> str:
+    """Return the quoted name of the function that maintains the TView from the spool."""
+    return qualified(plan.schema, object_name(plan.table, "drain"))
+
+
+def rebuild_name(plan: Plan) -> str:
+    """Return the quoted name of the function that compares the whole TView with its query."""
+    return qualified(plan.schema, object_name(plan.table, "rebuild"))
+
+
+def environment_clauses() -> str:
+    """Return the maintenance environment as SET clauses of a function."""
+    clauses = []
+    for name, value in MAINTENANCE_ENVIRONMENT:
+        text = value if name in ("search_path", "DateStyle") else literal(value)
+        clauses.append(f"SET {name} = {text}")
+    return "\n    ".join(clauses)
+
+
+def shared_triggers(relation: RelationFacts, runtime_schema: str) -> Iterator[Trigger]:
+    """Return the triggers that count open statements on a table."""
+    table, runtime = relation_name(relation), identifier(runtime_schema)
+    for event in (*ROW_EVENTS, "TRUNCATE"):
+        for order, timing, name in ((1, "BEFORE", "open"), (3, "AFTER", "close")):
+            trigger = f"tviews_{order}_{name}_{event.lower()}"
+            yield Trigger(
+                table,
+                trigger,
+                f"CREATE OR REPLACE TRIGGER {trigger} {timing} {event} ON {table}\n"
+                f"    FOR EACH STATEMENT EXECUTE FUNCTION {runtime}.django_tviews_{name}()",
+                shared=True,
+            )
+
+
+class _Writer:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.table = qualified(plan.schema, plan.table)
+        self.key = [identifier(column.name) for column in plan.key]
+        self.variables = [f"key_{place}" for place in range(1, len(plan.key) + 1)]
+        columns = [identifier(column.name) for column in plan.columns]
+        self.values: dict[str, str | int] = {
+            **runtime_values(plan.runtime_schema),
+            "table": self.table,
+            "tview": regclass(plan.schema, plan.table),
+            "view": qualified(plan.schema, plan.view),
+            "environment": environment_clauses(),
+            "bulk_threshold": plan.bulk_threshold,
+            "columns": ", ".join(columns),
+            "outputs": ", ".join(
+                f"query.{identifier(column.output)} AS {identifier(column.name)}"
+                for column in plan.columns
+            ),
+            "assignments": ", ".join(f"{name} = excluded.{name}" for name in columns),
+            "tview_columns": ", ".join(f"tview.{name}" for name in columns),
+            "excluded_columns": ", ".join(f"excluded.{name}" for name in columns),
+            "key_columns": ", ".join(self.key),
+            "key_parameters": ", ".join(
+                f"{variable} {column.type}[]"
+                for variable, column in zip(self.variables, plan.key, strict=True)
+            ),
+            "key_declarations": "\n    ".join(
+                f"{variable} {column.type}[];"
+                for variable, column in zip(self.variables, plan.key, strict=True)
+            ),
+            "key_variables": ", ".join(self.variables),
+            "key_positions": ", ".join(f"${place}" for place in range(1, len(self.variables) + 1)),
+            "key_matches_query": self._match("affected", "query"),
+            "key_matches_tview": self._match("affected", "tview"),
+            "key_matches_fresh": self._match("fresh", "tview"),
+            "recompute": qualified(plan.schema, object_name(plan.table, "recompute")),
+            "rebuild": rebuild_name(plan),
+            "drain": drain_name(plan),
+            "truncated": qualified(plan.schema, object_name(plan.table, "truncated")),
+        }
+
+    def _match(self, left: str, right: str) -> str:
+        """Equate the key of two relations; the query has it under its output names."""
+        return " AND ".join(
+            f"{right}.{identifier(column.output if right == 'query' else column.name)} "
+            f"OPERATOR({identifier(column.equality)}.=) {left}.{identifier(column.name)}"
+            for column in self.plan.key
+        )
+
+    def functions(self) -> Iterator[Function]:
+        key_types = ", ".join(f"{column.type}[]" for column in self.plan.key)
+        yield self._function("recompute", key_types, self._recompute())
+        yield self._function("rebuild", "", render("rebuild", **self.values))
+        yield self._function("drain", "", self._drain())
+        yield self._function("truncated", "", self._truncated())
+        for source in self.plan.sources:
+            for event in self._events(source):
+                yield Function(
+                    self.plan.schema,
+                    self._source_name(source, event),
+                    "",
+                    self._on_change(source, event),
+                )
+
+    def _function(self, suffix: str, arguments: str, create: str) -> Function:
+        return Function(self.plan.schema, object_name(self.plan.table, suffix), arguments, create)
+
+    def _recompute(self) -> str:
+        write_keys = render(
+            "write",
+            **self.values,
+            key_arrays=self.values["key_variables"],
+            into="INTO inserted, updated, deleted\n        ",
+        )
+        write_positions = render(
+            "write", **self.values, key_arrays=self.values["key_positions"], into=""
+        )
+        return render(
+            "recompute",
+            **self.values,
+            write_keys=write_keys + ";",
+            write_positions=write_positions,
+        )
+
+    def _truncated(self) -> str:
+        tables = [
+            regclass(source.relation.schema, source.relation.name) for source in self.plan.sources
+        ]
+        return render(
+            "truncated",
+            **self.values,
+            tables=", ".join([str(self.values["tview"]), *tables]),
+            function_literal=literal(object_name(self.plan.table, "truncated")),
+        )
+
+    def _drain(self) -> str:
+        spooled = (
+            f"FROM {self.values['runtime']}.django_tviews_spool AS spool\n"
+            "WHERE spool.transaction_id = pg_current_xact_id() "
+            f"AND spool.tview = {self.values['tview']}"
+        )
+        routed = [s for s in self.plan.sources if s.strategy is not Strategy.REBUILD]
+        tables, deltas, states = [], {}, {}
+        for source in routed:
+            delta, state = f"delta_{source.number}", f"states_{source.number}"
+            tables.append((delta, "", spool_delta(self.plan, source, spooled)))
+            tables.append((state, "NOT MATERIALIZED ", current_and_removed(source, delta)))
+            deltas[source.number] = delta
+            states[source.relation] = state
+        asked = ", ".join(
+            f"CAST(spool.image[{place}] AS {column.type})"
+            for place, column in enumerate(self.plan.key, start=1)
+        )
+        requests = f"SELECT {asked}\n{spooled} AND spool.source = 0"
+        ctes = ",\n".join(
+            f"{name} AS {hint}(\n{indent(text, '    ')}\n)" for name, hint, text in tables
+        )
+        query = affected_keys(self.plan, deltas, states, extra=(requests,))
+        if ctes:
+            query = f"WITH {ctes}\n{query}"
+        return render(
+            "drain",
+            **self.values,
+            **self._routes(query),
+            everything="spool.source = 0 AND spool.image IS NULL",
+        )
+
+    def _routes(self, query: str) -> dict[str, str]:
+        """A query for keys, once into the variables and once for EXECUTE."""
+        into = f"INTO {self.values['key_variables']}\n"
+        return {
+            "routes_into": indent(query.replace("@into@", into), " " * 8).strip(),
+            "routes": indent(query.replace("@into@", ""), " " * 8).strip(),
+        }
+
+    def _events(self, source: SourcePlan) -> Iterator[str]:
+        for event in ROW_EVENTS:
+            # An update changes nothing that is read of a source of which no column is read.
+            if event != "UPDATE" or source.columns:
+                yield event
+
+    def _on_change(self, source: SourcePlan, event: str) -> str:
+        delta = transition_delta(source, event)
+        values = {
+            **self.values,
+            "event": event,
+            "source": relation_name(source.relation),
+            "source_literal": literal(relation_name(source.relation)),
+            "source_regclass": regclass(source.relation.schema, source.relation.name),
+            "function": qualified(self.plan.schema, self._source_name(source, event)),
+            "function_literal": literal(self._source_name(source, event)),
+            "delta": delta,
+            "largest": "old_rows" if event == "DELETE" else "new_rows",
+        }
+        if source.strategy is Strategy.REBUILD:
+            return render(
+                "source",
+                **values,
+                spooled="0, false, NULL",
+                spooled_from="",
+                maintenance=f"PERFORM {self.values['rebuild']}();",
+            )
+        images = ", ".join(f"delta.{identifier(name)}::text" for name, _ in source.columns)
+        query = affected_keys(self.plan, {source.number: "delta"}, self._states(source, event))
+        query = f"{self._with_delta(source, event, delta)}\n{query}"
+        return render(
+            "source",
+            **values,
+            spooled=f"{source.number}, delta.{identifier('removed?')}, ARRAY[{images}]::text[]",
+            spooled_from=f"\n        FROM {delta} AS delta",
+            maintenance=render("source_recompute", **values, **self._routes(query)),
+        )
+
+    def _states(self, source: SourcePlan, event: str) -> dict[RelationFacts, str]:
+        joined = any(
+            step.occurrence.relation == source.relation
+            for route in source.routes
+            for step in getattr(route, "steps", ())
+        )
+        return {source.relation: "states"} if joined and event != "INSERT" else {}
+
+    def _with_delta(self, source: SourcePlan, event: str, delta: str) -> str:
+        text = f"WITH delta AS {delta}"
+        if self._states(source, event):
+            states = indent(current_and_removed(source, "delta"), "    ")
+            text += f",\nstates AS NOT MATERIALIZED (\n{states}\n)"
+        return text
+
+    def _source_name(self, source: SourcePlan, event: str) -> str:
+        same_name = Counter(each.relation.name for each in self.plan.sources)
+        number = f"_{source.number}" if same_name[source.relation.name] > 1 else ""
+        return bounded(f"{self.plan.table}_on_{source.relation.name}{number}_{event.lower()}")
+
+    def source_triggers(self) -> Iterator[Trigger]:
+        for source in self.plan.sources:
+            yield from shared_triggers(source.relation, self.plan.runtime_schema)
+            for event in self._events(source):
+                function = qualified(self.plan.schema, self._source_name(source, event))
+                yield self._trigger(source.relation, event, function)
+            yield self._trigger(source.relation, "TRUNCATE", str(self.values["truncated"]))
+
+    def own_triggers(self) -> Iterator[Trigger]:
+        own = RelationFacts(self.plan.schema, self.plan.table)
+        yield from shared_triggers(own, self.plan.runtime_schema)
+        yield self._trigger(own, "TRUNCATE", str(self.values["truncated"]))
+        runtime = identifier(self.plan.runtime_schema)
+        yield Trigger(
+            self.table,
+            GUARD,
+            f"CREATE OR REPLACE TRIGGER {GUARD} BEFORE INSERT OR UPDATE OR DELETE "
+            f"ON {self.table}\n    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0)\n"
+            f"    EXECUTE FUNCTION {runtime}.django_tviews_refuse_write()",
+        )
+
+    def _trigger(self, relation: RelationFacts, event: str, function: str) -> Trigger:
+        table = relation_name(relation)
+        foreign = "" if relation.schema == self.plan.schema else f"{self.plan.schema}_"
+        name = bounded(f"tviews_2_{self.plan.depth:02}_{foreign}{self.plan.table}_{event.lower()}")
+        transition = f" {TRANSITION_TABLES[event]}" if event in TRANSITION_TABLES else ""
+        # The constant in WHEN makes the trigger depend on the TView's table: DROP TABLE is
+        # refused while it exists, and DROP TABLE ... CASCADE takes it along.
+        return Trigger(
+            table,
+            name,
+            f"CREATE OR REPLACE TRIGGER {identifier(name)} AFTER {event} ON {table}{transition}\n"
+            f"    FOR EACH STATEMENT WHEN ({self.values['tview']} IS NOT NULL)\n"
+            f"    EXECUTE FUNCTION {function}()",
+        )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

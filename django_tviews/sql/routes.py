@@ -1,0 +1,146 @@
+"""Routes as SQL: from changed rows to affected keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from textwrap import indent
+
+from django_tviews.facts import RelationFacts
+from django_tviews.plan.plan import Plan, SourcePlan
+from django_tviews.plan.routes import NoRoute, Route
+from django_tviews.relational.tree import ColumnOf, Occurrence
+
+from .quoting import identifier, relation_name
+
+# No column of a source can be expected to have this name.
+REMOVED = identifier("removed?")
+
+
+def affected_keys(
+    plan: Plan,
+    deltas: Mapping[int, str],
+    states: Mapping[RelationFacts, str],
+    extra: tuple[str, ...] = (),
+) -> str:
+    """Return a query for one row of arrays: the affected keys, each once, NULL if there are none.
+
+    Args:
+        plan: the TView's plan.
+        deltas: by number of source, the relation of its changed rows; sources that did not
+            change are left out.
+        states: what to join in place of a source that lost rows; its current rows together with
+            those removed.
+        extra: further queries for keys.
+    """
+    branches = [
+        _branch(plan, route, deltas[source.number], states)
+        for source in plan.sources
+        if source.number in deltas
+        for route in source.routes
+        if isinstance(route, Route)
+    ]
+    columns = [identifier(column.name) for column in plan.key]
+    arrays = ", ".join(f"array_agg(affected.{column})" for column in columns)
+    known = " AND ".join(f"affected.{column} IS NOT NULL" for column in columns)
+    union = "\nUNION\n".join([*branches, *extra])
+    if len(branches) + len(extra) == 1:
+        union = union.replace("SELECT", "SELECT DISTINCT", 1)
+    return (
+        f"SELECT {arrays}\n@into@FROM (\n{indent(union, '    ')}\n"
+        f") AS affected ({', '.join(columns)})\nWHERE {known}"
+    )
+
+
+def _branch(plan: Plan, route: Route, delta: str, states: Mapping[RelationFacts, str]) -> str:
+    aliases = {route.occurrence.number: identifier(route.occurrence.alias)}
+    aliases |= {step.occurrence.number: identifier(step.occurrence.alias) for step in route.steps}
+
+    def column_sql(column: ColumnOf) -> str:
+        return f"{aliases[column.occurrence]}.{identifier(column.name)}"
+
+    lines = [f"FROM {delta} AS {aliases[route.occurrence.number]}"]
+    for step in route.steps:
+        conditions = " AND ".join(each.render(column_sql) for each in step.conditions)
+        joined = states.get(step.occurrence.relation, relation_name(step.occurrence.relation))
+        lines.append(f"LEFT JOIN {joined} AS {aliases[step.occurrence.number]} ON {conditions}")
+    keys = [
+        ", ".join(
+            f"CAST({expression.render(column_sql)} AS {column.type})"
+            for expression, column in zip(key, plan.key, strict=True)
+        )
+        for key in route.keys
+    ]
+    if len(keys) == 1:
+        head = f"SELECT {keys[0]}"
+    else:
+        # Rows on a nullable side may have been, or now be, replaced by NULLs: both ways.
+        names = ", ".join(identifier(column.name) for column in plan.key)
+        values = ", ".join(f"({key})" for key in keys)
+        head = "SELECT matched_or_not.*"
+        lines.append(f"CROSS JOIN LATERAL (VALUES {values}) AS matched_or_not ({names})")
+    if route.filters:
+        lines.append("WHERE " + " AND ".join(each.render(column_sql) for each in route.filters))
+    return "\n".join([head, *lines])
+
+
+def transition_delta(source: SourcePlan, event: str) -> str:
+    """Return the relation of the rows that a statement changed, from its transition tables.
+
+    Rows whose image is the same before and after are left out, if the source has a key to pair
+    them by. Pairing a row that the statement changed twice gives each of its images against each
+    other: more than the difference, never less.
+    """
+    columns = [identifier(name) for name, _ in source.columns]
+    if event == "INSERT":
+        return _one_sided("new_rows", "false", columns)
+    if event == "DELETE":
+        return _one_sided("old_rows", "true", columns)
+    if not source.identity:
+        old, new = _one_sided("old_rows", "true", columns), _one_sided("new_rows", "false", columns)
+        return f"({old[1:-1]} UNION ALL {new[1:-1]})"
+    old_image = ", ".join(f"o.{column}" for column in columns)
+    new_image = ", ".join(f"n.{column}" for column in columns)
+    pairing = " AND ".join(
+        f"o.{identifier(name)} OPERATOR({identifier(schema)}.=) n.{identifier(name)}"
+        for name, schema in source.identity
+    )
+    names = ", ".join([REMOVED, *columns])
+    return (
+        f"(SELECT image.* FROM old_rows AS o FULL JOIN new_rows AS n ON {pairing} "
+        f"CROSS JOIN LATERAL (VALUES (true, {old_image}), (false, {new_image})) "
+        f"AS image ({names}) "
+        f"WHERE record_image_ne(ROW({old_image}), ROW({new_image})) "
+        f"AND image.{identifier(source.identity[0][0])} IS NOT NULL)"
+    )
+
+
+def _one_sided(table: str, removed: str, columns: list[str]) -> str:
+    outputs = ", ".join([f"{removed} AS {REMOVED}", *columns])
+    return f"(SELECT {outputs} FROM {table})"
+
+
+def spool_delta(plan: Plan, source: SourcePlan, spooled: str) -> str:
+    """Return a query for the changed rows of a source that stand in the spool."""
+    outputs = [f"spool.removed AS {REMOVED}"]
+    outputs += [
+        f"CAST(spool.image[{place}] AS {type_sql}) AS {identifier(name)}"
+        for place, (name, type_sql) in enumerate(source.columns, start=1)
+    ]
+    return f"SELECT {', '.join(outputs)}\n{spooled} AND spool.source = {source.number}"
+
+
+def current_and_removed(source: SourcePlan, delta: str) -> str:
+    """Return a query for all rows the source has or had since the statement began."""
+    columns = ", ".join(identifier(name) for name, _ in source.columns) or "1"
+    return (
+        f"SELECT {columns} FROM {relation_name(source.relation)}\n"
+        f"UNION ALL SELECT {columns} FROM {delta} WHERE {REMOVED}"
+    )
+
+
+def describe(route: Route | NoRoute) -> str:
+    """Return the route in words, for people: ``review → product``."""
+    if isinstance(route, NoRoute):
+        return f"every key, because {route.reason}"
+    way: list[Occurrence] = [route.occurrence, *(step.occurrence for step in route.steps)]
+    return " → ".join([*(each.alias for each in way), "key"])

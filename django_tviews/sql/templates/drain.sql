@@ -1,0 +1,37 @@
+-- Maintain @{table} from the spool: find the keys that the spooled changes may affect, in the
+-- current state and in any that the statement has left behind, and recompute them.
+CREATE OR REPLACE FUNCTION @{drain}(
+    OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
+LANGUAGE plpgsql @{environment} AS $function$
+#variable_conflict use_column
+DECLARE
+    @{key_declarations}
+    everything boolean;
+    changes bigint;
+BEGIN
+    PERFORM @{runtime}.django_tviews_lock(@{tview});
+    SELECT count(*), coalesce(bool_or(@{everything}), false)
+    INTO changes, everything
+    FROM @{runtime}.django_tviews_spool AS spool
+    WHERE spool.transaction_id = pg_current_xact_id() AND spool.tview = @{tview};
+    IF NOT everything AND changes <= @{bulk_threshold} THEN
+        @{routes_into};
+    ELSIF NOT everything THEN
+        -- Many changes: planned afresh with their true number.
+        EXECUTE $bulk$
+        @{routes}
+        $bulk$ INTO @{key_variables};
+    END IF;
+    DELETE FROM @{runtime}.django_tviews_spool AS spool
+    WHERE spool.transaction_id = pg_current_xact_id() AND spool.tview = @{tview};
+    IF everything THEN
+        SELECT * INTO inserted, updated, deleted FROM @{rebuild}();
+    ELSIF key_1 IS NOT NULL THEN
+        SELECT * INTO inserted, updated, deleted FROM @{recompute}(@{key_variables});
+    ELSE
+        inserted := 0;
+        updated := 0;
+        deleted := 0;
+    END IF;
+END
+$function$;

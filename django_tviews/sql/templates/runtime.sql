@@ -1,0 +1,166 @@
+-- What all TViews of a schema share: the registry, the spool, and the functions that see to it
+-- that maintenance happens once per top-level statement.
+
+-- One row per installed TView.
+CREATE TABLE @{runtime}.django_tviews_registry (
+    tview regclass PRIMARY KEY,
+    label text NOT NULL,
+    declaration jsonb NOT NULL,
+    depth integer NOT NULL,
+    drain text NOT NULL,
+    format_version integer NOT NULL,
+    fingerprint text NOT NULL,
+    installed_at timestamptz NOT NULL DEFAULT now()
+);
+--;;
+COMMENT ON TABLE @{runtime}.django_tviews_registry IS
+    'django_tviews: the TViews that PostgreSQL keeps equal to their queries';
+--;;
+-- Row images that wait for the end of the top-level statement. A transaction sees and deletes
+-- only rows of its own, so the table is empty whenever nothing is running; losing it in a crash
+-- loses nothing.
+CREATE UNLOGGED TABLE @{runtime}.django_tviews_spool (
+    transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    tview regclass NOT NULL,
+    -- The number of the source; 0 asks for a key, or for everything if the image is NULL.
+    source smallint NOT NULL,
+    -- The row was there before the statement and is not any more.
+    removed boolean NOT NULL DEFAULT false,
+    -- The columns that the query reads, as text.
+    image text[]
+);
+--;;
+CREATE INDEX django_tviews_spool_transaction ON @{runtime}.django_tviews_spool
+    (transaction_id, tview);
+--;;
+COMMENT ON TABLE @{runtime}.django_tviews_spool IS
+    'django_tviews: row images that wait for the end of the running statement';
+--;;
+-- BEFORE each statement on a source: one more statement is open.
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_open() RETURNS trigger
+LANGUAGE plpgsql AS $function$
+BEGIN
+    PERFORM pg_catalog.set_config(
+        @{open_setting},
+        (coalesce(nullif(pg_catalog.current_setting(@{open_setting}, true), ''), '0')::integer + 1)::text,
+        true);
+    RETURN NULL;
+END
+$function$;
+--;;
+-- AFTER each statement on a source, after the TViews' own triggers: one statement less is open.
+-- The last one out maintains what was spooled. It still counts as open meanwhile, so that
+-- changes of TViews, which other TViews read, are spooled in their turn.
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_close() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    still_open integer := coalesce(nullif(current_setting(@{open_setting}, true), ''), '1')::integer - 1;
+BEGIN
+    IF still_open <= 0 AND current_setting(@{spooled_setting}, true) = 'on' THEN
+        PERFORM @{runtime}.django_tviews_drain();
+    END IF;
+    PERFORM set_config(@{open_setting}, greatest(still_open, 0)::text, true);
+    RETURN NULL;
+END
+$function$;
+--;;
+-- Maintain every TView that has rows in the spool, those that others read first.
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_drain() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    pending record;
+    rounds integer := 0;
+BEGIN
+    LOOP
+        SELECT registry.drain, registry.label INTO pending
+        FROM @{runtime}.django_tviews_spool AS spool
+        JOIN @{runtime}.django_tviews_registry AS registry ON registry.tview = spool.tview
+        WHERE spool.transaction_id = pg_current_xact_id()
+        ORDER BY registry.depth, registry.tview::text
+        LIMIT 1;
+        EXIT WHEN NOT FOUND;
+        rounds := rounds + 1;
+        IF rounds > 1000 THEN
+            RAISE EXCEPTION 'TView % is changed by its own maintenance again and again', pending.label
+                USING ERRCODE = '54001',
+                      HINT = 'A trigger on a TView writes to a table that the TView reads: drop it.';
+        END IF;
+        EXECUTE 'SELECT ' || pending.drain || '()';
+    END LOOP;
+    PERFORM set_config(@{spooled_setting}, '', true);
+END
+$function$;
+--;;
+-- Writers of one TView wait for each other until COMMIT. The lock is granted only when the
+-- commit of its last holder is visible to new snapshots, and at READ COMMITTED the next
+-- statement takes one. At the other levels it would not see that commit, whatever it waits for.
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_lock(tview regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'TView % cannot be maintained at isolation level %',
+                tview, upper(current_setting('transaction_isolation'))
+            USING ERRCODE = '25001',
+                  HINT = 'Write to the tables it reads at READ COMMITTED.';
+    END IF;
+    PERFORM pg_advisory_xact_lock(@{lock_class}, tview::oid::integer);
+END
+$function$;
+--;;
+-- BEFORE a statement on a TView itself: nobody but maintenance, which runs inside triggers, writes.
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_refuse_write() RETURNS trigger
+LANGUAGE plpgsql AS $function$
+BEGIN
+    RAISE EXCEPTION 'cannot change TView "%"', TG_TABLE_NAME
+        USING ERRCODE = '42809',
+              SCHEMA = TG_TABLE_SCHEMA,
+              TABLE = TG_TABLE_NAME,
+              HINT = 'PostgreSQL keeps it equal to its query: write to the tables the query reads.';
+END
+$function$;
+--;;
+-- INSERT INTO django_tviews_refresh (tview) VALUES ('shop_productcard') RETURNING *;
+-- recomputes a TView, or given keys of it: [[1], [2]].
+CREATE VIEW @{runtime}.django_tviews_refresh AS
+    SELECT NULL::regclass AS tview, NULL::jsonb AS keys,
+           NULL::bigint AS inserted, NULL::bigint AS updated, NULL::bigint AS deleted
+    WHERE false;
+--;;
+COMMENT ON VIEW @{runtime}.django_tviews_refresh IS
+    'django_tviews: insert (tview, keys) to recompute a TView, or given keys of it';
+--;;
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_refresh() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    installed @{runtime}.django_tviews_registry;
+BEGIN
+    SELECT * INTO installed FROM @{runtime}.django_tviews_registry WHERE tview = NEW.tview;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% is not a TView', NEW.tview
+            USING ERRCODE = '42704', HINT = 'SELECT label, tview FROM django_tviews_registry lists them.';
+    END IF;
+    IF NEW.keys IS NULL THEN
+        INSERT INTO @{runtime}.django_tviews_spool (tview, source) VALUES (NEW.tview, 0);
+    ELSE
+        INSERT INTO @{runtime}.django_tviews_spool (tview, source, image)
+        SELECT NEW.tview, 0, ARRAY(SELECT jsonb_array_elements_text(keys.value))
+        FROM jsonb_array_elements(NEW.keys) AS keys;
+    END IF;
+    -- Counts as an open statement, so that TViews over this one are spooled and follow below.
+    PERFORM set_config(@{open_setting}, (coalesce(nullif(current_setting(@{open_setting}, true), ''), '0')::integer + 1)::text, true);
+    EXECUTE 'SELECT * FROM ' || installed.drain || '()' INTO NEW.inserted, NEW.updated, NEW.deleted;
+    PERFORM @{runtime}.django_tviews_drain();
+    PERFORM set_config(@{open_setting}, (current_setting(@{open_setting})::integer - 1)::text, true);
+    RETURN NEW;
+END
+$function$;
+--;;
+CREATE TRIGGER refresh INSTEAD OF INSERT ON @{runtime}.django_tviews_refresh
+    FOR EACH ROW EXECUTE FUNCTION @{runtime}.django_tviews_refresh();
+--;;
+REVOKE ALL ON @{runtime}.django_tviews_registry, @{runtime}.django_tviews_spool,
+    @{runtime}.django_tviews_refresh FROM PUBLIC;
+--;;
+REVOKE ALL ON FUNCTION @{runtime}.django_tviews_open(), @{runtime}.django_tviews_close(),
+    @{runtime}.django_tviews_drain(), @{runtime}.django_tviews_lock(regclass),
+    @{runtime}.django_tviews_refuse_write(), @{runtime}.django_tviews_refresh() FROM PUBLIC;

@@ -1,0 +1,30 @@
+-- Keeps @{table} equal to its query after @{event} on @{source}.
+CREATE OR REPLACE FUNCTION @{function}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER @{environment} AS $function$
+#variable_conflict use_column
+DECLARE
+    @{key_declarations}
+BEGIN
+    -- Nobody else's table may feed this TView.
+    IF TG_RELID <> @{source_regclass} THEN
+        RAISE EXCEPTION 'function % keeps a TView from %, not from %',
+                @{function_literal}, @{source_literal}, TG_RELID::regclass
+            USING ERRCODE = '42501', HINT = 'Drop this trigger.';
+    END IF;
+    -- Nothing that the query reads has changed.
+    IF NOT EXISTS (SELECT FROM @{delta}) THEN
+        RETURN NULL;
+    END IF;
+    -- Other statements are open (a cascade, WITH, MERGE, an upsert, a trigger): wait for the last.
+    IF current_setting(@{open_setting}, true) IS DISTINCT FROM '1'
+            OR current_setting(@{spooled_setting}, true) = 'on' THEN
+        INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image)
+        SELECT @{tview}, @{spooled}@{spooled_from};
+        PERFORM set_config(@{spooled_setting}, 'on', true);
+        RETURN NULL;
+    END IF;
+    PERFORM @{runtime}.django_tviews_lock(@{tview});
+    @{maintenance}
+    RETURN NULL;
+END
+$function$;
