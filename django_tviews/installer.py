@@ -33,7 +33,7 @@ from .plan.planner import make_plan
 from .relational.builder import build_tree
 from .relational.canonical import called_functions, read_relations
 from .sql import objects
-from .sql.quoting import identifier, literal, qualified, regclass, relation_name
+from .sql.quoting import complete, identifier, literal, qualified, regclass, relation_name
 from .sql.templates import render_statements
 
 
@@ -452,4 +452,4 @@ def _uninstall(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -
 
 def _execute(schema_editor: BaseDatabaseSchemaEditor, statement: str) -> None:
     # None keeps Django from reading percent signs as placeholders.
-    schema_editor.execute(statement, params=None)
+    schema_editor.execute(complete(statement), params=None)

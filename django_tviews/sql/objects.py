@@ -20,7 +20,16 @@ from django_tviews.plan.plan import (
     Strategy,
 )
 
-from .quoting import bounded, identifier, literal, qualified, regclass, relation_name
+from .quoting import (
+    bounded,
+    complete,
+    equals,
+    identifier,
+    literal,
+    qualified,
+    regclass,
+    relation_name,
+)
 from .routes import affected_keys, current_and_removed, spool_delta, transition_delta
 from .templates import render
 
@@ -62,7 +71,9 @@ class Function:
     @property
     def body(self) -> str:
         """What pg_proc.prosrc holds."""
-        return self.create.split("$function$")[1]
+        quote = re.search(r"^AS (\$\w+\$)|plpgsql AS (\$\w+\$)", self.create, re.MULTILINE)
+        assert quote is not None
+        return self.create.split(quote[1] or quote[2])[1]
 
 
 @dataclass(frozen=True)
@@ -143,7 +154,7 @@ def environment_clauses() -> str:
     for name, value in MAINTENANCE_ENVIRONMENT:
         text = value if name in ("search_path", "DateStyle") else literal(value)
         clauses.append(f"SET {name} = {text}")
-    return "\n    ".join(clauses)
+    return "\n".join(clauses)
 
 
 def shared_triggers(relation: RelationFacts, runtime_schema: str) -> Iterator[Trigger]:
@@ -188,7 +199,7 @@ class _Writer:
                 f"{variable} {column.type}[]"
                 for variable, column in zip(self.variables, plan.key, strict=True)
             ),
-            "key_declarations": "\n    ".join(
+            "key_declarations": "\n".join(
                 f"{variable} {column.type}[];"
                 for variable, column in zip(self.variables, plan.key, strict=True)
             ),
@@ -207,14 +218,14 @@ class _Writer:
         """Equate the key of two relations; the query has it under its output names."""
         return " AND ".join(
             f"{right}.{identifier(column.output if right == 'query' else column.name)} "
-            f"OPERATOR({identifier(column.equality)}.=) {left}.{identifier(column.name)}"
+            f"{equals(column.equality)} {left}.{identifier(column.name)}"
             for column in self.plan.key
         )
 
     def functions(self) -> Iterator[Function]:
         key_types = ", ".join(f"{column.type}[]" for column in self.plan.key)
         yield self._function("recompute", key_types, self._recompute())
-        yield self._function("rebuild", "", render("rebuild", **self.values))
+        yield self._function("rebuild", "", self._rebuild())
         yield self._function("drain", "", self._drain())
         yield self._function("truncated", "", self._truncated())
         for source in self.plan.sources:
@@ -223,28 +234,29 @@ class _Writer:
                     self.plan.schema,
                     self._source_name(source, event),
                     "",
-                    self._on_change(source, event),
+                    complete(self._on_change(source, event)),
                 )
 
     def _function(self, suffix: str, arguments: str, create: str) -> Function:
         return Function(self.plan.schema, object_name(self.plan.table, suffix), arguments, create)
 
     def _recompute(self) -> str:
-        write_keys = render(
-            "write",
-            **self.values,
-            key_arrays=self.values["key_variables"],
-            into="INTO inserted, updated, deleted\n        ",
-        )
-        write_positions = render(
-            "write", **self.values, key_arrays=self.values["key_positions"], into=""
-        )
+        into = "INTO inserted, updated, deleted\n"
+        keys, positions = self.values["key_variables"], self.values["key_positions"]
         return render(
             "recompute",
             **self.values,
-            write_keys=write_keys + ";",
-            write_positions=write_positions,
+            write_keys=self._write(keys, into),
+            write_positions=self._write(positions, ""),
         )
+
+    def _write(self, keys: str | int, into: str) -> str:
+        written = render("written", **self.values, into=into)
+        return render("write", **self.values, key_arrays=keys, written=written)
+
+    def _rebuild(self) -> str:
+        written = render("written", **self.values, into="INTO inserted, updated, deleted\n")
+        return render("rebuild", **self.values, written=written)
 
     def _truncated(self) -> str:
         tables = [
@@ -293,8 +305,8 @@ class _Writer:
         """A query for keys, once into the variables and once for EXECUTE."""
         into = f"INTO {self.values['key_variables']}\n"
         return {
-            "routes_into": indent(query.replace("@into@", into), " " * 8).strip(),
-            "routes": indent(query.replace("@into@", ""), " " * 8).strip(),
+            "routes_into": query.replace("@into@", into),
+            "routes": query.replace("@into@", ""),
         }
 
     def _events(self, source: SourcePlan) -> Iterator[str]:
@@ -320,18 +332,19 @@ class _Writer:
             return render(
                 "source",
                 **values,
-                spooled="0, false, NULL",
-                spooled_from="",
+                spooled=f"SELECT {self.values['tview']}, 0, false, NULL",
                 maintenance=f"PERFORM {self.values['rebuild']}();",
             )
         images = ", ".join(f"delta.{identifier(name)}::text" for name, _ in source.columns)
         query = affected_keys(self.plan, {source.number: "delta"}, self._states(source, event))
         query = f"{self._with_delta(source, event, delta)}\n{query}"
+        removed = identifier("removed?")
         return render(
             "source",
             **values,
-            spooled=f"{source.number}, delta.{identifier('removed?')}, ARRAY[{images}]::text[]",
-            spooled_from=f"\n        FROM {delta} AS delta",
+            spooled=f"WITH delta AS (\n{indent(delta, '    ')}\n)\n"
+            f"SELECT {self.values['tview']}, {source.number}, delta.{removed}, "
+            f"ARRAY[{images}]::text[]\nFROM delta",
             maintenance=render("source_recompute", **values, **self._routes(query)),
         )
 
@@ -344,7 +357,7 @@ class _Writer:
         return {source.relation: "states"} if joined and event != "INSERT" else {}
 
     def _with_delta(self, source: SourcePlan, event: str, delta: str) -> str:
-        text = f"WITH delta AS {delta}"
+        text = f"WITH delta AS (\n{indent(delta, '    ')}\n)"
         if self._states(source, event):
             states = indent(current_and_removed(source, "delta"), "    ")
             text += f",\nstates AS NOT MATERIALIZED (\n{states}\n)"

@@ -8,9 +8,9 @@ from textwrap import indent
 from django_tviews.facts import RelationFacts
 from django_tviews.plan.plan import Plan, SourcePlan
 from django_tviews.plan.routes import NoRoute, Route
-from django_tviews.relational.tree import ColumnOf, Occurrence
+from django_tviews.relational.tree import ColumnOf, Expression, Occurrence
 
-from .quoting import identifier, relation_name
+from .quoting import equals, identifier, kept_apart, relation_name
 
 # No column of a source can be expected to have this name.
 REMOVED = identifier("removed?")
@@ -58,14 +58,18 @@ def _branch(plan: Plan, route: Route, delta: str, states: Mapping[RelationFacts,
     def column_sql(column: ColumnOf) -> str:
         return f"{aliases[column.occurrence]}.{identifier(column.name)}"
 
+    def written(expression: Expression) -> str:
+        # The line breaks of an expression stand in its literals: it was written on one line.
+        return kept_apart(expression.render(column_sql))
+
     lines = [f"FROM {delta} AS {aliases[route.occurrence.number]}"]
     for step in route.steps:
-        conditions = " AND ".join(each.render(column_sql) for each in step.conditions)
+        conditions = " AND ".join(written(each) for each in step.conditions)
         joined = states.get(step.occurrence.relation, relation_name(step.occurrence.relation))
         lines.append(f"LEFT JOIN {joined} AS {aliases[step.occurrence.number]} ON {conditions}")
     keys = [
         ", ".join(
-            f"CAST({expression.render(column_sql)} AS {column.type})"
+            f"CAST({written(expression)} AS {column.type})"
             for expression, column in zip(key, plan.key, strict=True)
         )
         for key in route.keys
@@ -79,44 +83,47 @@ def _branch(plan: Plan, route: Route, delta: str, states: Mapping[RelationFacts,
         head = "SELECT matched_or_not.*"
         lines.append(f"CROSS JOIN LATERAL (VALUES {values}) AS matched_or_not ({names})")
     if route.filters:
-        lines.append("WHERE " + " AND ".join(each.render(column_sql) for each in route.filters))
+        lines.append("WHERE " + " AND ".join(written(each) for each in route.filters))
     return "\n".join([head, *lines])
 
 
 def transition_delta(source: SourcePlan, event: str) -> str:
-    """Return the relation of the rows that a statement changed, from its transition tables.
+    """Return a query for the rows that a statement changed, from its transition tables.
 
     Rows whose image is the same before and after are left out, if the source has a key to pair
     them by. Pairing a row that the statement changed twice gives each of its images against each
     other: more than the difference, never less.
     """
     columns = [identifier(name) for name, _ in source.columns]
+    old, new = _one_sided("old_rows", "true", columns), _one_sided("new_rows", "false", columns)
     if event == "INSERT":
-        return _one_sided("new_rows", "false", columns)
+        return new
     if event == "DELETE":
-        return _one_sided("old_rows", "true", columns)
+        return old
     if not source.identity:
-        old, new = _one_sided("old_rows", "true", columns), _one_sided("new_rows", "false", columns)
-        return f"({old[1:-1]} UNION ALL {new[1:-1]})"
+        return f"{old}\nUNION ALL {new}"
     old_image = ", ".join(f"o.{column}" for column in columns)
     new_image = ", ".join(f"n.{column}" for column in columns)
     pairing = " AND ".join(
-        f"o.{identifier(name)} OPERATOR({identifier(schema)}.=) n.{identifier(name)}"
+        f"o.{identifier(name)} {equals(schema)} n.{identifier(name)}"
         for name, schema in source.identity
     )
     names = ", ".join([REMOVED, *columns])
     return (
-        f"(SELECT image.* FROM old_rows AS o FULL JOIN new_rows AS n ON {pairing} "
-        f"CROSS JOIN LATERAL (VALUES (true, {old_image}), (false, {new_image})) "
-        f"AS image ({names}) "
-        f"WHERE record_image_ne(ROW({old_image}), ROW({new_image})) "
-        f"AND image.{identifier(source.identity[0][0])} IS NOT NULL)"
+        "SELECT image.*\n"
+        f"FROM old_rows AS o FULL JOIN new_rows AS n ON {pairing}\n"
+        "CROSS JOIN LATERAL (VALUES\n"
+        f"    (true, {old_image}),\n"
+        f"    (false, {new_image})\n"
+        f") AS image ({names})\n"
+        f"WHERE record_image_ne(ROW({old_image}), ROW({new_image}))\n"
+        f"  AND image.{identifier(source.identity[0][0])} IS NOT NULL"
     )
 
 
 def _one_sided(table: str, removed: str, columns: list[str]) -> str:
     outputs = ", ".join([f"{removed} AS {REMOVED}", *columns])
-    return f"(SELECT {outputs} FROM {table})"
+    return f"SELECT {outputs} FROM {table}"
 
 
 def spool_delta(plan: Plan, source: SourcePlan, spooled: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
+_DOLLAR_TAG = re.compile(r"\$[a-z]+\$")
 _PLACEHOLDER = re.compile(r"@\{(\w+)\}")
 
 
@@ -24,7 +26,23 @@ def render(name: str, /, **values: str | int) -> str:
     Raises:
         KeyError: the template has a placeholder without a value.
     """
-    return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), _template(name)).rstrip()
+    template = _template(name)
+    for tag in set(_DOLLAR_TAG.findall(template)):
+        template = template.replace(tag, _unused(tag, values))
+    return "\n".join(_filled(line, values) for line in template.splitlines())
+
+
+def _unused(tag: str, values: Mapping[str, str | int]) -> str:
+    """Lengthen a dollar quote until no value contains it."""
+    while any(tag in str(value) for value in values.values()):
+        tag = f"{tag[:-1]}_$"
+    return tag
+
+
+def _filled(line: str, values: Mapping[str, str | int]) -> str:
+    """Replace the placeholders of a line; what has several lines is indented like the first."""
+    margin = "\n" + " " * (len(line) - len(line.lstrip()))
+    return _PLACEHOLDER.sub(lambda match: str(values[match[1]]).replace("\n", margin), line)
 
 
 def render_statements(name: str, /, **values: str | int) -> list[str]:

@@ -2,7 +2,9 @@
 -- current state and in any that the statement has left behind, and recompute them.
 CREATE OR REPLACE FUNCTION @{drain}(
     OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
-LANGUAGE plpgsql @{environment} AS $function$
+LANGUAGE plpgsql
+    @{environment}
+AS $function$
 #variable_conflict use_column
 DECLARE
     @{key_declarations}

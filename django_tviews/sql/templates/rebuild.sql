@@ -1,37 +1,29 @@
 -- Compare the whole of @{table} with its query and apply the difference.
 CREATE OR REPLACE FUNCTION @{rebuild}(
     OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
-LANGUAGE plpgsql @{environment} AS $function$
+LANGUAGE plpgsql
+    @{environment}
+AS $function$
 #variable_conflict use_column
 BEGIN
     IF NOT EXISTS (SELECT FROM @{table}) THEN
         INSERT INTO @{table} (@{columns})
-        SELECT @{outputs} FROM @{view} AS query;
+        SELECT @{outputs}
+        FROM @{view} AS query;
         GET DIAGNOSTICS inserted = ROW_COUNT;
         updated := 0;
         deleted := 0;
         RETURN;
     END IF;
     WITH fresh AS MATERIALIZED (
-            SELECT @{outputs} FROM @{view} AS query
-        ),
-        deleted AS (
-            DELETE FROM @{table} AS tview
-            WHERE NOT EXISTS (SELECT FROM fresh WHERE @{key_matches_fresh})
-            RETURNING 1
-        ),
-        written AS (
-            INSERT INTO @{table} AS tview (@{columns})
-            SELECT @{columns} FROM fresh
-            ON CONFLICT (@{key_columns}) DO UPDATE
-            SET @{assignments}
-            WHERE record_image_ne(ROW(@{tview_columns}), ROW(@{excluded_columns}))
-            RETURNING tview.xmax = 0 AS inserted
-        )
-        SELECT count(*) FILTER (WHERE written.inserted),
-               count(*) FILTER (WHERE NOT written.inserted),
-               (SELECT count(*) FROM deleted)
-        INTO inserted, updated, deleted
-        FROM written;
+        SELECT @{outputs}
+        FROM @{view} AS query
+    ),
+    deleted AS (
+        DELETE FROM @{table} AS tview
+        WHERE NOT EXISTS (SELECT FROM fresh WHERE @{key_matches_fresh})
+        RETURNING 1
+    ),
+    @{written};
 END
 $function$;

@@ -20,7 +20,7 @@ BEGIN
                 OFFSET 0
             ) AS fresh
         ),
-        @{write_keys}
+        @{write_keys};
     ELSE
         -- Many keys: one join, planned afresh with their true number.
         EXECUTE $bulk$

@@ -1,6 +1,8 @@
 -- Keeps @{table} equal to its query after @{event} on @{source}.
 CREATE OR REPLACE FUNCTION @{function}() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER @{environment} AS $function$
+LANGUAGE plpgsql SECURITY DEFINER
+    @{environment}
+AS $function$
 #variable_conflict use_column
 DECLARE
     @{key_declarations}
@@ -12,14 +14,16 @@ BEGIN
             USING ERRCODE = '42501', HINT = 'Drop this trigger.';
     END IF;
     -- Nothing that the query reads has changed.
-    IF NOT EXISTS (SELECT FROM @{delta}) THEN
+    IF NOT EXISTS (
+        @{delta}
+    ) THEN
         RETURN NULL;
     END IF;
     -- Other statements are open (a cascade, WITH, MERGE, an upsert, a trigger): wait for the last.
     IF current_setting(@{open_setting}, true) IS DISTINCT FROM '1'
             OR current_setting(@{spooled_setting}, true) = 'on' THEN
         INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image)
-        SELECT @{tview}, @{spooled}@{spooled_from};
+        @{spooled};
         PERFORM set_config(@{spooled_setting}, 'on', true);
         RETURN NULL;
     END IF;

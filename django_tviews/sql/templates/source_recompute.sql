@@ -1,11 +1,11 @@
 IF (SELECT count(*) FROM (SELECT FROM @{largest} LIMIT @{bulk_threshold} + 1) AS counted) <= @{bulk_threshold} THEN
-        @{routes_into};
-    ELSE
-        -- Many changes: planned afresh with their true number.
-        EXECUTE $bulk$
-        @{routes}
-        $bulk$ INTO @{key_variables};
-    END IF;
-    IF key_1 IS NOT NULL THEN
-        PERFORM @{recompute}(@{key_variables});
-    END IF;
+    @{routes_into};
+ELSE
+    -- Many changes: planned afresh with their true number.
+    EXECUTE $bulk$
+    @{routes}
+    $bulk$ INTO @{key_variables};
+END IF;
+IF key_1 IS NOT NULL THEN
+    PERFORM @{recompute}(@{key_variables});
+END IF;
