@@ -29,16 +29,16 @@ class Measurement:
         shown: The TView that ``before`` and ``after`` are a row of.
         before: The row before the write, documents taken apart into paths.
         after: The same row after it.
-        rows: Rows that were written in all TViews.
+        rows: How many rows it changed in each TView that it changed.
         milliseconds: The write with all TViews kept, until its transaction was committed.
-        refresh_milliseconds: REFRESH of a materialized view of the shown TView's query.
+        refresh_milliseconds: REFRESH of a materialized view of each of those TViews' queries.
     """
 
     write: Write
     shown: type[TView]
     before: Row
     after: Row
-    rows: int
+    rows: dict[type[TView], int]
     milliseconds: float
     refresh_milliseconds: float
 
@@ -61,23 +61,31 @@ def measure(write: Write) -> Measurement:
     written = write.choose()
     shown = write.shown(written)
     model, key = type(shown), shown.pk
-    before = _row(model, key)
+    before, counts = _row(model, key), _counts()
     next_transaction = _scalar("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
     milliseconds = _milliseconds(lambda: write.perform(written))
-    after = _row(model, key)
-    rows = sum(
-        _scalar(
-            f"SELECT count(*) FROM {connection.ops.quote_name(tview._meta.db_table)} "
-            "WHERE xmin::text::bigint >= %s",
-            next_transaction,
-        )
-        for tview in tviews()
-    )
+    rows = {
+        tview: changed
+        for tview, count in _counts().items()
+        if (changed := _written(tview, next_transaction) + max(counts[tview] - count, 0))
+    }
+    refresh = sum(_milliseconds(lambda tview=tview: _refresh(tview)) for tview in rows)
+    return Measurement(write, model, before, _row(model, key), rows, milliseconds, refresh)
+
+
+def _counts() -> dict[type[TView], int]:
+    return {tview: tview.objects.count() for tview in tviews()}
+
+
+def _written(model: type[TView], next_transaction: int) -> int:
+    """How many rows stem from this transaction or a later one."""
+    table = connection.ops.quote_name(model._meta.db_table)
+    return _scalar(f"SELECT count(*) FROM {table} WHERE xmin::text::bigint >= %s", next_transaction)
+
+
+def _refresh(model: type[TView]) -> None:
     with connection.cursor() as cursor:
-        refresh = _milliseconds(
-            lambda: cursor.execute(f"REFRESH MATERIALIZED VIEW {_materialized(model)}")
-        )
-    return Measurement(write, model, before, after, rows, milliseconds, refresh)
+        cursor.execute(f"REFRESH MATERIALIZED VIEW {_materialized(model)}")
 
 
 def _materialized(model: type[TView]) -> str:
