@@ -13,6 +13,9 @@ from django.conf import settings
 from support.database import database_settings
 from support.postgres import PrivateServer
 
+# Fixtures of all test modules.
+from tests.harness import database, maintained  # noqa: F401
+
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
@@ -65,5 +68,5 @@ def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None,
 ) -> None:
     """Point Django at the server, and each worker at test databases of its own."""
-    for database in settings.DATABASES.values():
-        database.update(database_settings(server_url))
+    for entry in settings.DATABASES.values():
+        entry.update(database_settings(server_url))

@@ -1,0 +1,294 @@
+"""A database for tests of maintenance: an empty schema, and the oracle after every statement.
+
+    def test_a_renamed_parent_reaches_its_children(database: Database) -> None:
+        database.execute("CREATE TABLE author (id integer PRIMARY KEY, name text NOT NULL)")
+        database.tview("SELECT id, name FROM author", "id integer, name text", "id")
+        database.run("UPDATE author SET name = 'Ann'")
+
+Statements run in autocommit mode, each a transaction of its own, unless a test opens one.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from django.db import connections, transaction
+from django.test import override_settings
+
+from django_tviews import installer
+from django_tviews.definition import Column, Declaration
+from django_tviews.relational.canonical import canonical_sql
+
+from .oracle import assert_equals_query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from pytest_django import DjangoDbBlocker
+
+ALIAS = "default"
+
+_NUMBERS = count(1)
+
+# A name, its type, and NULL where the column may be empty: "id integer, name text NULL".
+_COLUMN = re.compile(
+    r'\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<bare>\w+))\s+(?P<type>.+?)(?P<null>\s+NULL)?\s*'
+)
+_COMMA = re.compile(r",(?![^(]*\))(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)")
+
+
+def columns(text: str, outputs: dict[str, str] | None = None) -> tuple[Column, ...]:
+    """Read the columns of a TView as tests write them.
+
+    Args:
+        text: ``id integer, name text NULL``: NOT NULL unless said otherwise.
+        outputs: the output column of the query for each column where it has another name.
+    """
+    found = []
+    for part in _COMMA.split(text):
+        match = _COLUMN.fullmatch(part)
+        assert match, f"{part!r} is no column"
+        name = match["bare"] or match["quoted"].replace('""', '"')
+        output = (outputs or {}).get(name, name)
+        found.append(Column(name, match["type"], match["null"] is not None, output))
+    return tuple(found)
+
+
+@dataclass
+class Installed:
+    """A TView of the test.
+
+    Attributes:
+        declaration: what it says.
+        by_value: the columns that the oracle compares by ``=`` only.
+    """
+
+    declaration: Declaration
+    by_value: tuple[str, ...] = ()
+
+
+@dataclass
+class Database:
+    """An empty schema with the runtime of django_tviews, first on the search path.
+
+    Attributes:
+        schema: its name.
+        connection: Django's connection to it.
+        tviews: those that the test has installed; the oracle is asked about all of them.
+    """
+
+    schema: str
+    connection: BaseDatabaseWrapper
+    tviews: list[Installed] = field(default_factory=list)
+    _opened: list[psycopg.Connection[Any]] = field(default_factory=list)
+
+    def execute(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Execute SQL text and return its rows. The oracle is not asked."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def value(self, sql: str, *parameters: object) -> Any:
+        """Execute SQL text and return the one value of its one row."""
+        ((value,),) = self.execute(sql, *parameters)
+        return value
+
+    def run(self, *statements: str) -> None:
+        """Execute statements and ask the oracle after each."""
+        for statement in statements:
+            self.execute(statement)
+            self.check(statement)
+
+    def check(self, step: str = "") -> None:
+        """Ask the oracle about every TView; check that nothing is left over."""
+        for tview in self.tviews:
+            assert_equals_query(
+                self.connection, tview.declaration, step=step, by_value=tview.by_value
+            )
+        assert not self.value("SELECT count(*) FROM django_tviews_spool"), f"spool after: {step}"
+
+    def declare(
+        self,
+        query: str,
+        column_text: str,
+        key: str = "id",
+        *,
+        table: str | None = None,
+        outputs: dict[str, str] | None = None,
+        allow_rebuild: bool = False,
+    ) -> Declaration:
+        """Declare a TView without installing it.
+
+        Args:
+            query: one SELECT.
+            column_text: see `columns`.
+            key: the names of the key's columns, with commas.
+            table: the table's name; by default a new one.
+            outputs: the output column of the query for each column where it has another name.
+            allow_rebuild: as in the inner class ``Maintenance``.
+        """
+        table = table or f"tview_{len(self.tviews) + 1}"
+        return Declaration(
+            label=f"tests.{table}",
+            table=table,
+            query=canonical_sql(query),
+            columns=columns(column_text, outputs),
+            key=tuple(name.strip() for name in key.split(",")),
+            allow_rebuild=allow_rebuild,
+        )
+
+    def tview(
+        self,
+        query: str,
+        column_text: str,
+        key: str = "id",
+        *,
+        by_value: tuple[str, ...] = (),
+        constraints: tuple[str, ...] = (),
+        **options: Any,
+    ) -> Declaration:
+        """Install a TView and ask the oracle about its first contents.
+
+        Args:
+            query: see `declare`, as for ``column_text``, ``key`` and ``options``.
+            column_text: see `columns`.
+            key: see `declare`.
+            by_value: the columns that the oracle compares by ``=`` only.
+            constraints: further table constraints.
+            **options: see `declare`.
+        """
+        declaration = self.declare(query, column_text, key, **options)
+        self.install(declaration, by_value=by_value, constraints=constraints)
+        return declaration
+
+    def install(
+        self,
+        declaration: Declaration,
+        *,
+        by_value: tuple[str, ...] = (),
+        constraints: tuple[str, ...] = (),
+    ) -> None:
+        """Install what `declare` returned."""
+        with self.connection.schema_editor() as editor:
+            installer.create(
+                editor,
+                declaration,
+                lambda: editor.execute(self.create_table(declaration, constraints), params=None),
+            )
+        self.tviews.append(Installed(declaration, by_value))
+        self.check(f"creating {declaration.label}")
+
+    def create_table(self, declaration: Declaration, constraints: tuple[str, ...] = ()) -> str:
+        """Write the CREATE TABLE statement of a TView."""
+        quote = self.connection.ops.quote_name
+        parts = [
+            f"{quote(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
+            for column in declaration.columns
+        ]
+        parts.append(f"PRIMARY KEY ({', '.join(quote(name) for name in declaration.key)})")
+        return f"CREATE TABLE {quote(declaration.table)} ({', '.join([*parts, *constraints])})"
+
+    def drop(self, declaration: Declaration) -> None:
+        """Take a TView out again."""
+        table = self.connection.ops.quote_name(declaration.table)
+        with self.connection.schema_editor() as editor:
+            installer.drop(
+                editor, declaration, lambda: editor.execute(f"DROP TABLE {table}", params=None)
+            )
+        self.tviews = [each for each in self.tviews if each.declaration != declaration]
+
+    def rows(self, declaration: Declaration) -> list[tuple[Any, ...]]:
+        """Return the rows of a TView's table, in the order of its key."""
+        quote = self.connection.ops.quote_name
+        names = ", ".join(quote(column.name) for column in declaration.columns)
+        key = ", ".join(quote(name) for name in declaration.key)
+        return self.execute(f"SELECT {names} FROM {quote(declaration.table)} ORDER BY {key}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run what is inside in one transaction."""
+        with transaction.atomic(ALIAS):
+            yield
+
+    @contextmanager
+    def rolled_back(self) -> Iterator[None]:
+        """Run what is inside in a transaction, or savepoint, that is rolled back."""
+        with transaction.atomic(ALIAS):
+            yield
+            transaction.set_rollback(True, ALIAS)
+
+    @contextmanager
+    def role(self, name: str) -> Iterator[None]:
+        """Run what is inside as another role."""
+        self.execute(f"SET ROLE {name}")
+        try:
+            yield
+        finally:
+            self.execute("RESET ROLE")
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Open another session in this schema, in autocommit mode; closed after the test."""
+        parameters = {
+            name: value
+            for name, value in self.connection.get_connection_params().items()
+            if name not in ("cursor_factory", "context", "prepare_threshold")
+        }
+        opened = psycopg.connect(**parameters, autocommit=True)
+        self._opened.append(opened)
+        opened.execute(f"SET search_path = {self.schema}, public")
+        return opened
+
+    def close(self) -> None:
+        """Drop everything the test made."""
+        for opened in self._opened:
+            opened.close()
+        if self.connection.in_atomic_block or not self.connection.is_usable():
+            self.connection.close()
+        self.execute("RESET ALL")
+        self.execute("RESET ROLE")
+        self.execute("SET client_min_messages = warning")
+        self.execute(f"DROP SCHEMA {self.schema} CASCADE")
+        self.connection.close()
+
+
+@contextmanager
+def fresh_database() -> Iterator[Database]:
+    """Give an empty schema with the runtime in it; drop it afterwards."""
+    database = Database(f"harness_{next(_NUMBERS)}", connections[ALIAS])
+    database.execute(f"CREATE SCHEMA {database.schema}")
+    try:
+        database.execute(f"SET search_path = {database.schema}, public")
+        with database.connection.schema_editor() as editor:
+            installer.install_runtime(editor)
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def branch(name: str) -> Iterator[None]:
+    """Install TViews so that one branch of maintenance, "small" or "bulk", does all the work."""
+    threshold = {"small": 1_000_000, "bulk": 1}[name]
+    with override_settings(DJANGO_TVIEWS={"BULK_THRESHOLD": threshold}):
+        yield
+
+
+@pytest.fixture
+def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+    """Give an empty schema with the runtime in it."""
+    with django_db_blocker.unblock(), fresh_database() as made:
+        yield made
+
+
+@pytest.fixture(params=["small", "bulk"])
+def maintained(request: pytest.FixtureRequest, database: Database) -> Iterator[Database]:
+    """Give the same, once for each branch of the maintenance."""
+    with branch(request.param):
+        yield database

@@ -1,0 +1,106 @@
+"""The oracle: a TView's table equals its query.
+
+It knows nothing of plans, keys, routes or the backing view, and uses no SQL of the package: it
+evaluates the text of the query where the TView was declared, lets PostgreSQL assign the result to
+columns like those of the table, and compares the two as multisets of row images.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from django_tviews.definition import Declaration
+
+# What the content of a TView may depend on besides rows. The search path is that of the session:
+# names in the query mean what they meant to whoever wrote it.
+MAINTENANCE_ENVIRONMENT = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "lc_numeric": "C",
+    "lc_time": "C",
+    "row_security": "off",
+}
+
+
+def assert_equals_query(
+    connection: BaseDatabaseWrapper,
+    declaration: Declaration,
+    *,
+    step: str = "",
+    by_value: Iterable[str] = (),
+) -> None:
+    """Fail unless the table of a TView equals its query.
+
+    Query and table are read by one statement, so in one snapshot.
+
+    Args:
+        connection: Django's connection, with the search path under which the query was written.
+        declaration: what the TView says.
+        step: what has just happened, for the message.
+        by_value: columns that may show any of several equal values, because they are grouped by
+            (``GROUP BY`` shows 1.0 or 1.00, as it pleases); they are compared by ``=`` only.
+    """
+    quote = connection.ops.quote_name
+    table = quote(declaration.table)
+    columns = [quote(column.name) for column in declaration.columns]
+    outputs = ", ".join(f"query.{quote(column.output)}" for column in declaration.columns)
+    # A text in the collation "C" is an image: equal values with different looks stay apart.
+    image = ", ".join(
+        f"dense_rank() OVER (ORDER BY {quote(column.name)})::text"
+        if column.name in by_value
+        else f'{quote(column.name)}::text COLLATE "C"'
+        for column in declaration.columns
+    )
+    names = ", ".join(columns)
+    statement = f"""
+        WITH assigned AS (
+            INSERT INTO pg_temp.tviews_oracle ({names})
+            SELECT {outputs} FROM ({declaration.query}) AS query
+            RETURNING {names}
+        ),
+        both_sides AS (
+            SELECT 0 AS in_table, 1 AS in_query, {names} FROM assigned
+            UNION ALL
+            SELECT 1, 0, {names} FROM {table}
+        ),
+        images AS (
+            SELECT in_table, in_query, ARRAY[{image}]::text[] AS image FROM both_sides
+        )
+        SELECT sum(in_table), sum(in_query), image
+        FROM images
+        GROUP BY image
+        HAVING sum(in_table) <> sum(in_query)
+        ORDER BY image
+    """
+    with transaction.atomic(connection.alias), connection.cursor() as cursor:
+        for name, value in MAINTENANCE_ENVIRONMENT.items():
+            cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
+        # LIKE takes types and collations along and, without INCLUDING, no constraint but NOT NULL.
+        cursor.execute(f"CREATE TEMPORARY TABLE tviews_oracle (LIKE {table})")
+        # No parameters, so that a percent sign in the query is one.
+        cursor.execute(statement, None)
+        differences = cursor.fetchall()
+        transaction.set_rollback(True, connection.alias)
+    if differences:
+        lines = [
+            f"    {in_table} in the table, {in_query} in the query: {tuple(image)}"
+            for in_table, in_query, image in differences[:10]
+        ]
+        if len(differences) > len(lines):
+            lines.append(f"    ... and {len(differences) - len(lines)} more")
+        listed = "\n".join(lines)
+        raise AssertionError(
+            f"{declaration.label} differs from its query{f' after: {step}' if step else ''}\n"
+            f"{listed}\nquery: {declaration.query}"
+        )
