@@ -6,12 +6,13 @@ differs because of *t*, then the route of T, evaluated over *t* and over the rel
 rows together with all rows removed, yields the key of *o*.
 
 **Why.** The route is a join of T with further occurrences, by conditions that every combination
-of rows in which *t* takes part must satisfy (:func:`_must_hold`):
+of rows in which *t* takes part must satisfy (:meth:`_Search._must_hold`), or that decide what a
+nullable side shows beside *t*:
 
 * a condition of T's own SELECT or of one around it, for a combination without *t* stays as it
   was. Conditions of other sublinks say nothing about *t* and are left out;
-* a condition under an outer join, only if T stands on its nullable side, since otherwise *t*
-  shows with or without a match;
+* a condition under an outer join, only if T stands on its nullable side or *t* takes part
+  only where that side is matched, since otherwise *t* shows with or without a match;
 * a condition over a row that may be replaced by NULLs, only if NULLs cannot satisfy it.
 
 Both states are made of rows that are current or removed, so the join finds the combination.
@@ -113,13 +114,39 @@ class _Search:
         ]
         self.joined = {start.number}
         self.steps: list[Step] = []
+        self.matched = self._matched()
+
+    def _matched(self) -> frozenset[int]:
+        """The nullable sides that are not NULL in any combination with the changed row.
+
+        Its own, and those of every row that it can only be combined with by an equality.
+        """
+        matched = self.start.outer_joins
+        grown = True
+        while grown:
+            grown = False
+            for condition in self.usable:
+                if condition.equality is None or not self._follows(condition, matched):
+                    continue
+                for column in condition.equality:
+                    sides = self.tree.occurrences[column.occurrence - 1].outer_joins
+                    grown = grown or not sides <= matched
+                    matched |= sides
+        return matched
+
+    def _must_hold(self, condition: Condition) -> bool:
+        """Tell whether every combination that the changed row takes part in satisfies it."""
+        return self._follows(condition, self.matched)
+
+    @staticmethod
+    def _follows(condition: Condition, matched: frozenset[int]) -> bool:
+        return condition.outer_joins <= matched and not condition.full
 
     def filters(self) -> Iterable[Expression]:
         """The conditions that the changed row satisfies by itself."""
         for condition in self.usable:
-            if condition.expression.occurrences == {self.start.number} and _must_hold(
-                self.start, condition
-            ):
+            alone = condition.expression.occurrences == {self.start.number}
+            if alone and self._must_hold(condition):
                 yield condition.expression
 
     def keys(
@@ -167,10 +194,10 @@ class _Search:
         Either it must hold, or it decides the match of a nullable side that the occurrence
         stands on; where there is no match the occurrence is NULL, as in the query.
         """
-        return (
-            _must_hold(self.start, condition)
-            or condition.outer_joins <= self.tree.occurrences[number - 1].outer_joins
-        )
+        sides = self.tree.occurrences[number - 1].outer_joins
+        if condition.full:
+            return bool(condition.full & sides) and condition.outer_joins <= sides
+        return self._must_hold(condition) or condition.outer_joins <= sides
 
     def _at_hand(self, column: ColumnOf) -> ColumnOf | None:
         """The column itself or an equal one, of a relation already joined."""
@@ -253,13 +280,8 @@ def _usable(tree: QueryTree, start: Occurrence, condition: Condition) -> bool:
         return False
     # NULLs in place of a row satisfy no equality, but they may satisfy anything else.
     return condition.equality is not None or all(
-        each.outer_joins <= condition.outer_joins for each in occurrences
+        each.outer_joins <= condition.outer_joins | condition.full for each in occurrences
     )
-
-
-def _must_hold(start: Occurrence, condition: Condition) -> bool:
-    """Tell whether every combination that the changed row takes part in satisfies it."""
-    return condition.outer_joins <= start.outer_joins
 
 
 def _encloses(outer: tuple[int, ...], inner: tuple[int, ...]) -> bool:

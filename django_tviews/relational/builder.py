@@ -122,6 +122,8 @@ class Scope:
     ctes: dict[str, tuple[Node, dict[str, Any]]] = field(default_factory=dict)
     sublinks: tuple[int, ...] = ()
     outer_joins: frozenset[int] = frozenset()
+    # In the ON clause of a FULL JOIN: its two sides.
+    full: frozenset[int] = frozenset()
     # Which row comes first decides nothing here: EXISTS.
     order_matters: bool = True
     # The rows of this SELECT in their order are its value: ARRAY(SELECT ...).
@@ -161,8 +163,6 @@ class Builder:
         self.conditions: list[Condition] = []
         self.sublink_count = 0
         self.outer_join_count = 0
-        # Those of the outer joins that may extend either side with NULLs.
-        self.full_joins: set[int] = set()
         self.nullability = Nullability(self)
 
     def build(self, select: Node) -> QueryTree:
@@ -452,18 +452,18 @@ class Builder:
 
         if node.HasField("alias") or node.HasField("join_using_alias"):
             refuse("unknown-syntax", "an alias of a whole join", position=position(node))
-        left_joins = right_joins = condition_joins = outer_joins
-        if node.jointype != pg_query_pb2.JOIN_INNER:
-            self.outer_join_count += 1
-            condition_joins = outer_joins | {self.outer_join_count}
-            if node.jointype == pg_query_pb2.JOIN_FULL:
-                self.full_joins.add(self.outer_join_count)
-            if node.jointype in (pg_query_pb2.JOIN_LEFT, pg_query_pb2.JOIN_FULL):
-                right_joins = condition_joins
-            if node.jointype in (pg_query_pb2.JOIN_RIGHT, pg_query_pb2.JOIN_FULL):
-                left_joins = condition_joins
+        left_joins = right_joins = outer_joins
+        if node.jointype in (pg_query_pb2.JOIN_RIGHT, pg_query_pb2.JOIN_FULL):
+            left_joins = self._nullable_side(outer_joins)
+        if node.jointype in (pg_query_pb2.JOIN_LEFT, pg_query_pb2.JOIN_FULL):
+            right_joins = self._nullable_side(outer_joins)
         left = self._from_item(node.larg, scope, left_joins)
         right = self._from_item(node.rarg, scope, right_joins)
+        inside = left_joins | right_joins
+        full = node.jointype == pg_query_pb2.JOIN_FULL
+        on_scope = replace(
+            scope, outer_joins=inside, full=inside - outer_joins if full else frozenset()
+        )
         shared = names(node.using_clause)
         if node.is_natural:
             known = {column.name for item in left for column in item.columns}
@@ -471,11 +471,14 @@ class Builder:
                 column.name for item in right for column in item.columns if column.name in known
             )
         for name in shared:
-            self._merge(name, node, left, right, scope, condition_joins)
+            self._merge(name, node, left, right, on_scope)
         if kind(node.quals):
-            on_scope = replace(scope, outer_joins=condition_joins)
-            self._conjuncts(node.quals, on_scope, prove=condition_joins == scope.outer_joins)
+            self._conjuncts(node.quals, on_scope, prove=inside == scope.outer_joins)
         return left + right
+
+    def _nullable_side(self, outer_joins: frozenset[int]) -> frozenset[int]:
+        self.outer_join_count += 1
+        return outer_joins | {self.outer_join_count}
 
     def _merge(
         self,
@@ -484,7 +487,6 @@ class Builder:
         left: list[Item],
         right: list[Item],
         scope: Scope,
-        condition_joins: frozenset[int],
     ) -> None:
         """Add the equality that JOIN USING demands of a column, and the column it shows."""
         from postgast import pg_query_pb2
@@ -501,7 +503,7 @@ class Builder:
         self.note_read(first.expression)
         self.note_read(second.expression)
         opaque = first.expression.opaque or second.expression.opaque
-        self._condition(Expression(parts, opaque), first, second, scope, condition_joins)
+        self._condition(Expression(parts, opaque), first, second, scope, scope.outer_joins)
         shown = first
         if node.jointype == pg_query_pb2.JOIN_RIGHT:
             shown = second
@@ -548,7 +550,13 @@ class Builder:
             if left is not None and right is not None:
                 equality = (left, right)
         self.conditions.append(
-            Condition(_parenthesised(expression), equality, scope.sublinks, outer_joins)
+            Condition(
+                _parenthesised(expression),
+                equality,
+                scope.sublinks,
+                outer_joins - scope.full,
+                scope.full,
+            )
         )
 
     def _equated(self, node: Node, scope: Scope) -> tuple[BoundColumn | None, BoundColumn | None]:

@@ -103,7 +103,7 @@ def _undetermined(builder: Builder, scope: Scope, columns: set[ColumnOf]) -> lis
                 }
                 grown = True
         for condition in builder.conditions:
-            if condition.equality is None or condition.outer_joins & builder.full_joins:
+            if condition.equality is None or condition.full:
                 continue
             for known, equal in (condition.equality, condition.equality[::-1]):
                 # A row extended with NULLs keeps its own columns, whatever the other side is.

@@ -8,7 +8,8 @@ remains of the nesting is what routing needs to know about each occurrence and e
     the subqueries in expressions that it stands in, outermost first. A row of an occurrence in
     a sublink never shows in the result itself; it can only change the value of the sublink.
 ``outer_joins``
-    the outer joins on whose nullable side it stands. Such a row may be replaced by NULLs.
+    the nullable sides of outer joins that it stands on. Such a row may be replaced by NULLs. A
+    FULL JOIN has two of them, and a number for each.
 
 An expression that cannot be evaluated from single rows (an aggregate, a sublink, a window, a
 column behind a LIMIT) is *opaque*: it says which construct makes it so, and routing stops there.
@@ -107,12 +108,15 @@ class Condition:
         sublinks: the sublinks it stands in.
         outer_joins: the outer joins that it only decides the match of, or only filters the
             nullable side of; rows extended with NULLs need not satisfy it.
+        full: for a conjunct of a FULL JOIN's ON clause, its two sides; a row of either shows
+            with or without a match.
     """
 
     expression: Expression
     equality: tuple[ColumnOf, ColumnOf] | None = None
     sublinks: tuple[int, ...] = ()
     outer_joins: frozenset[int] = frozenset()
+    full: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
