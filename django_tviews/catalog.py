@@ -243,3 +243,13 @@ def dependent_views(
     for relation, view in _rows(connection, "dependent_views", [sorted(set(oids))]):
         found.setdefault(relation, set()).add(view)
     return {relation: frozenset(views) for relation, views in found.items()}
+
+
+def indexed_columns(
+    connection: BaseDatabaseWrapper, oids: Iterable[int]
+) -> dict[int, frozenset[str]]:
+    """Read, for relations by OID, the columns that an index begins with."""
+    found: dict[int, set[str]] = {}
+    for relation, column in _rows(connection, "indexes", [sorted(set(oids))]):
+        found.setdefault(relation, set()).add(column)
+    return {relation: frozenset(columns) for relation, columns in found.items()}

@@ -15,12 +15,16 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from django.apps import apps
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from .conf import settings
 from .errors import CircularDependency, DependencyDepthExceeded, MetadataNotFound
+from .facts import RelationKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
     from .definition import Declaration
     from .facts import RelationFacts
@@ -262,6 +266,48 @@ def declarations() -> tuple[Declaration, ...]:
     return tuple(sorted(found, key=lambda declaration: declaration.label))
 
 
+def of_project(using: str = DEFAULT_DB_ALIAS) -> Graph:
+    """Make the graph of all TViews of the project, asking a database what their sources are.
+
+    Args:
+        using: alias of the database.
+
+    Raises:
+        InvalidQuery: a query does not compile to one SELECT with named output columns.
+        UnsupportedQuery: a query uses a construct that cannot be kept.
+    """
+    declared = declarations()
+    return Graph.of(declared, relations_read(connections[using], declared))
+
+
+def relations_read(
+    connection: BaseDatabaseWrapper, declarations: Iterable[Declaration]
+) -> dict[RelationName, RelationFacts]:
+    """Read what a database knows of the relations that TViews read, through helper views, too.
+
+    Relations that do not exist yet are left out.
+
+    Args:
+        connection: to the database.
+        declarations: the TViews.
+    """
+    from . import catalog
+    from .relational.canonical import read_relations
+
+    found: dict[RelationName, RelationFacts] = {}
+    queries = [declaration.query for declaration in declarations]
+    while named := {name for query in queries for name in read_relations(query)} - found.keys():
+        oids = catalog.resolve(connection, named)
+        facts = catalog.relations(connection, oids.values())
+        found |= {name: facts[oid] for name, oid in oids.items()}
+        queries = [
+            read.definition
+            for read in facts.values()
+            if read.definition and read.kind is RelationKind.VIEW
+        ]
+    return found
+
+
 class _Builder:
     """Collects nodes and edges; relations are known by schema and name, nodes by their names."""
 
@@ -274,7 +320,9 @@ class _Builder:
             named: facts.schema for named, facts in relations.items() if facts.schema is not None
         }
         self.definitions = {
-            self.resolve(named): facts.definition for named, facts in relations.items()
+            self.resolve(named): facts.definition
+            for named, facts in relations.items()
+            if facts.kind is RelationKind.VIEW
         }
         self.declarations = {
             self.resolve(_split(declaration.table)): declaration for declaration in declarations

@@ -71,9 +71,8 @@ class Function:
     @property
     def body(self) -> str:
         """What pg_proc.prosrc holds."""
-        quote = re.search(r"^AS (\$\w+\$)|plpgsql AS (\$\w+\$)", self.create, re.MULTILINE)
-        assert quote is not None
-        return self.create.split(quote[1] or quote[2])[1]
+        (quote,) = re.findall(r"\bAS (\$\w+\$)$", self.create, re.MULTILINE)
+        return self.create.split(quote)[1]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,280 @@
+"""Explain how PostgreSQL keeps a TView: per source and event the route, the strategy, the SQL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from . import catalog
+from .errors import MetadataNotFound
+from .maintenance import chosen, plan_of
+from .plan.routes import NoRoute, Route
+from .sql import objects
+from .sql.quoting import identifier, relation_name
+from .sql.routes import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from .facts import RelationFacts
+    from .plan.plan import Plan, SourcePlan
+    from .relational.tree import ColumnOf, Expression
+
+SKIP: Final = "skip"
+"""What becomes of an event that cannot change the result of the query."""
+
+EVENTS: Final = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
+
+_FUNCTION: Final = re.compile(r" AFTER (\w+) ON .*EXECUTE FUNCTION (.+)\(\)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class EventExplanation:
+    """What happens after one kind of statement on a source.
+
+    Attributes:
+        event: ``INSERT``, ``UPDATE``, ``DELETE`` or ``TRUNCATE``.
+        strategy: ``recompute`` for the affected keys, ``rebuild`` for everything, or ``skip``.
+        sql: the trigger and its function as they are created; "" for ``skip``.
+    """
+
+    event: str
+    strategy: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class SourceExplanation:
+    """How changes of one source reach the TView.
+
+    Attributes:
+        source: the table, with its schema.
+        columns: the columns that the query reads; an update that leaves their values alone does
+            nothing.
+        routes: in words, for each time the query names the source, the way from a changed row to
+            the keys it affects.
+        events: by kind of statement.
+    """
+
+    source: str
+    columns: tuple[str, ...]
+    routes: tuple[str, ...]
+    events: tuple[EventExplanation, ...]
+
+    def __str__(self) -> str:
+        """Write it for people, without the SQL."""
+        lines = [self.source, f"    reads     {', '.join(self.columns) or 'no column, only rows'}"]
+        lines += [f"    route     {route}" for route in self.routes]
+        lines += [f"    {event.event:<8}  {event.strategy}" for event in self.events]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class IndexAdvice:
+    """An index that would spare the maintenance a scan of a whole table.
+
+    Attributes:
+        table: the table, with its schema.
+        columns: the columns by which its rows are looked up; one of them must come first.
+        statement: the SQL that creates the index.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    statement: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How PostgreSQL keeps a TView.
+
+    Attributes:
+        label: the TView.
+        table: its table, with the schema.
+        view: the backing view, with the schema.
+        key: the columns that identify a row.
+        depth: how many TViews lie below it.
+        sources: the tables it reads, through helper views, too.
+        missing_indexes: the indexes that would help.
+        functions: what the triggers call, as it is created.
+    """
+
+    label: str
+    table: str
+    view: str
+    key: tuple[str, ...]
+    depth: int
+    sources: tuple[SourceExplanation, ...]
+    missing_indexes: tuple[IndexAdvice, ...]
+    functions: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the explanation as JSON holds it."""
+        return asdict(self)
+
+    def as_text(self, *, with_sql: bool = False) -> str:
+        """Write the explanation for people.
+
+        Args:
+            with_sql: print the functions and triggers, too.
+        """
+        head = [
+            self.label,
+            f"    table  {self.table}",
+            f"    query  {self.view}",
+            f"    key    {', '.join(self.key)}",
+            f"    kept   at the end of every statement, {_after(self.depth)}",
+        ]
+        blocks = ["\n".join(head), *map(str, self.sources)]
+        if self.missing_indexes:
+            advice = "\n".join(f"    {index.statement}" for index in self.missing_indexes)
+            blocks.append(f"Indexes that would spare scans of whole tables:\n{advice}")
+        if with_sql:
+            blocks.extend(f"{create};" for create in self.functions)
+            blocks.extend(
+                event.sql for source in self.sources for event in source.events if event.sql
+            )
+        return "\n\n".join(blocks)
+
+
+def explain(label: str, using: str = DEFAULT_DB_ALIAS) -> Explanation:
+    """Explain how a TView is kept.
+
+    Args:
+        label: the TView, such as ``"shop.ProductCard"``.
+        using: alias of the database.
+
+    Raises:
+        MetadataNotFound: the label is not that of an installed TView.
+        OutdatedTView: its table or its view is gone.
+    """
+    connection = connections[using]
+    found = [tview for tview in chosen(connection, label) if tview.label.lower() == label.lower()]
+    if not found:
+        raise MetadataNotFound(
+            f'"{label}" is an app, not a TView.', hint="Give one label, such as shop.ProductCard."
+        )
+    plan = plan_of(connection, found[0])
+    functions = {function.signature: function.create for function in objects.functions(plan)}
+    triggers = objects.source_triggers(plan)
+    called = {_called(trigger)[1] for trigger in triggers if not trigger.shared}
+    return Explanation(
+        label=plan.label,
+        table=f"{plan.schema}.{plan.table}",
+        view=f"{plan.schema}.{plan.view}",
+        key=tuple(column.name for column in plan.key),
+        depth=plan.depth,
+        sources=tuple(_source(source, triggers, functions) for source in plan.sources),
+        missing_indexes=tuple(_missing_indexes(connection, plan)),
+        functions=tuple(
+            create for signature, create in functions.items() if signature not in called
+        ),
+    )
+
+
+def _source(
+    source: SourcePlan,
+    triggers: Sequence[objects.Trigger],
+    functions: dict[str, str],
+) -> SourceExplanation:
+    mine = {
+        _called(trigger)[0]: trigger
+        for trigger in triggers
+        if not trigger.shared and trigger.relation == relation_name(source.relation)
+    }
+    events = []
+    for event in EVENTS:
+        trigger = mine.get(event)
+        if trigger is None:
+            events.append(EventExplanation(event, SKIP, ""))
+            continue
+        strategy = "rebuild" if event == "TRUNCATE" else source.strategy
+        create = functions[_called(trigger)[1]]
+        events.append(EventExplanation(event, strategy, f"{create};\n\n{trigger.create};"))
+    return SourceExplanation(
+        source=source.relation.full_name,
+        columns=tuple(name for name, _ in source.columns),
+        routes=tuple(describe(route) for route in source.routes),
+        events=tuple(events),
+    )
+
+
+def _called(trigger: objects.Trigger) -> tuple[str, str]:
+    """Return the event of a trigger and the signature of the function it calls."""
+    event, function = _FUNCTION.findall(trigger.create)[0]
+    return event, f"{function}()"
+
+
+def _missing_indexes(connection: BaseDatabaseWrapper, plan: Plan) -> Iterator[IndexAdvice]:
+    lookups = list(dict.fromkeys(_lookups(plan)))
+    names = {(relation.schema, relation.name) for relation, _ in lookups}
+    oids = catalog.resolve(connection, names)
+    indexed = catalog.indexed_columns(connection, oids.values())
+    for relation, columns in lookups:
+        oid = oids[relation.schema, relation.name]
+        if indexed.get(oid, frozenset()).isdisjoint(columns):
+            yield IndexAdvice(
+                relation.full_name,
+                columns,
+                f"CREATE INDEX CONCURRENTLY ON {relation_name(relation)} "
+                f"({', '.join(map(identifier, columns))});",
+            )
+
+
+def _lookups(plan: Plan) -> Iterator[tuple[RelationFacts, tuple[str, ...]]]:
+    """Return by which columns the maintenance looks up rows of which tables.
+
+    Routing goes from the changed row to the key, recomputing from the key to the rows: each join
+    on a route is walked both ways, and at its end rows are found by the key.
+    """
+    for source in plan.sources:
+        for route in source.routes:
+            if isinstance(route, NoRoute):
+                continue
+            yield from _lookups_of(route)
+
+
+def _lookups_of(route: Route) -> Iterator[tuple[RelationFacts, tuple[str, ...]]]:
+    relations = {
+        occurrence.number: occurrence.relation
+        for occurrence in (route.occurrence, *(step.occurrence for step in route.steps))
+    }
+    wanted: dict[tuple[int, int], list[str]] = {}
+    for step in route.steps:
+        for condition in step.conditions:
+            pair = _equated(condition)
+            if pair is not None:
+                one, other = pair
+                wanted.setdefault((one.occurrence, other.occurrence), []).append(one.name)
+                wanted.setdefault((other.occurrence, one.occurrence), []).append(other.name)
+    # Where no value is replaced by NULL, the key is columns of the relations on the route.
+    for expression in route.keys[0]:
+        if (column := expression.column) is not None:
+            wanted.setdefault((column.occurrence, 0), []).append(column.name)
+    for (occurrence, _), columns in wanted.items():
+        yield relations[occurrence], tuple(columns)
+
+
+def _equated(condition: Expression) -> tuple[ColumnOf, ColumnOf] | None:
+    """Return the two columns of different relations that a condition equates, if it is such."""
+    match condition.parts:
+        case (one, str(operator), other) if (
+            not isinstance(one, str)
+            and not isinstance(other, str)
+            and one.occurrence != other.occurrence
+            and re.fullmatch(r"\s*(=|OPERATOR\(.*=\))\s*", operator)
+        ):
+            return one, other
+        case _:
+            return None
+
+
+def _after(depth: int) -> str:
+    if depth == 0:
+        return "reads tables only"
+    return f"after {depth} {'TView' if depth == 1 else 'TViews'} below it"

@@ -1,0 +1,314 @@
+"""Look for what is wrong with the objects of TViews in a database."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from django.apps import apps
+from django.db import DEFAULT_DB_ALIAS, connections, router
+
+from . import catalog, graph
+from .errors import MetadataNotFound, OutdatedTView, TViewError
+from .installer import InstalledTView, installed
+from .maintenance import plan_of
+from .plan.plan import FORMAT_VERSION, Plan
+from .relational.canonical import same_query
+from .sql import objects
+from .sql.quoting import identifier, qualified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from .definition import Declaration
+    from .sql.objects import Trigger
+
+
+class ProblemKind(StrEnum):
+    """What can be wrong with an installed TView."""
+
+    NOT_INSTALLED = "not installed"
+    MISSING = "missing"
+    OUTDATED = "outdated"
+    DISABLED = "disabled"
+    ORPHANED = "orphaned"
+    EDITED = "edited by hand"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something about a TView in the database that is not as it should be.
+
+    Attributes:
+        kind: what is wrong.
+        label: the TView, "" if it is unknown.
+        name: the object concerned, such as ``trigger django_tviews_… on shop_product``.
+        message: what is wrong, in a sentence.
+        hint: what to do about it.
+    """
+
+    kind: ProblemKind
+    label: str
+    name: str
+    message: str
+    hint: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the problem as JSON holds it."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Write it for people, on two lines."""
+        whose = f"{self.label}: " if self.label else ""
+        return f"{whose}{self.message}\n    HINT: {self.hint}"
+
+
+_REINSTALL: Final = (
+    "tview_explain -v 2 prints how it should be. Run that, then tview_verify --repair."
+)
+
+_TRIGGER: Final = re.compile(
+    r"TRIGGER .+? (?P<timing>BEFORE|AFTER) (?P<events>.+?) ON .+? "
+    r"(?:REFERENCING (?P<transitions>.+?) )?FOR EACH (?P<level>ROW|STATEMENT) "
+    r"(?P<condition>WHEN .+ )?EXECUTE FUNCTION (?P<function>.+)\(\)"
+)
+
+
+def check(*labels: str, using: str = DEFAULT_DB_ALIAS) -> list[Problem]:
+    """Look for objects that are missing, outdated, disabled, orphaned or edited by hand.
+
+    This looks at definitions, `verify` at rows.
+
+    Args:
+        *labels: TViews, such as ``"shop.ProductCard"``, or apps; by default all, and whatever
+            belongs to none.
+        using: alias of the database.
+
+    Returns:
+        The problems, sorted by TView; none if all is well.
+
+    Raises:
+        MetadataNotFound: a label is neither that of a declared nor of an installed TView.
+    """
+    connection = connections[using]
+    declared = {
+        declaration.label: declaration
+        for declaration in graph.declarations()
+        if router.allow_migrate_model(using, apps.get_model(declaration.label))
+    }
+    present = {tview.label: tview for tview in installed(connection)}
+    wanted = _wanted(labels, [*declared, *present])
+    problems: list[Problem] = []
+    for label in sorted(wanted):
+        if label not in present:
+            problems.append(_not_installed(label))
+        else:
+            problems += _Inspection(connection, present[label], declared.get(label)).problems()
+    if not labels:
+        problems += _orphaned_triggers(connection, present.values())
+    return problems
+
+
+def _wanted(labels: Iterable[str], known: Iterable[str]) -> set[str]:
+    known = set(known)
+    wanted: set[str] = set()
+    for label in labels:
+        named = {
+            each
+            for each in known
+            if label.lower() in (each.lower(), each.lower().partition(".")[0])
+        }
+        if not named:
+            raise MetadataNotFound.near(f'No TView is called "{label}".', label, known)
+        wanted |= named
+    return wanted if labels else known
+
+
+def _not_installed(label: str) -> Problem:
+    return Problem(
+        ProblemKind.NOT_INSTALLED,
+        label,
+        label,
+        "it is declared, but not installed in this database.",
+        "Run makemigrations and migrate.",
+    )
+
+
+def _orphaned_triggers(
+    connection: BaseDatabaseWrapper, present: Iterable[InstalledTView]
+) -> Iterator[Problem]:
+    """Find triggers of ours on tables that no installed TView reads or is."""
+    triggers = catalog.triggers(connection)
+    oids = {tview.oid for tview in present}
+    tables = {(tview.schema, tview.declaration.table) for tview in present}
+    tables |= {(each.schema, each.table) for each in triggers if each.tview in oids}
+    for trigger in triggers:
+        if (trigger.schema, trigger.table) in tables and (
+            trigger.tview is None or trigger.tview in oids
+        ):
+            continue
+        name = f"trigger {trigger.name} on {trigger.schema}.{trigger.table}"
+        yield Problem(
+            ProblemKind.ORPHANED,
+            "",
+            name,
+            f"{name} belongs to no TView of this database.",
+            f"DROP TRIGGER {identifier(trigger.name)} "
+            f"ON {qualified(trigger.schema, trigger.table)};",
+        )
+
+
+class _Inspection:
+    """Compares one installed TView with what it should be."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        tview: InstalledTView,
+        declared: Declaration | None,
+    ) -> None:
+        self.connection = connection
+        self.tview = tview
+        self.declared = declared
+
+    def problems(self) -> Iterator[Problem]:
+        yield from self.declaration()
+        try:
+            plan = plan_of(self.connection, self.tview)
+        except OutdatedTView as error:
+            yield self.problem(
+                ProblemKind.MISSING,
+                self.tview.declaration.view,
+                error.message,
+                "Migrate the app back to before the migration that creates it with --fake, "
+                "drop the table if it is left, and migrate again.",
+            )
+            return
+        except TViewError as error:
+            yield self.problem(
+                ProblemKind.OUTDATED, self.tview.declaration.view, error.message, error.hint
+            )
+            return
+        yield from self.version(plan)
+        yield from self.functions(plan)
+        yield from self.triggers(plan)
+
+    def problem(self, kind: ProblemKind, name: str, message: str, hint: str) -> Problem:
+        return Problem(kind, self.tview.label, name, message, hint)
+
+    def declaration(self) -> Iterator[Problem]:
+        label = self.tview.label
+        if self.declared is None:
+            yield self.problem(
+                ProblemKind.ORPHANED,
+                label,
+                "it is installed, but the project does not declare it.",
+                "Run makemigrations and migrate, which delete it.",
+            )
+        elif not _same(self.declared, self.tview.declaration):
+            yield self.problem(
+                ProblemKind.OUTDATED,
+                label,
+                "the project declares it otherwise than it is installed.",
+                "Run makemigrations and migrate.",
+            )
+
+    def version(self, plan: Plan) -> Iterator[Problem]:
+        if self.tview.format_version != FORMAT_VERSION:
+            message = (
+                f"its functions have format {self.tview.format_version}; "
+                f"this version of django_tviews writes format {FORMAT_VERSION}."
+            )
+        elif self.tview.fingerprint != objects.fingerprint(plan):
+            message = "a table or helper view that it reads, or a setting, has changed since."
+        else:
+            return
+        yield self.problem(
+            ProblemKind.OUTDATED,
+            self.tview.label,
+            message,
+            "Migrate back to before the migration that creates it, and forward again.",
+        )
+
+    def functions(self, plan: Plan) -> Iterator[Problem]:
+        expected = {function.signature: function for function in objects.functions(plan)}
+        bodies = catalog.function_bodies(self.connection, expected)
+        current = self.tview.fingerprint == objects.fingerprint(plan)
+        for signature, function in expected.items():
+            name = f"function {signature}"
+            if signature not in bodies:
+                yield self.problem(ProblemKind.MISSING, name, f"{name} is not there.", _REINSTALL)
+                continue
+            body, _, public = bodies[signature]
+            if current and body != function.body:
+                yield self.problem(
+                    ProblemKind.EDITED, name, f"{name} is not as it was installed.", _REINSTALL
+                )
+            if public:
+                yield self.problem(
+                    ProblemKind.EDITED,
+                    name,
+                    f"everybody may execute {name}.",
+                    f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC;",
+                )
+
+    def triggers(self, plan: Plan) -> Iterator[Problem]:
+        present = {
+            (qualified(each.schema, each.table), each.name): each
+            for each in catalog.triggers(self.connection)
+        }
+        for trigger in (*objects.source_triggers(plan), *objects.own_triggers(plan)):
+            found = present.get((trigger.relation, trigger.name))
+            name = f"trigger {trigger.name} on {trigger.relation}"
+            if found is None:
+                yield self.problem(
+                    ProblemKind.MISSING, name, f"{name} is not there.", self.recreate(trigger)
+                )
+            elif not found.enabled:
+                yield self.problem(
+                    ProblemKind.DISABLED,
+                    name,
+                    f"{name} is disabled.",
+                    f"ALTER TABLE {trigger.relation} ENABLE TRIGGER {identifier(trigger.name)}; "
+                    f"then run tview_verify --repair {self.tview.label}.",
+                )
+            elif _shape(found.definition) != _shape(trigger.create):
+                yield self.problem(
+                    ProblemKind.EDITED,
+                    name,
+                    f"{name} is not as it was installed.",
+                    self.recreate(trigger),
+                )
+
+    def recreate(self, trigger: Trigger) -> str:
+        statement = " ".join(trigger.create.split())
+        return f"{statement}; then run tview_verify --repair {self.tview.label}."
+
+
+def _same(first: Declaration, second: Declaration) -> bool:
+    return replace(first, query="") == replace(second, query="") and same_query(
+        first.query, second.query
+    )
+
+
+def _shape(trigger: str) -> tuple[object, ...]:
+    """Return what a CREATE TRIGGER says, whoever wrote it down.
+
+    pg_get_triggerdef writes events in its own order, and names with a schema or quotes only where
+    they need them.
+    """
+    match = _TRIGGER.search(" ".join(trigger.split()))
+    if match is None:
+        return (trigger,)
+    return (
+        match["timing"],
+        frozenset(match["events"].split(" OR ")),
+        match["transitions"],
+        match["level"],
+        match["condition"] is None,
+        match["function"].split(".")[-1].strip('"').replace('""', '"'),
+    )

@@ -1,0 +1,467 @@
+"""Refresh and verify the rows of installed TViews.
+
+Both work on what is installed in one database, named by its alias, and say what they found as
+plain values. The commands only print them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+
+from . import catalog, installer
+from .errors import KeyMissing, MetadataNotFound, OutdatedTView, TViewError
+from .plan.plan import MAINTENANCE_ENVIRONMENT, Plan
+from .sql.comparison import comparison
+from .sql.quoting import identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from .installer import InstalledTView
+
+LISTED: Final = 10
+"""How many differing keys a `VerifyReport` lists unless told otherwise."""
+
+
+class Progress(Protocol):
+    """Is told how far the work has come."""
+
+    def __call__(self, label: str, done: int, total: int) -> object:
+        """Take note of it.
+
+        Args:
+            label: the TView that is worked on.
+            done: how many of its steps are done.
+            total: how many there are.
+        """
+
+
+@dataclass(frozen=True)
+class Key:
+    """The key of one row.
+
+    Attributes:
+        columns: the names of the key's columns.
+        values: their values as PostgreSQL writes them; None is NULL.
+    """
+
+    columns: tuple[str, ...]
+    values: tuple[str | None, ...]
+
+    def __str__(self) -> str:
+        """Write it for people: ``order_id=7, product_id=3``."""
+        return ", ".join(
+            f"{column}={'NULL' if value is None else value}"
+            for column, value in zip(self.columns, self.values, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class RefreshReport:
+    """What refreshing a TView changed.
+
+    Attributes:
+        label: the TView.
+        inserted: how many rows were added.
+        updated: how many rows were changed.
+        deleted: how many rows were taken away.
+        seconds: how long it took.
+    """
+
+    label: str
+    inserted: int
+    updated: int
+    deleted: int
+    seconds: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether any row was written."""
+        return bool(self.inserted or self.updated or self.deleted)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON holds it."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Write it for people, on one line."""
+        return f"{self.label}: {self.changes} ({_duration(self.seconds)})"
+
+    @property
+    def changes(self) -> str:
+        """What was written, in words."""
+        if not self.changed:
+            return "nothing to change"
+        return ", ".join(
+            f"{_rows(number)} {what}"
+            for number, what in (
+                (self.inserted, "inserted"),
+                (self.updated, "updated"),
+                (self.deleted, "deleted"),
+            )
+            if number
+        )
+
+
+class DifferenceKind(StrEnum):
+    """How a TView differs from its query at one key."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key at which a TView differs from its query.
+
+    Attributes:
+        kind: the query has the row and the TView has not (missing), the TView has it and the
+            query has not (extra), or both have it with other values (different).
+        key: the key of the row.
+        columns: for a different row, the columns that differ.
+    """
+
+    kind: DifferenceKind
+    key: Key
+    columns: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the difference as JSON holds it."""
+        return {
+            "kind": self.kind,
+            "key": dict(zip(self.key.columns, self.key.values, strict=True)),
+            "columns": list(self.columns),
+        }
+
+    def __str__(self) -> str:
+        """Write it for people, on one line."""
+        columns = f": {', '.join(self.columns)}" if self.columns else ""
+        return f"{self.kind:<9}  {self.key}{columns}"
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """Whether a TView equals its query.
+
+    Attributes:
+        label: the TView.
+        rows: how many rows its table has.
+        missing: how many rows of the query its table has not.
+        extra: how many rows its table has that the query has not.
+        different: how many keys have other values in the table than in the query.
+        differences: the first of them, in the order of the key.
+        seconds: how long the comparison took.
+        repair: what repairing it changed, if it was asked for and needed.
+    """
+
+    label: str
+    rows: int
+    missing: int
+    extra: int
+    different: int
+    differences: tuple[Difference, ...]
+    seconds: float
+    repair: RefreshReport | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the table equalled the query when it was compared, before any repair."""
+        return not (self.missing or self.extra or self.different)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON holds it."""
+        return {
+            "label": self.label,
+            "exact": self.exact,
+            "rows": self.rows,
+            "missing": self.missing,
+            "extra": self.extra,
+            "different": self.different,
+            "differences": [difference.as_dict() for difference in self.differences],
+            "seconds": self.seconds,
+            "repair": self.repair and self.repair.as_dict(),
+        }
+
+    def __str__(self) -> str:
+        """Write it for people: one line, and one for each difference that is listed."""
+        took = _duration(self.seconds)
+        if self.exact:
+            return f"{self.label}: {_rows(self.rows)}, equal to the query ({took})"
+        total = self.missing + self.extra + self.different
+        counts = ", ".join(
+            f"{number} {kind}"
+            for number, kind in (
+                (self.missing, DifferenceKind.MISSING),
+                (self.extra, DifferenceKind.EXTRA),
+                (self.different, DifferenceKind.DIFFERENT),
+            )
+            if number
+        )
+        lines = [f"{self.label}: {_rows(self.rows)}, differs from the query: {counts} ({took})"]
+        lines += [f"    {difference}" for difference in self.differences]
+        if total > len(self.differences):
+            lines.append(f"    … and {total - len(self.differences)} more")
+        if self.repair:
+            lines.append(f"    repaired: {self.repair.changes} ({_duration(self.repair.seconds)})")
+        return "\n".join(lines)
+
+
+def refresh(
+    *labels: str,
+    keys: Iterable[object] | None = None,
+    using: str = DEFAULT_DB_ALIAS,
+    progress: Progress | None = None,
+) -> list[RefreshReport]:
+    """Recompute TViews from their queries and write the rows that differ.
+
+    PostgreSQL keeps TViews equal to their queries without this. It is for what PostgreSQL cannot
+    see, such as a function that was replaced. TViews that read a refreshed one follow.
+
+    Args:
+        *labels: TViews, such as ``"shop.ProductCard"``, or apps; by default all.
+        keys: of one TView, the keys to recompute: values, or tuples of them if the key has
+            several columns. By default all rows are compared.
+        using: alias of the database.
+        progress: is told after each TView.
+
+    Returns:
+        A report for each TView, those that others read first.
+
+    Raises:
+        MetadataNotFound: a label is not that of an installed TView.
+        KeyMissing: a key has not as many values as the key has columns.
+        ValueError: keys are given for more than one TView.
+        RefreshFailed: the query or the table could not take a value.
+    """
+    connection = connections[using]
+    tviews = chosen(connection, *labels)
+    if keys is not None and len(tviews) != 1:
+        raise ValueError(f"Keys can be given for one TView, not for {len(tviews)}.")
+    given = None if keys is None else list(keys)
+    reports = []
+    for number, tview in enumerate(tviews):
+        _tell(progress, tview, number, len(tviews))
+        reports.append(_refresh(connection, tview, given))
+        _tell(progress, tview, number + 1, len(tviews))
+    return reports
+
+
+def verify(
+    *labels: str,
+    using: str = DEFAULT_DB_ALIAS,
+    repair: bool = False,
+    limit: int = LISTED,
+    progress: Progress | None = None,
+) -> list[VerifyReport]:
+    """Compare TViews with their queries, each in one snapshot, so that writers may go on.
+
+    Args:
+        *labels: TViews, such as ``"shop.ProductCard"``, or apps; by default all.
+        using: alias of the database.
+        repair: refresh those that differ.
+        limit: how many differing keys to list for each.
+        progress: is told after each TView.
+
+    Returns:
+        A report for each TView, those that others read first.
+
+    Raises:
+        MetadataNotFound: a label is not that of an installed TView.
+        OutdatedTView: the table or the view of a TView is gone.
+    """
+    connection = connections[using]
+    tviews = chosen(connection, *labels)
+    reports = []
+    for number, tview in enumerate(tviews):
+        _tell(progress, tview, number, len(tviews))
+        report = _compare(connection, tview, limit)
+        if repair and not report.exact:
+            report = replace(report, repair=_refresh(connection, tview, None))
+        reports.append(report)
+        _tell(progress, tview, number + 1, len(tviews))
+    return reports
+
+
+def chosen(connection: BaseDatabaseWrapper, *labels: str) -> list[InstalledTView]:
+    """Return the installed TViews that labels name, each once, those that others read first.
+
+    Args:
+        connection: to the database.
+        *labels: of TViews or of apps, in any case; none means all TViews.
+
+    Raises:
+        MetadataNotFound: a label is not that of an installed TView; the hint has those near it.
+    """
+    installed = installer.installed(connection)
+    wanted: set[str] = set()
+    for label in labels:
+        named = {
+            tview.label
+            for tview in installed
+            if label.lower() in (tview.label.lower(), tview.label.lower().partition(".")[0])
+        }
+        if not named:
+            raise MetadataNotFound.near(
+                f'No TView called "{label}" is installed in database "{connection.alias}".',
+                label,
+                [tview.label for tview in installed],
+            )
+        wanted |= named
+    return [tview for tview in installed if not labels or tview.label in wanted]
+
+
+def plan_of(connection: BaseDatabaseWrapper, tview: InstalledTView) -> Plan:
+    """Plan an installed TView again, from what the database has of it.
+
+    Args:
+        connection: to the database.
+        tview: the TView.
+
+    Raises:
+        OutdatedTView: its table or its backing view is gone.
+        TViewError: its query cannot be kept any more.
+    """
+    view = tview.declaration.view
+    if tview.schema is None or not catalog.resolve(connection, [(tview.schema, view)]):
+        gone = "table" if tview.schema is None else f"view {view}"
+        raise OutdatedTView(
+            f"The {gone} of {tview.label} is gone.",
+            hint="Was a table it reads dropped with CASCADE? tview_check says what is left.",
+            tview=tview.label,
+        )
+    return installer.plan_of(connection, tview.declaration, tview.schema)
+
+
+def _tell(progress: Progress | None, tview: InstalledTView, done: int, total: int) -> None:
+    if progress is not None:
+        progress(tview.label, done, total)
+
+
+def _refresh(
+    connection: BaseDatabaseWrapper, tview: InstalledTView, keys: list[object] | None
+) -> RefreshReport:
+    asked = None
+    if keys is not None:
+        asked = json.dumps([_key_values(tview, key) for key in keys])
+    runtime = identifier(catalog.runtime_schema(connection) or "")
+    started = time.perf_counter()
+    try:
+        with transaction.atomic(connection.alias), connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {runtime}.django_tviews_refresh (tview, keys)"
+                " VALUES (%s::oid::regclass, %s::jsonb) RETURNING inserted, updated, deleted",
+                [tview.oid, asked],
+            )
+            inserted, updated, deleted = cursor.fetchone()
+    except DatabaseError as error:
+        explained = TViewError.from_database_error(error)
+        if explained is None:
+            raise
+        explained.tview = tview.label
+        raise explained from error
+    return RefreshReport(
+        tview.label, inserted, updated, deleted, seconds=time.perf_counter() - started
+    )
+
+
+def _key_values(tview: InstalledTView, key: object) -> list[str | None]:
+    columns = tview.declaration.key
+    values = list(key) if isinstance(key, tuple | list) else [key]
+    if len(values) != len(columns):
+        raise KeyMissing(
+            f"The key of {tview.label} is {', '.join(columns)}; {key!r} does not fit it.",
+            hint="Give one value for each column.",
+            tview=tview.label,
+        )
+    return [_as_text(value) for value in values]
+
+
+def _as_text(value: object) -> str | None:
+    """Write a value as PostgreSQL reads it."""
+    match value:
+        case None:
+            return None
+        case bytes() | bytearray() | memoryview():
+            return rf"\x{bytes(value).hex()}"
+        case dt.date() | dt.time():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def _compare(connection: BaseDatabaseWrapper, tview: InstalledTView, limit: int) -> VerifyReport:
+    plan = _with_stored_types(connection, tview, plan_of(connection, tview))
+    started = time.perf_counter()
+    with _maintenance_environment(connection), connection.cursor() as cursor:
+        cursor.execute(comparison(plan, limit))
+        rows, missing, extra, different, listed = cursor.fetchone()
+    return VerifyReport(
+        label=tview.label,
+        rows=rows,
+        missing=missing,
+        extra=extra,
+        different=different,
+        differences=tuple(
+            Difference(
+                DifferenceKind(kind),
+                Key(tuple(column.name for column in plan.key), tuple(values)),
+                tuple(plan.columns[place].name for place in places),
+            )
+            for kind, values, places in json.loads(listed)
+        ),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _with_stored_types(connection: BaseDatabaseWrapper, tview: InstalledTView, plan: Plan) -> Plan:
+    """Take the types of the table's columns as the database names them.
+
+    The declared name of an extension's type is not found in the maintenance environment.
+    """
+    stored = catalog.relations(connection, [tview.oid])[tview.oid].by_name
+    for column in plan.columns:
+        if column.name not in stored:
+            raise OutdatedTView(
+                f'The table of {tview.label} has no column "{column.name}".',
+                hint="Was it altered by hand? Run tview_check.",
+                tview=tview.label,
+                column=column.name,
+            )
+    return replace(
+        plan,
+        columns=tuple(replace(column, type=stored[column.name].type) for column in plan.columns),
+    )
+
+
+@contextmanager
+def _maintenance_environment(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Read in the environment in which TViews are maintained; nothing written in it stays."""
+    with transaction.atomic(connection.alias):
+        with connection.cursor() as cursor:
+            for name, value in MAINTENANCE_ENVIRONMENT:
+                cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
+        yield
+        # Gives the settings back their values, also in a transaction that goes on.
+        transaction.set_rollback(True, connection.alias)
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"
+
+
+def _duration(seconds: float) -> str:
+    """Write a duration with three digits that mean something."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.3g} s"

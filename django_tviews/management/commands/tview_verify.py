@@ -1,0 +1,53 @@
+"""``manage.py tview_verify``: compare TViews with their queries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django_tviews import maintenance
+from django_tviews.management.base import ProgressBar, TViewCommand
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+class Command(TViewCommand):
+    """Compare TViews with their queries, and repair those that differ if asked to."""
+
+    help = "Compares TViews with their queries; ends with 1 if one differs."
+
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        """Add ``--repair`` and ``--limit``."""
+        parser.add_argument(
+            "--repair", action="store_true", help="Bring TViews that differ up to date."
+        )
+        parser.add_argument(
+            "--limit",
+            type=int,
+            default=maintenance.LISTED,
+            metavar="N",
+            help=f"How many differing keys to list for each; {maintenance.LISTED} by default.",
+        )
+
+    def run(self, **options: Any) -> None:
+        """Verify one TView after the other, report each, and end with 1 if one differed."""
+        text = options["format"] == "text"
+        reports = maintenance.verify(
+            *options["labels"],
+            using=options["database"],
+            repair=options["repair"],
+            limit=options["limit"],
+            progress=ProgressBar(self.stderr, shown=text and options["verbosity"] > 0),
+        )
+        if text:
+            for report in reports:
+                self.stdout.write(str(report))
+        else:
+            self.write_json(
+                database=options["database"], tviews=[report.as_dict() for report in reports]
+            )
+        different = [report.label for report in reports if not report.exact]
+        if different:
+            verb = "differs" if len(different) == 1 else "differ"
+            after = "; repaired" if options["repair"] else ""
+            self.found(f"{', '.join(different)} {verb} from the query{after}.")
