@@ -416,7 +416,9 @@ def _readers(connection: BaseDatabaseWrapper, read: InstalledTView) -> list[Inst
         new |= {
             each.oid
             for each in installed(connection)
-            if catalog.resolve(connection, [(each.schema, each.declaration.view)]).values() & new
+            if not new.isdisjoint(
+                catalog.resolve(connection, [(each.schema, each.declaration.view)]).values()
+            )
         }
         pending = set(new) - reached
         reached |= pending
