@@ -99,6 +99,32 @@ def _relations(connection: BaseDatabaseWrapper, wanted: list[int]) -> dict[int, 
     }
 
 
+def mutable_functions(
+    connection: BaseDatabaseWrapper, views: Iterable[int]
+) -> list[tuple[str, str, Volatility]]:
+    """Read the functions that views call and that are not IMMUTABLE.
+
+    Operators, casts and aggregates count with the functions behind them, and of overloaded
+    functions only the one that is called.
+
+    Args:
+        connection: where.
+        views: OIDs of views.
+
+    Returns:
+        Schema, name and volatility of each.
+    """
+    return [
+        (schema, name, Volatility(volatility))
+        for schema, name, volatility in _rows(connection, "called", [sorted(set(views))])
+    ]
+
+
+def casts_of_text_to_time(connection: BaseDatabaseWrapper, views: Iterable[int]) -> list[str]:
+    """Read the date and time types that views cast text to."""
+    return [name for (name,) in _rows(connection, "reads_clock", [sorted(set(views))])]
+
+
 def volatilities(
     connection: BaseDatabaseWrapper, names: Iterable[tuple[str | None, str]]
 ) -> dict[tuple[str | None, str], tuple[Volatility, bool]]:

@@ -7,9 +7,10 @@ migrate runs.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace as replaced
+from dataclasses import asdict, dataclass
+from dataclasses import replace as replaced
 from typing import Any
 
 import sqlparse
@@ -21,8 +22,8 @@ from . import catalog
 from .conf import settings
 from .definition import Column, Declaration
 from .errors import (
-    DependentColumn,
     DependencyDepthExceeded,
+    DependentColumn,
     IsolationUnsupported,
     MetadataNotFound,
     TViewError,
@@ -32,6 +33,8 @@ from .plan.plan import FORMAT_VERSION, Plan
 from .plan.planner import make_plan
 from .relational.builder import build_tree
 from .relational.canonical import called_functions, read_relations
+from .relational.constructs import refuse, refuse_function
+from .relational.functions import may_be_called
 from .sql import objects
 from .sql.quoting import complete, identifier, literal, qualified, regclass, relation_name
 from .sql.templates import render_statements
@@ -205,7 +208,25 @@ def plan_of(connection: BaseDatabaseWrapper, declaration: Declaration, schema: s
         schema: where its table is.
     """
     query = catalog.view_definition(connection, schema, declaration.view)
-    return _plan(connection, declaration, query, read_facts(connection, query), schema)
+    facts = read_facts(connection, query)
+    _refuse_mutable_functions(connection, [(schema, declaration.view), *facts.relations])
+    (oid,) = catalog.resolve(connection, [(schema, declaration.view)]).values()
+    output_types = {
+        column.name: column.type for column in catalog.relations(connection, [oid])[oid].columns
+    }
+    return _plan(connection, declaration, query, facts, schema, output_types)
+
+
+def _refuse_mutable_functions(
+    connection: BaseDatabaseWrapper, relations: Iterable[tuple[str | None, str]]
+) -> None:
+    """Refuse what the text of a query does not tell: operators, casts, the overload chosen."""
+    views = list(catalog.resolve(connection, relations).values())
+    for schema, name, volatility in catalog.mutable_functions(connection, views):
+        if not may_be_called(schema, name, volatility):
+            refuse_function(name, volatility)
+    for type_name in catalog.casts_of_text_to_time(connection, views):
+        refuse("text-to-time", f"a cast to {type_name}")
 
 
 def read_facts(connection: BaseDatabaseWrapper, query: str) -> Facts:
@@ -304,6 +325,7 @@ def _plan(
     query: str,
     facts: Facts,
     schema: str,
+    output_types: Mapping[str, str] | None = None,
 ) -> Plan:
     tree = build_tree(query, facts)
     read = {
@@ -332,6 +354,7 @@ def _plan(
         runtime_schema=catalog.runtime_schema(connection) or schema,
         depth=depth,
         bulk_threshold=settings.BULK_THRESHOLD,
+        output_types=output_types,
     )
 
 

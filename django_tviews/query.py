@@ -72,22 +72,40 @@ Query: TypeAlias = "Callable[[], QuerySet[Any, Any] | str | SQLFile] | str | SQL
 def canonical_query(model: type[TView]) -> str:
     """Return the query of a TView as canonical SQL.
 
+    An ORDER BY that decides a result but leaves rows tied is completed by primary keys, where the
+    models declare them: what a migration stores has one answer.
+
     Args:
         model: the TView, from ``models.py`` or from migration state.
 
     Raises:
         InvalidQuery: the query is not one SELECT whose output columns all have names.
+        UnsupportedQuery: it has a construct that cannot be kept.
         ConfigurationError: the query is of no known kind, or its file is not there.
     """
     from .relational.canonical import canonical_sql, output_names
 
     try:
         sql = canonical_sql(query_sql(model))
+        if model._meta.apps is apps:
+            sql = _with_total_orders(sql)
         _refuse_unusable_names(output_names(sql))
     except TViewError as error:
         error.tview = model._meta.label
         raise
     return sql
+
+
+def _with_total_orders(sql: str) -> str:
+    from .errors import DependencyResolutionFailed
+    from .model_facts import facts_from_models
+    from .relational.builder import complete_order
+
+    try:
+        return complete_order(sql, facts_from_models(apps))
+    except DependencyResolutionFailed:
+        # It reads what no model declares: migrate, which asks the server, will judge it.
+        return sql
 
 
 def query_sql(model: type[TView]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django_tviews.definition import Declaration
 from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, UnsupportedQuery
@@ -11,6 +11,7 @@ from django_tviews.relational.tree import Output, QueryTree
 
 from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, relevant_columns
 from .routes import NoRoute, find_route
+from .types import keeps_values, without_length
 
 
 def make_plan(
@@ -22,6 +23,7 @@ def make_plan(
     runtime_schema: str,
     depth: int = 0,
     bulk_threshold: int = 100,
+    output_types: Mapping[str, str] | None = None,
 ) -> Plan:
     """Plan the maintenance of a TView.
 
@@ -33,6 +35,7 @@ def make_plan(
         runtime_schema: where the registry is.
         depth: how many TViews lie below this one.
         bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
+        output_types: the types of the query's output columns, where a server has told them.
 
     Raises:
         ColumnMismatch: a column without an output, or NOT NULL without a proof.
@@ -44,10 +47,13 @@ def make_plan(
     for column in declaration.columns:
         _check_null(declaration, column.name, column.nullable, outputs[column.name])
     types = {column.name: column.type for column in declaration.columns}
+    for name in declaration.key:
+        if output_types is not None:
+            _check_key_type(declaration, name, types[name], output_types[outputs[name].name])
     key = tuple(
         KeyColumn(
             name,
-            types[name],
+            without_length(types[name]),
             outputs[name].name,
             facts.equality_schemas.get(types[name], "pg_catalog"),
         )
@@ -125,6 +131,18 @@ def _check_null(declaration: Declaration, name: str, nullable: bool, output: Out
     )
 
 
+def _check_key_type(declaration: Declaration, name: str, declared: str, computed: str) -> None:
+    """Refuse a key that assignment to its column would change: its rows could not be found."""
+    if not keeps_values(declared, computed):
+        raise ColumnMismatch(
+            f"{declaration.label}: key column {name!r} is declared as {declared}, but the query "
+            f"computes {computed}, which assignment may change.",
+            hint=f"Cast it in the query (CAST(… AS {declared})), or declare a field of that type.",
+            tview=declaration.label,
+            column=name,
+        )
+
+
 def _sources(tree: QueryTree, facts: Facts, key: Sequence[Output]) -> tuple[SourcePlan, ...]:
     relations: list[RelationFacts] = []
     for occurrence in tree.occurrences:
@@ -152,9 +170,12 @@ def _source(
             for name in identity
         ),
         routes=tuple(
-            find_route(tree, occurrence, [output.expression for output in key])
-            for occurrence in tree.occurrences
-            if occurrence.relation == relation
+            {
+                route.shape: route
+                for occurrence in tree.occurrences
+                if occurrence.relation == relation
+                for route in [find_route(tree, occurrence, [each.expression for each in key])]
+            }.values()
         ),
     )
 

@@ -60,6 +60,23 @@ class Route:
     steps: tuple[Step, ...]
     keys: tuple[tuple[Expression, ...], ...]
 
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """The route apart from what its occurrences are called; equal shapes find equal keys."""
+        places = {self.occurrence.number: 0}
+        places |= {step.occurrence.number: place for place, step in enumerate(self.steps, 1)}
+
+        def text(expressions: Iterable[Expression]) -> tuple[str, ...]:
+            return tuple(
+                each.render(lambda column: f"{places[column.occurrence]}.{column.name}")
+                for each in expressions
+            )
+
+        steps = tuple(
+            (step.occurrence.relation.full_name, text(step.conditions)) for step in self.steps
+        )
+        return (text(self.filters), steps, *(text(key) for key in self.keys))
+
 
 @dataclass(frozen=True)
 class NoRoute:
@@ -72,6 +89,11 @@ class NoRoute:
 
     occurrence: Occurrence
     reason: str
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """The reason: one of its kind is enough."""
+        return (self.reason,)
 
 
 def find_route(

@@ -20,7 +20,7 @@ from django_tviews.facts import ColumnFacts, Facts, RelationFacts, RelationKind,
 
 from . import functions
 from .canonical import output_name
-from .constructs import refuse
+from .constructs import refuse, refuse_function
 from .nullability import Nullability
 from .ordering import settle_order
 from .syntax import (
@@ -40,15 +40,11 @@ from .tree import ColumnOf, Condition, Expression, Occurrence, Output, QueryTree
 # A control character cannot come from a query: the parser would have refused it.
 _PLACEHOLDER = re.compile('"\x01(\\d+)"')
 
-_SYSTEM_COLUMNS = frozenset("tableoid xmin cmin xmax cmax ctid".split())
+_SYSTEM_COLUMNS = frozenset(["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"])
 
 # Expression nodes that are nothing but their children.
 _TRANSPARENT = frozenset(
-    """
-    a_const type_cast bool_expr coalesce_expr case_expr case_when null_test boolean_test
-    a_array_expr min_max_expr row_expr a_indirection a_indices collate_clause list
-    named_arg_expr sort_by a_star string integer float boolean bit_string
-    """.split()
+    ["a_const", "type_cast", "bool_expr", "coalesce_expr", "case_expr", "case_when", "null_test", "boolean_test", "a_array_expr", "min_max_expr", "row_expr", "a_indirection", "a_indices", "collate_clause", "list", "named_arg_expr", "sort_by", "a_star", "string", "integer", "float", "boolean", "bit_string"]
 )
 
 
@@ -720,12 +716,8 @@ class Builder:
             if plain in functions.SET_RETURNING:
                 refuse("set-returning-function", f"{plain}()", position=where)
         volatility = self.facts.functions.get((schema, plain), Volatility.IMMUTABLE)
-        if volatility is Volatility.VOLATILE:
-            refuse("volatile-function", f"{plain}()", position=where)
-        if volatility is Volatility.STABLE and not (
-            schema in (None, "pg_catalog") and plain in functions.STABLE_BUT_PINNED
-        ):
-            refuse("unpinned-function", f"{plain}()", position=where)
+        if not functions.may_be_called(schema, plain, volatility):
+            refuse_function(plain, volatility, position=where)
         if call.HasField("over"):
             refuse("window-function", f"{plain}() OVER", position=where)
         return "an aggregate" if self.is_aggregate(name) else ""

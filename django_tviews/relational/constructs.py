@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from django_tviews.errors import UnsupportedQuery
+from django_tviews.facts import Volatility
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ CONSTRUCTS = {
             "a STABLE function that may read tables or settings",
             "Use an IMMUTABLE function, or declare this one IMMUTABLE if that is true of it.",
             "SELECT id, pg_catalog.obj_description(id::oid) AS note FROM product",
+        ),
+        Construct(
+            "text-to-time",
+            "a cast from text to a date or time, for which 'now' and 'today' are values, too",
+            "Use to_date() or to_timestamp() with a format, or keep the column as a date.",
+            "SELECT id, (data ->> 'day')::date AS day FROM product",
         ),
         Construct(
             "default-argument",
@@ -185,6 +192,17 @@ CONSTRUCTS = {
         ),
     )
 }
+
+
+def refuse_function(name: str, volatility: Volatility, *, position: int | None = None) -> NoReturn:
+    """Refuse a function that may not be called.
+
+    Raises:
+        UnsupportedQuery: always.
+    """
+    volatile = volatility is Volatility.VOLATILE
+    slug = "volatile-function" if volatile else "unpinned-function"
+    refuse(slug, f"{name}()", position=position)
 
 
 def refuse(slug: str, what: str, *, position: int | None = None) -> NoReturn:

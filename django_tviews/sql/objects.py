@@ -278,7 +278,7 @@ class _Writer:
         tables, deltas, states = [], {}, {}
         for source in routed:
             delta, state = f"delta_{source.number}", f"states_{source.number}"
-            tables.append((delta, "", spool_delta(self.plan, source, spooled)))
+            tables.append((delta, "", spool_delta(source, spooled)))
             tables.append((state, "NOT MATERIALIZED ", current_and_removed(source, delta)))
             deltas[source.number] = delta
             states[source.relation] = state

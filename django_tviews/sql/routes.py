@@ -126,7 +126,7 @@ def _one_sided(table: str, removed: str, columns: list[str]) -> str:
     return f"SELECT {outputs} FROM {table}"
 
 
-def spool_delta(plan: Plan, source: SourcePlan, spooled: str) -> str:
+def spool_delta(source: SourcePlan, spooled: str) -> str:
     """Return a query for the changed rows of a source that stand in the spool."""
     outputs = [f"spool.removed AS {REMOVED}"]
     outputs += [

@@ -1,0 +1,82 @@
+"""The facts of tables as models declare them, for when no database can be asked.
+
+makemigrations and check run without one, and sqlmigrate prints migrations whose tables do not
+exist yet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.backends.utils import split_identifier
+from django.db.models import UniqueConstraint
+
+from .facts import ColumnFacts, Facts, RelationFacts
+from .query import pinned_connection
+
+if TYPE_CHECKING:
+    from django.apps.registry import Apps
+    from django.db.models import Field, Model
+
+
+def facts_from_models(apps: Apps) -> Facts:
+    """Return the facts of every table that the models of a registry declare.
+
+    Args:
+        apps: the project's registry, or that of a migration state.
+    """
+    relations: dict[tuple[str | None, str], RelationFacts] = {}
+    for model in apps.get_models(include_auto_created=True):
+        if model._meta.proxy:
+            continue
+        relation = _relation(model)
+        relations[relation.schema, relation.name] = relation
+    return Facts(relations)
+
+
+def _relation(model: type[Model]) -> RelationFacts:
+    schema, name = split_identifier(model._meta.db_table)
+    primary_key = tuple(field.column for field in model._meta.pk_fields)
+    columns = [
+        column
+        for field in model._meta.local_concrete_fields
+        if (column := _column(field, primary_key)) is not None
+    ]
+    keys = [primary_key, *_unique_keys(model)]
+    not_null = {column.name for column in columns if column.not_null}
+    return RelationFacts(
+        schema or None,
+        name,
+        columns=tuple(columns),
+        keys=tuple(dict.fromkeys(key for key in keys if set(key) <= not_null)),
+    )
+
+
+def _column(field: Field[Any, Any], primary_key: tuple[str, ...]) -> ColumnFacts | None:
+    type_sql = field.db_type(pinned_connection())
+    # A CompositePrimaryKey is a concrete field without a column of its own.
+    if type_sql is None or field.column is None:
+        return None
+    return ColumnFacts(
+        field.column,
+        type_sql,
+        not_null=not field.null or field.column in primary_key,
+        # Which collations are deterministic only the server knows.
+        deterministic=getattr(field, "db_collation", None) is None,
+        virtual=getattr(field, "db_persist", None) is False,
+    )
+
+
+def _unique_keys(model: type[Model]) -> list[tuple[str, ...]]:
+    options = model._meta
+    names = [(field.name,) for field in options.local_concrete_fields if field.unique]
+    names += [tuple(fields) for fields in options.unique_together]
+    names += [
+        constraint.fields
+        for constraint in options.constraints
+        if isinstance(constraint, UniqueConstraint)
+        and constraint.fields
+        and constraint.condition is None
+        and constraint.deferrable is None
+    ]
+    return [tuple(options.get_field(name).column for name in key) for key in names]

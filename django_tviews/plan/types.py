@@ -1,0 +1,60 @@
+"""SQL types as text: what a cast or an assignment to them may change."""
+
+from __future__ import annotations
+
+import re
+
+_SYNONYMS = {
+    "int": "integer",
+    "int2": "smallint",
+    "int4": "integer",
+    "int8": "bigint",
+    "decimal": "numeric",
+    "float8": "double precision",
+    "float4": "real",
+    "bool": "boolean",
+    "varchar": "character varying",
+    "char": "character",
+    "timestamptz": "timestamp with time zone",
+    "timestamp": "timestamp without time zone",
+    "timetz": "time with time zone",
+    "time": "time without time zone",
+}
+_WITH_MODIFIER = re.compile(r"^([a-z0-9_ ]+?) ?\(([\d, ]+)\)(.*)$")
+_INTEGERS = frozenset({"smallint", "integer", "bigint"})
+_STRINGS = frozenset({"text", "character varying", "character", "bpchar"})
+
+
+def without_length(type_sql: str) -> str:
+    """Return a string type without its length: a cast to it cuts where assignment refuses.
+
+    Args:
+        type_sql: any type, ``varchar(20)``.
+    """
+    name, modifier = _parsed(type_sql)
+    if name == "character" and modifier:
+        return "bpchar"
+    return name if name == "character varying" else type_sql
+
+
+def keeps_values(declared: str, computed: str) -> bool:
+    """Tell whether assignment keeps every value as it is, or raises an error.
+
+    Args:
+        declared: the type assigned to.
+        computed: the type of the value.
+    """
+    (name, modifier), (other, other_modifier) = _parsed(declared), _parsed(computed)
+    for family in (_INTEGERS, _STRINGS):
+        if name in family:
+            return other in family
+    return name == other and modifier in ("", other_modifier)
+
+
+def _parsed(type_sql: str) -> tuple[str, str]:
+    """The name PostgreSQL gives the type, and its modifier."""
+    found = _WITH_MODIFIER.match(type_sql)
+    if found is None:
+        return _SYNONYMS.get(type_sql, type_sql), ""
+    name = found[1] + found[3]
+    return _SYNONYMS.get(name, name), found[2].replace(" ", "")
