@@ -10,6 +10,7 @@ Statements run in autocommit mode, each a transaction of its own, unless a test 
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from django.test import override_settings
 from django_tviews import installer
 from django_tviews.definition import Column, Declaration
 from django_tviews.relational.canonical import canonical_sql
+from support.database import database_settings
 
 from .oracle import assert_equals_query
 
@@ -280,11 +282,31 @@ def branch(name: str) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def own_database(server_url: str) -> Iterator[str]:
+    """Give the name of a database of this process; Django's test database stays as it is."""
+    name = f"tviews_harness_{os.getpid()}"
+    with psycopg.connect(server_url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        yield name
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
-def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+def database(
+    server_url: str, own_database: str, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Database]:
     """Give an empty schema with the runtime in it."""
-    with django_db_blocker.unblock(), fresh_database() as made:
-        yield made
+    with django_db_blocker.unblock():
+        usual = connections[ALIAS]
+        place = {**usual.settings_dict, **database_settings(server_url), "NAME": own_database}
+        connections[ALIAS] = type(usual)(place, ALIAS)
+        try:
+            with fresh_database() as made:
+                yield made
+        finally:
+            connections[ALIAS].close()
+            connections[ALIAS] = usual
 
 
 @pytest.fixture(params=["small", "bulk"])
