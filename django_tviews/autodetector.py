@@ -12,38 +12,24 @@ Django has one autodetector per command, and packages extend it by subclassing t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.management.commands import makemigrations, migrate
-from django.db.backends.utils import split_identifier, truncate_name
 from django.db.migrations import operations
 from django.db.migrations.autodetector import MigrationAutodetector, OperationDependency
 from django.db.migrations.operations.fields import FieldOperation
-from django.db.models import ManyToManyField
 
-from .definition import IDENTIFIER_BYTES
 from .models import TView
-from .operations import AlterTView, CreateTView, DeleteTView, TViewState
+from .operations import AlterTView, CreateTView, DeleteTView
+from .state import FieldKey, ModelKey, Reading, TViewState, readings
 
 if TYPE_CHECKING:
     from django.db.migrations.graph import MigrationGraph
     from django.db.migrations.migration import Migration
     from django.db.migrations.operations.base import Operation
-    from django.db.migrations.state import ModelState, ProjectState
-
-ModelKey: TypeAlias = tuple[str, str]
-"""App label and lower-case name of a model: how migration state knows it."""
-
-FieldKey: TypeAlias = tuple[str, str, str]
-"""The key of a model and the lower-case name of one of its fields."""
-
-Table: TypeAlias = tuple[str, str]
-"""Schema, "" if it is left open, and name of a table."""
+    from django.db.migrations.state import ProjectState
 
 RUNTIME_MIGRATION = ("django_tviews", "0001_initial")
 """The migration that creates what all TViews of a database share."""
@@ -58,7 +44,11 @@ class Releases(OperationDependency):
 
 
 class Follows(OperationDependency):
-    """A TView reads what changes: the migrations that the TView already has come first."""
+    """TViews of another app have read what changes: the migrations of that app come first.
+
+    Their queries are stored as SQL text, which fits what the migration found. A database that is
+    built from nothing must not find more.
+    """
 
 
 class TViewAutodetector(MigrationAutodetector):
@@ -74,6 +64,7 @@ class TViewAutodetector(MigrationAutodetector):
             model = apps.all_models.get(key[0], {}).get(key[1])
             if model is not None and issubclass(model, TView) and not model._meta.proxy:
                 self.to_state.models[key] = TViewState.from_model(model)
+        self.definitions = _definitions(graph)
         return super()._detect_changes(convert_apps, graph)
 
     def generate_renamed_models(self) -> None:
@@ -85,6 +76,38 @@ class TViewAutodetector(MigrationAutodetector):
     def _sort_migrations(self) -> None:
         self._generate_tviews()
         super()._sort_migrations()
+        if any(_is_ours(operation) for _, operation in self._operations()):
+            self._sort_across_apps()
+
+    def _sort_across_apps(self) -> None:
+        """Let no operation stand before another of its app that it waits for by way of a third.
+
+        Django sorts the operations of each app, and cuts a migration where one has to wait for
+        another app. That gets stuck if the other app waits in turn for an operation further down:
+        RemoveField for the AlterTView that stops reading the field, AlterTView for the AddField
+        of what it reads instead.
+        """
+        # TViews late, so that the optimizer merges what it always does.
+        waiting = sorted(self._operations(), key=lambda item: _is_ours(item[1]))
+        self.generated_operations = {app_label: [] for app_label, _ in waiting}
+        providers = {
+            operation: {
+                other
+                for dependency, _ in map(self._resolve_dependency, operation._auto_deps)
+                for app_label, other in waiting
+                if app_label == dependency.app_label and self.check_dependency(other, dependency)
+            }
+            for _, operation in waiting
+        }
+        placed: set[Operation] = set()
+        while waiting:
+            # With a circle none is ready; then Django says that it cannot resolve it.
+            app_label, operation = next(
+                (item for item in waiting if providers[item[1]] <= placed), waiting[0]
+            )
+            waiting.remove((app_label, operation))
+            placed.add(operation)
+            self.generated_operations[app_label].append(operation)
 
     def _build_migration_list(self, graph: MigrationGraph | None = None) -> None:
         super()._build_migration_list(graph)
@@ -99,10 +122,8 @@ class TViewAutodetector(MigrationAutodetector):
             case Needs():
                 return _provides(operation, dependency)
             case Releases():
-                return (
-                    isinstance(operation, AlterTView | DeleteTView)
-                    and operation.name_lower == dependency.model_name_lower
-                )
+                ours = operation if isinstance(operation, AlterTView) else _deletion(operation)
+                return ours is not None and ours.name_lower == dependency.model_name_lower
             case Follows():
                 # It is about migrations that exist, not about operations that are being sorted.
                 return False
@@ -110,27 +131,25 @@ class TViewAutodetector(MigrationAutodetector):
 
     def _generate_tviews(self) -> None:
         """Add an operation for each TView that has changed, and tie the others to it."""
-        old_readings = _readings(self.from_state, self.old_tviews)
-        new_readings = _readings(self.to_state, self.new_tviews)
-        remade = self._remade_fields()
+        self.old_readings = readings(self.from_state, self.old_tviews)
+        self.new_readings = readings(self.to_state, self.new_tviews)
+        remade = self._remade()
         released = set()
         for key in sorted(self.old_tviews.keys() | self.new_tviews.keys()):
             old, new = self.old_tviews.get(key), self.new_tviews.get(key)
             if old is None:
-                self._create(new_readings[key])
+                self._create(key)
             elif new is None:
-                self._delete(old)
-            elif remade & old_readings[key].fields:
-                # It must not exist between the old field and the new one of the same name.
-                self._delete(old)
-                self._create(new_readings[key])
+                self._delete(key)
+            elif key in remade:
+                self._remake(key)
             elif self._differ(old, new):
-                self._alter(new_readings[key])
+                self._alter(key)
             else:
                 continue
             released.add(key)
         for app_label, operation in self._operations():
-            self._order_against_readers(app_label, operation, old_readings, released)
+            self._order_against_readers(app_label, operation, released)
 
     def _operations(self) -> list[tuple[str, Operation]]:
         return [
@@ -139,11 +158,32 @@ class TViewAutodetector(MigrationAutodetector):
             for operation in app_operations
         ]
 
+    def _remade(self) -> set[ModelKey]:
+        """Return the TViews that cannot stay while others change what they read.
+
+        Neither the old query nor the new one fits what is there in between.
+        """
+        kept = self.old_tviews.keys() & self.new_tviews.keys()
+        fields = self._remade_fields() | {field for key in kept for field in self._lost_fields(key)}
+        # What is a TView only before or only after is deleted and created, too.
+        remade = {
+            key
+            for key in self.old_tviews.keys() ^ self.new_tviews.keys()
+            if key in self.from_state.models and key in self.to_state.models
+        }
+        while found := {
+            key
+            for key in kept - remade
+            if self.old_readings[key].fields & fields or self.old_readings[key].models & remade
+        }:
+            remade |= found
+        return remade & kept
+
     def _remade_fields(self) -> set[FieldKey]:
         """Return the fields that go while another one of the same name comes.
 
-        Django makes a new field where altering the old one is impossible, as between one relation
-        and many.
+        Django makes a new field where it cannot alter the old one, as between one relation and
+        many.
         """
         removed, added = (
             {
@@ -154,6 +194,15 @@ class TViewAutodetector(MigrationAutodetector):
             for kind in (operations.RemoveField, operations.AddField)
         )
         return removed & added
+
+    def _lost_fields(self, key: ModelKey) -> set[FieldKey]:
+        """Return the fields of a TView whose columns are no longer there afterwards."""
+        left = set(self.new_tviews[key].columns().values())
+        return {
+            (*key, name)
+            for name, column in self.old_tviews[key].columns().items()
+            if column not in left
+        }
 
     def _differ(self, old: TViewState, new: TViewState) -> bool:
         from .relational.canonical import same_query
@@ -176,142 +225,105 @@ class TViewAutodetector(MigrationAutodetector):
             fields[name] = (path, arguments, keywords)
         return fields
 
-    def _create(self, reading: Reading) -> None:
-        app_label, name = reading.key
-        gone = OperationDependency(app_label, name, None, OperationDependency.Type.REMOVE)
+    def _create(self, key: ModelKey, *dependencies: OperationDependency) -> None:
         self.add_operation(
-            app_label,
-            CreateTView(**reading.operation_arguments()),
-            dependencies=[gone, *self._dependencies(reading)],
-        )
-
-    def _alter(self, reading: Reading) -> None:
-        self.add_operation(
-            reading.key[0],
-            AlterTView(**reading.operation_arguments()),
-            dependencies=self._dependencies(reading),
-        )
-
-    def _delete(self, tview: TViewState) -> None:
-        key = (tview.app_label, tview.name_lower)
-        self.add_operation(
-            tview.app_label,
-            DeleteTView(tview.name),
-            # What points to the TView has to be removed, or pointed elsewhere, before.
+            key[0],
+            CreateTView(**self.new_readings[key].operation_arguments()),
             dependencies=[
-                OperationDependency(app_label, model_name, field_name, change)
-                for (app_label, model_name), fields in self.from_state.relations[key].items()
-                for field_name in fields
-                if (app_label, model_name) not in self.old_tviews
-                for change in (OperationDependency.Type.REMOVE, OperationDependency.Type.ALTER)
+                # An ordinary model may have had the name.
+                OperationDependency(*key, None, OperationDependency.Type.REMOVE),
+                *self._dependencies(key),
+                *dependencies,
             ],
         )
 
-    def _dependencies(self, reading: Reading) -> list[OperationDependency]:
-        change = OperationDependency.Type.ALTER
+    def _alter(self, key: ModelKey) -> None:
+        self.add_operation(
+            key[0],
+            AlterTView(**self.new_readings[key].operation_arguments()),
+            dependencies=self._dependencies(key),
+        )
+
+    def _delete(self, key: ModelKey) -> None:
+        # What points to the TView has to be removed, or pointed elsewhere, before.
+        dependencies: list[OperationDependency] = []
+        for model, fields in self.from_state.relations[key].items():
+            if model in self.old_tviews:
+                dependencies.append(Releases(*model, None, OperationDependency.Type.ALTER))
+            else:
+                dependencies += [
+                    OperationDependency(*model, field, change)
+                    for field in fields
+                    for change in (OperationDependency.Type.REMOVE, OperationDependency.Type.ALTER)
+                ]
+        self.add_operation(
+            key[0], DeleteTView(self.old_tviews[key].name), dependencies=dependencies
+        )
+
+    def _remake(self, key: ModelKey) -> None:
+        # The model stays in the state throughout, because others may point to it.
+        deletion = DeleteTView(self.old_tviews[key].name)
+        self.add_operation(
+            key[0], operations.SeparateDatabaseAndState(database_operations=[deletion])
+        )
+        self._create(key, Releases(*key, None, OperationDependency.Type.ALTER))
+
+    def _dependencies(self, key: ModelKey) -> list[OperationDependency]:
+        reading, change = self.new_readings[key], OperationDependency.Type.ALTER
         return [
-            *self._get_dependencies_for_model(*reading.key),
+            *self._get_dependencies_for_model(*key),
             *(Needs(*model, None, change) for model in sorted(reading.models)),
             *(Needs(*field, change) for field in sorted(reading.fields)),
         ]
 
     def _order_against_readers(
-        self,
-        app_label: str,
-        operation: Operation,
-        readings: Mapping[ModelKey, Reading],
-        released: set[ModelKey],
+        self, app_label: str, operation: Operation, released: set[ModelKey]
     ) -> None:
-        """Make a change to what TViews read come at the right time for each of them."""
-        change = _change(app_label, operation)
-        if change is None:
+        """Make a change to what TViews read, or have read, come at the right time for them."""
+        if (changed := _changed_model(operation)) is None:
             return
-        old_name = self.renamed_models.get(change.model, change.model[1])
-        model = (app_label, old_name)
-        for reader, reading in readings.items():
-            if model not in reading.models:
-                continue
-            if (
-                change.removes
-                and reader in released
-                and (change.field is None or (*model, change.field) in reading.fields)
-            ):
-                dependency = Releases(*reader, None, OperationDependency.Type.ALTER)
-                operation._auto_deps = [*operation._auto_deps, dependency]
-            if reader[0] != app_label:
-                dependency = Follows(*reader, None, OperationDependency.Type.CREATE)
-                operation._auto_deps = [*operation._auto_deps, dependency]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a TView reads, in the terms of migration state.
-
-    Attributes:
-        tview: the TView.
-        labels: the labels of the models, as people write them.
-        models: the keys of the models.
-        fields: the fields of these models that the query may read.
-    """
-
-    tview: TViewState
-    labels: tuple[str, ...]
-    models: frozenset[ModelKey]
-    fields: frozenset[FieldKey]
-
-    @property
-    def key(self) -> ModelKey:
-        """The key of the TView."""
-        return (self.tview.app_label, self.tview.name_lower)
-
-    def operation_arguments(self) -> dict[str, Any]:
-        """Return the arguments of the operation that gives the TView its present definition."""
-        return {
-            "name": self.tview.name,
-            "fields": list(self.tview.fields.items()),
-            "query": self.tview.query,
-            "options": {
-                name: value
-                for name, value in self.tview.options.items()
-                if value or name not in ("indexes", "constraints")
-            },
-            "bases": self.tview.bases,
-            "managers": self.tview.managers,
-            "reads": list(self.labels),
-            **self.tview.maintenance.declared_options(),
+        model = (app_label, self.renamed_models.get((app_label, changed), changed))
+        releases = {
+            Releases(*reader, None, OperationDependency.Type.ALTER)
+            for reader in released & self.old_tviews.keys()
+            if self._takes_away(operation, model, self.old_readings[reader])
         }
+        follows = {
+            Follows(reader_app, "", None, OperationDependency.Type.CREATE)
+            for reader_app, definition in self.definitions
+            if reader_app != app_label and definition.references_model(model[1], app_label)
+        }
+        operation._auto_deps = [*operation._auto_deps, *sorted(releases), *sorted(follows)]
+
+    def _takes_away(self, operation: Operation, model: ModelKey, reading: Reading) -> bool:
+        """Tell whether an operation takes away what a TView has read."""
+        if isinstance(operation, operations.RemoveField):
+            return (*model, operation.name_lower) in reading.fields
+        if isinstance(operation, AlterTView):
+            return not reading.fields.isdisjoint(self._lost_fields(model))
+        if isinstance(operation, operations.DeleteModel) or _deletion(operation):
+            return model in reading.models
+        return False
 
 
-@dataclass(frozen=True)
-class Change:
-    """What an operation changes of a table that may be read.
-
-    Attributes:
-        model: the key of the model.
-        field: the name of the field, in lower case; None for the model itself.
-        removes: whether it takes it away.
-    """
-
-    model: ModelKey
-    field: str | None = None
-    removes: bool = False
-
-
-def _change(app_label: str, operation: Operation) -> Change | None:
+def _changed_model(operation: Operation) -> str | None:
+    """Return the lower-case name of the model whose table an operation changes, if any."""
     match operation:
         case FieldOperation():
-            return Change(
-                (app_label, operation.model_name_lower),
-                operation.name_lower,
-                isinstance(operation, operations.RemoveField),
-            )
-        case operations.DeleteModel():
-            return Change((app_label, operation.name_lower), removes=True)
+            return operation.model_name_lower
         case operations.RenameModel():
-            return Change((app_label, operation.old_name_lower))
-        case operations.AlterModelTable() | AlterTView():
-            return Change((app_label, operation.name_lower))
-    return None
+            return operation.old_name_lower
+        case operations.DeleteModel() | operations.AlterModelTable() | AlterTView():
+            return operation.name_lower
+    deletion = _deletion(operation)
+    return deletion and deletion.name_lower
+
+
+def _deletion(operation: Operation) -> DeleteTView | None:
+    """Return the deletion of a TView that an operation is, or wraps."""
+    if isinstance(operation, operations.SeparateDatabaseAndState):
+        return next(filter(None, map(_deletion, operation.database_operations)), None)
+    return operation if isinstance(operation, DeleteTView) else None
 
 
 def _provides(operation: Operation, needs: Needs) -> bool:
@@ -330,94 +342,28 @@ def _provides(operation: Operation, needs: Needs) -> bool:
             name = operation.new_name_lower
         case _:
             return False
-    return (
-        operation.model_name_lower == needs.model_name_lower and name == needs.field_name_lower
-    )
+    return operation.model_name_lower == needs.model_name_lower and name == needs.field_name_lower
 
 
 def _take_out(keys: set[ModelKey], state: ProjectState) -> dict[ModelKey, TViewState]:
     """Take the TViews out of a set of models, and return them."""
-    tviews = {
-        key: model for key in keys if isinstance(model := state.models[key], TViewState)
-    }
-    keys -= tviews.keys()
+    tviews = {key: model for key in keys if isinstance(model := state.models[key], TViewState)}
+    keys.difference_update(tviews)
     return tviews
 
 
-def _readings(
-    state: ProjectState, tviews: Mapping[ModelKey, TViewState]
-) -> dict[ModelKey, Reading]:
-    if not tviews:
-        return {}
-    tables = _tables(state)
-    return {key: _reading(state, tview, tables) for key, tview in tviews.items()}
-
-
-def _reading(
-    state: ProjectState, tview: TViewState, tables: Mapping[Table, FieldKey | ModelKey]
-) -> Reading:
-    from .relational.canonical import read_relations
-
-    names = _names(tview.query)
-    models, fields = set(), set()
-    for schema, relation in read_relations(tview.query):
-        # Django's tables are in no schema by name; the query may name the one they are in.
-        match tables.get((schema or "", relation)) or tables.get(("", relation)):
-            case (app_label, model_name):
-                model = state.models[app_label, model_name]
-                models.add((app_label, model_name))
-                fields |= {
-                    (app_label, model_name, name.lower())
-                    for name in model.fields
-                    if names is None or _column(model, name) in names
-                }
-            case (app_label, model_name, field_name):
-                models.add((app_label, model_name))
-                fields.add((app_label, model_name, field_name))
-    labels = sorted(f"{app_label}.{state.models[app_label, name].name}" for app_label, name in models)
-    return Reading(tview, tuple(labels), frozenset(models), frozenset(fields))
-
-
-def _tables(state: ProjectState) -> dict[Table, FieldKey | ModelKey]:
-    """Return whose table each table of a project is: a model's, or a field's of many relations."""
-    tables: dict[Table, FieldKey | ModelKey] = {}
-    for key, model in state.models.items():
-        if model.options.get("proxy"):
-            continue
-        table = model.options.get("db_table") or _shortened(f"{key[0]}_{key[1]}")
-        tables[split_identifier(table)] = key
-        for name, field in model.fields.items():
-            if isinstance(field, ManyToManyField) and field.remote_field.through is None:
-                through = field.db_table or _shortened(f"{table.strip(chr(34))}_{name}")
-                tables[split_identifier(through)] = (*key, name.lower())
-    return tables
-
-
-def _shortened(table: str) -> str:
-    return truncate_name(table, IDENTIFIER_BYTES)
-
-
-def _column(model: ModelState, name: str) -> str:
-    field = model.fields[name].clone()
-    field.set_attributes_from_name(name)
-    return field.column
-
-
-def _names(query: str) -> frozenset[str] | None:
-    """Return all that can be the name of a column in a query, None if it may read any column.
-
-    A name too many, from a string literal, only adds a dependency.
-    """
-    if re.search(r"(?<!\()\*|\bNATURAL\b", query):
-        return None
-    return frozenset(
-        quoted.replace('""', '"') or bare.lower()
-        for quoted, bare in re.findall(r'"((?:[^"]|"")+)"|([^\W\d][\w$]*)', query)
-    )
+def _definitions(graph: MigrationGraph | None) -> list[tuple[str, CreateTView | AlterTView]]:
+    """Return every definition that TViews have ever had, with the app it is in."""
+    return [
+        (app_label, operation)
+        for (app_label, _), migration in (graph.nodes.items() if graph else ())
+        for operation in migration.operations
+        if isinstance(operation, CreateTView | AlterTView)
+    ]
 
 
 def _is_ours(operation: Operation) -> bool:
-    return isinstance(operation, CreateTView | AlterTView | DeleteTView)
+    return isinstance(operation, CreateTView | AlterTView) or _deletion(operation) is not None
 
 
 @cache

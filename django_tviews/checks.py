@@ -43,9 +43,7 @@ def register() -> None:
     register_check(check_autodetector, Tags.commands)
 
 
-def check_tviews(
-    app_configs: Iterable[AppConfig] | None = None, **_: Any
-) -> list[CheckMessage]:
+def check_tviews(app_configs: Iterable[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
     """Check each TView for itself."""
     return [
         message
@@ -104,9 +102,7 @@ def check_autodetector(**_: Any) -> list[CheckMessage]:
 
 def _query_compiles(model: type[TView]) -> Iterator[CheckMessage]:
     if isinstance(declaration := _declaration(model), TViewError):
-        yield Error(
-            declaration.message, hint=declaration.hint, obj=model, id="django_tviews.E001"
-        )
+        yield Error(declaration.message, hint=declaration.hint, obj=model, id="django_tviews.E001")
 
 
 def _outputs_match_fields(model: type[TView]) -> Iterator[CheckMessage]:

@@ -1,4 +1,4 @@
-"""Migration operations of TViews, and the migration state they leave.
+"""Migration operations of TViews.
 
 A migration stores a TView's query as SQL text, so that what it does no longer depends on the code
 in ``models.py`` or on the version of Django.
@@ -9,88 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from django.db import models
 from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.operations.fields import RenameField
 from django.db.migrations.operations.models import CreateModel, DeleteModel, ModelOperation
 from django.db.migrations.serializer import BaseSerializer
-from django.db.migrations.state import ModelState
 from django.db.migrations.utils import field_references
 from django.db.migrations.writer import MigrationWriter
 from django.db.models.utils import make_model_tuple
 
 from .definition import Declaration, Maintenance
+from .model_facts import facts_from_models
 from .models import TView
-from .query import canonical_query
+from .state import TViewState
 
 if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-    from django.db.migrations.state import ProjectState, StateApps
+    from django.db.migrations.state import ProjectState
     from django.db.models import Field
 
 _Named = TypeVar("_Named", models.Index, models.BaseConstraint)
 
-__all__ = ["AlterTView", "CreateTView", "DeleteTView", "TViewState"]
-
-
-class TViewState(ModelState):
-    """A TView in migration state: a model with its query and how it is kept.
-
-    Attributes:
-        query: the query as SQL text.
-        maintenance: the options of the inner class ``Maintenance``.
-    """
-
-    query: str = ""
-    maintenance: Maintenance = Maintenance()
-
-    @classmethod
-    def from_model(cls, model: type[models.Model], exclude_rels: bool = False) -> Self:  # noqa: FBT
-        """Return the state of a TView in ``models.py``.
-
-        Args:
-            model: the TView.
-            exclude_rels: leave relations out, as Django does for apps without migrations.
-
-        Raises:
-            InvalidQuery: the query is not one SELECT whose output columns all have names.
-            ConfigurationError: the query is of no known kind, or its file is not there.
-        """
-        assert issubclass(model, TView)
-        state = super().from_model(model, exclude_rels)
-        # Django looks through abstract bases, and so past TView.
-        state.bases = tuple(TView if base is models.Model else base for base in state.bases)
-        return state.with_definition(canonical_query(model), model._maintenance)
-
-    def with_definition(self, query: str, maintenance: Maintenance) -> Self:
-        """Set what a TView has more than a model, and return the state."""
-        self.query = query
-        self.maintenance = maintenance
-        return self
-
-    def clone(self) -> Self:
-        """Return an exact copy."""
-        return super().clone().with_definition(self.query, self.maintenance)
-
-    def render(self, apps: StateApps) -> type[TView]:
-        """Return the historical model, made in the given apps."""
-        model: type[TView] = super().render(apps)
-        model.query = self.query
-        model._maintenance = self.maintenance
-        return model
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, TViewState)
-            and super().__eq__(other)
-            and self.query == other.query
-            and self.maintenance == other.maintenance
-        )
-
-    # A state is changed in place, like its base class.
-    __hash__ = None  # type: ignore[assignment]
+__all__ = ["AlterTView", "CreateTView", "DeleteTView"]
 
 
 class _DefinesTView(ModelOperation):
@@ -207,7 +150,7 @@ class CreateTView(_DefinesTView, CreateModel):
         to_state: ProjectState,
     ) -> None:
         """Create the TView, all of it or nothing."""
-        _create(self, schema_editor, to_state.apps.get_model(app_label, self.name))
+        _create(self, schema_editor, to_state, to_state.apps.get_model(app_label, self.name))
 
     def database_backwards(
         self,
@@ -276,7 +219,7 @@ class AlterTView(_DefinesTView):
         old = from_state.apps.get_model(app_label, self.name)
         new = to_state.apps.get_model(app_label, self.name)
         if _is_kept(self, schema_editor, new):
-            _replace(schema_editor, old, new)
+            _replace(schema_editor, to_state, old, new)
 
     def database_backwards(
         self,
@@ -332,7 +275,7 @@ class DeleteTView(DeleteModel):
         to_state: ProjectState,
     ) -> None:
         """Create the TView again, with its contents."""
-        _create(self, schema_editor, to_state.apps.get_model(app_label, self.name))
+        _create(self, schema_editor, to_state, to_state.apps.get_model(app_label, self.name))
 
     def describe(self) -> str:
         """Say in a few words what the operation does."""
@@ -355,7 +298,10 @@ def _is_kept(
 
 
 def _create(
-    operation: Operation, schema_editor: BaseDatabaseSchemaEditor, model: type[TView]
+    operation: Operation,
+    schema_editor: BaseDatabaseSchemaEditor,
+    state: ProjectState,
+    model: type[TView],
 ) -> None:
     if _is_kept(operation, schema_editor, model):
         from . import installer
@@ -364,6 +310,7 @@ def _create(
             schema_editor,
             Declaration.from_model(model),
             partial(schema_editor.create_model, model),
+            partial(facts_from_models, state.apps),
         )
 
 
@@ -381,63 +328,100 @@ def _drop(
 
 
 def _replace(
-    schema_editor: BaseDatabaseSchemaEditor, old: type[TView], new: type[TView]
+    schema_editor: BaseDatabaseSchemaEditor,
+    state: ProjectState,
+    old: type[TView],
+    new: type[TView],
 ) -> None:
     before, after = Declaration.from_model(old), Declaration.from_model(new)
-    alter_table = partial(_alter_table, schema_editor, old, new)
     if before == after:
         # Indexes, constraints, comments: the contents stay as they are.
-        alter_table()
+        _alter_table(schema_editor, old, new)
     else:
         from . import installer
 
-        installer.replace(schema_editor, before, after, alter_table)
+        installer.replace(
+            schema_editor,
+            before,
+            after,
+            partial(_alter_table_to_be_filled, schema_editor, old, new),
+            partial(facts_from_models, state.apps),
+        )
+
+
+def _alter_table_to_be_filled(
+    schema_editor: BaseDatabaseSchemaEditor, old: type[TView], new: type[TView]
+) -> None:
+    """Alter the table of a TView before it is filled by its new query."""
+    if _key(old) != _key(new):
+        # Django cannot alter which columns make the primary key.
+        schema_editor.delete_model(old)
+        schema_editor.create_model(new)
+        return
+    if _may_refuse_rows(schema_editor.connection, old, new):
+        table = schema_editor.quote_name(old._meta.db_table)
+        schema_editor.execute(f"TRUNCATE {table}")
+    _alter_table(schema_editor, old, new)
 
 
 def _alter_table(
     schema_editor: BaseDatabaseSchemaEditor, old: type[TView], new: type[TView]
 ) -> None:
     """Alter the table of a TView in place, so that grants and dependent objects survive."""
-    old_options, new_options = old._meta, new._meta
-    if [field.column for field in old_options.pk_fields] != [
-        field.column for field in new_options.pk_fields
-    ]:
-        # Django cannot alter which columns make the primary key.
-        schema_editor.delete_model(old)
-        schema_editor.create_model(new)
-        return
-
-    old_constraints, new_constraints = _changed(old_options.constraints, new_options.constraints)
-    old_indexes, new_indexes = _changed(old_options.indexes, new_options.indexes)
-    for constraint in old_constraints:
+    before, after = old._meta, new._meta
+    constraints, indexes = (
+        _changed(before.constraints, after.constraints),
+        _changed(before.indexes, after.indexes),
+    )
+    for constraint in constraints.gone:
         schema_editor.remove_constraint(old, constraint)
-    for index in old_indexes:
+    for index in indexes.gone:
         schema_editor.remove_index(old, index)
-    kept = set(old_options.unique_together) & set(new_options.unique_together)
-    schema_editor.alter_unique_together(old, old_options.unique_together, kept)
-    schema_editor.alter_db_table(new, old_options.db_table, new_options.db_table)
-
-    old_fields, new_fields = _columns(old), _columns(new)
-    for column in old_fields.keys() - new_fields.keys():
-        schema_editor.remove_field(new, old_fields[column])
-    for column, field in new_fields.items():
-        if column in old_fields:
-            schema_editor.alter_field(new, old_fields[column], field)
-        else:
-            schema_editor.add_field(new, field)
-
-    schema_editor.alter_unique_together(new, kept, new_options.unique_together)
-    for index in new_indexes:
+    kept = set(before.unique_together) & set(after.unique_together)
+    schema_editor.alter_unique_together(old, before.unique_together, kept)
+    schema_editor.alter_db_table(new, before.db_table, after.db_table)
+    _alter_columns(schema_editor, new, _columns(old), _columns(new))
+    schema_editor.alter_unique_together(new, kept, after.unique_together)
+    for index in indexes.come:
         schema_editor.add_index(new, index)
-    for constraint in new_constraints:
+    for constraint in constraints.come:
         schema_editor.add_constraint(new, constraint)
-    if old_options.db_table_comment != new_options.db_table_comment:
-        schema_editor.alter_db_table_comment(
-            new, old_options.db_table_comment, new_options.db_table_comment
-        )
+    if before.db_table_comment != after.db_table_comment:
+        schema_editor.alter_db_table_comment(new, before.db_table_comment, after.db_table_comment)
 
 
-def _columns(model: type[models.Model]) -> dict[str, Field[Any, Any]]:
+def _alter_columns(
+    schema_editor: BaseDatabaseSchemaEditor,
+    model: type[TView],
+    old: dict[str, Field[Any, Any]],
+    new: dict[str, Field[Any, Any]],
+) -> None:
+    for column in old.keys() - new.keys():
+        schema_editor.remove_field(model, old[column])
+    for column, field in new.items():
+        if column in old:
+            schema_editor.alter_field(model, old[column], field)
+        else:
+            schema_editor.add_field(model, field)
+
+
+def _may_refuse_rows(connection: BaseDatabaseWrapper, old: type[TView], new: type[TView]) -> bool:
+    """Tell whether the altered table might not take the rows that are there now."""
+    old_fields, new_fields = _columns(old), _columns(new)
+    return bool(_changed(old._meta.constraints, new._meta.constraints).come) or any(
+        not field.null
+        if column not in old_fields
+        else field.null < old_fields[column].null
+        or field.db_type(connection) != old_fields[column].db_type(connection)
+        for column, field in new_fields.items()
+    )
+
+
+def _key(model: type[TView]) -> list[str]:
+    return [field.column for field in model._meta.pk_fields]
+
+
+def _columns(model: type[TView]) -> dict[str, Field[Any, Any]]:
     return {
         field.column: field
         for field in model._meta.local_concrete_fields
@@ -445,9 +429,13 @@ def _columns(model: type[models.Model]) -> dict[str, Field[Any, Any]]:
     }
 
 
-def _changed(old: list[_Named], new: list[_Named]) -> tuple[list[_Named], list[_Named]]:
-    """Return what is only in the one list and what is only in the other."""
-    return (
+class _Changed(NamedTuple, Generic[_Named]):
+    gone: list[_Named]
+    come: list[_Named]
+
+
+def _changed(old: Sequence[_Named], new: Sequence[_Named]) -> _Changed[_Named]:
+    return _Changed(
         [item for item in old if item not in new],
         [item for item in new if item not in old],
     )

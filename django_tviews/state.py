@@ -1,0 +1,228 @@
+"""TViews in migration state: what a migration knows of them, and what they read.
+
+Here a TView reads models and fields, where its query reads tables and columns: migrations change
+the former.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from django.db import models
+from django.db.backends.utils import split_identifier, truncate_name
+from django.db.migrations.state import ModelState
+
+from .definition import IDENTIFIER_BYTES, Maintenance
+from .models import TView
+from .query import canonical_query
+
+if TYPE_CHECKING:
+    from django.db.migrations.state import ProjectState, StateApps
+
+ModelKey: TypeAlias = tuple[str, str]
+"""App label and lower-case name of a model: how migration state knows it."""
+
+FieldKey: TypeAlias = tuple[str, str, str]
+"""The key of a model and the lower-case name of one of its fields."""
+
+Table: TypeAlias = tuple[str, str]
+"""Schema, "" if it is left open, and name of a table."""
+
+
+class TViewState(ModelState):
+    """A TView in migration state: a model with its query and how it is kept.
+
+    Attributes:
+        query: the query as SQL text.
+        maintenance: the options of the inner class ``Maintenance``.
+    """
+
+    query: str = ""
+    maintenance: Maintenance = Maintenance()
+
+    def __init__(
+        self,
+        app_label: str,
+        name: str,
+        fields: Iterable[tuple[str, models.Field[Any, Any]]],
+        options: dict[str, Any] | None = None,
+        bases: Sequence[type | str] | None = None,
+        managers: list[tuple[str, models.Manager[Any]]] | None = None,
+    ) -> None:
+        super().__init__(app_label, name, fields, options, bases or (TView,), managers)
+
+    @classmethod
+    def from_model(cls, model: type[models.Model], exclude_rels: bool = False) -> Self:  # noqa: FBT
+        """Return the state of a TView in ``models.py``.
+
+        Args:
+            model: the TView.
+            exclude_rels: leave relations out, as Django does for apps without migrations.
+
+        Raises:
+            InvalidQuery: the query is not one SELECT whose output columns all have names.
+            ConfigurationError: the query is of no known kind, or its file is not there.
+        """
+        assert issubclass(model, TView)
+        state = super().from_model(model, exclude_rels)
+        # Django looks through abstract bases, and so past TView.
+        state.bases = tuple(TView if base is models.Model else base for base in state.bases)
+        return state.with_definition(canonical_query(model), model._maintenance)
+
+    def with_definition(self, query: str, maintenance: Maintenance) -> Self:
+        """Set what a TView has more than a model, and return the state."""
+        self.query = query
+        self.maintenance = maintenance
+        return self
+
+    def clone(self) -> Self:
+        """Return an exact copy."""
+        return super().clone().with_definition(self.query, self.maintenance)
+
+    def render(self, apps: StateApps) -> type[TView]:
+        """Return the historical model, made in the given apps."""
+        model: type[TView] = super().render(apps)
+        model.query = self.query
+        model._maintenance = self.maintenance
+        return model
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, TViewState)
+            and super().__eq__(other)
+            and self.query == other.query
+            and self.maintenance == other.maintenance
+        )
+
+    def columns(self) -> dict[str, str | None]:
+        """Return the column of each field, by its name in lower case."""
+        return _columns(self)
+
+    # A state is changed in place, like its base class.
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a TView reads, in the terms of migration state.
+
+    Attributes:
+        tview: the TView.
+        labels: the labels of the models, as people write them.
+        models: the keys of the models.
+        fields: the fields of these models that the query may read.
+    """
+
+    tview: TViewState
+    labels: tuple[str, ...]
+    models: frozenset[ModelKey]
+    fields: frozenset[FieldKey]
+
+    @property
+    def key(self) -> ModelKey:
+        """The key of the TView."""
+        return (self.tview.app_label, self.tview.name_lower)
+
+    def includes(self, model: ModelKey, field: str | None) -> bool:
+        """Tell whether a model, or one of its fields, may be read."""
+        return model in self.models if field is None else (*model, field) in self.fields
+
+    def operation_arguments(self) -> dict[str, Any]:
+        """Return the arguments of the operation that gives the TView its present definition."""
+        return {
+            "name": self.tview.name,
+            "fields": list(self.tview.fields.items()),
+            "query": self.tview.query,
+            "options": {
+                name: value
+                for name, value in self.tview.options.items()
+                if value or name not in ("indexes", "constraints")
+            },
+            "bases": self.tview.bases,
+            "managers": self.tview.managers,
+            "reads": list(self.labels),
+            **self.tview.maintenance.declared_options(),
+        }
+
+
+def readings(state: ProjectState, tviews: Mapping[ModelKey, TViewState]) -> dict[ModelKey, Reading]:
+    """Return what each of some TViews reads.
+
+    Args:
+        state: the project they are in.
+        tviews: the TViews.
+    """
+    if not tviews:
+        return {}
+    tables = _tables(state)
+    return {key: _reading(state, tview, tables) for key, tview in tviews.items()}
+
+
+def _reading(
+    state: ProjectState, tview: TViewState, tables: Mapping[Table, FieldKey | ModelKey]
+) -> Reading:
+    from .relational.canonical import read_relations
+
+    names = _names(tview.query)
+    read: set[ModelKey] = set()
+    fields: set[FieldKey] = set()
+    for schema, relation in read_relations(tview.query):
+        # Django's tables are in no schema by name; the query may name the one they are in.
+        match tables.get((schema or "", relation)) or tables.get(("", relation)):
+            case (app_label, model_name):
+                read.add((app_label, model_name))
+                fields |= {
+                    (app_label, model_name, name)
+                    for name, column in _columns(state.models[app_label, model_name]).items()
+                    if names is None or column in names
+                }
+            case (app_label, model_name, field_name):
+                read.add((app_label, model_name))
+                fields.add((app_label, model_name, field_name))
+    labels = sorted(f"{key[0]}.{state.models[key].name}" for key in read)
+    return Reading(tview, tuple(labels), frozenset(read), frozenset(fields))
+
+
+def _tables(state: ProjectState) -> dict[Table, FieldKey | ModelKey]:
+    """Return whose table each table of a project is: a model's, or a field's of many relations."""
+    tables: dict[Table, FieldKey | ModelKey] = {}
+    for key, model in state.models.items():
+        if model.options.get("proxy"):
+            continue
+        table = model.options.get("db_table") or _shortened(f"{key[0]}_{key[1]}")
+        tables[split_identifier(table)] = key
+        for name, field in model.fields.items():
+            if isinstance(field, models.ManyToManyField) and field.remote_field.through is None:
+                through = field.db_table or _shortened(f"{table.strip(chr(34))}_{name}")
+                tables[split_identifier(through)] = (*key, name.lower())
+    return tables
+
+
+def _shortened(table: str) -> str:
+    return truncate_name(table, IDENTIFIER_BYTES)
+
+
+def _columns(model: ModelState) -> dict[str, str | None]:
+    """Return the column of each field; the fields of a state do not know their names."""
+    columns = {}
+    for name, unnamed in model.fields.items():
+        field = unnamed.clone()
+        field.set_attributes_from_name(name)
+        columns[name.lower()] = field.column
+    return columns
+
+
+def _names(query: str) -> frozenset[str] | None:
+    """Return all that can be the name of a column in a query, None if it may read any column.
+
+    A name too many, from a string literal, only adds a dependency.
+    """
+    if re.search(r"(?<!\()\*|\bNATURAL\b", query):
+        return None
+    return frozenset(
+        quoted.replace('""', '"') or bare.lower()
+        for quoted, bare in re.findall(r'"((?:[^"]|"")+)"|([^\W\d][\w$]*)', query)
+    )

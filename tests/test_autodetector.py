@@ -1,0 +1,367 @@
+"""What makemigrations writes for TViews, and in which order it may be applied."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from django.core.management.commands import makemigrations, migrate
+from django.db import models
+from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.state import ModelState
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from django_tviews import autodetector
+from django_tviews.autodetector import RUNTIME_MIGRATION, TViewAutodetector, compose
+
+from .histories import History, model, operations, project, replay, tview
+
+LOOSE = {"on_delete": models.DO_NOTHING, "db_constraint": False}
+
+
+def product(**fields: Any) -> ModelState:
+    return model("catalog.Product", **({"name": models.TextField()} | fields))
+
+
+def card(query: str = "SELECT p.id, p.name FROM catalog_product p", **more: Any) -> ModelState:
+    fields = {"id": models.BigIntegerField(primary_key=True), "name": models.TextField()}
+    return tview("shop.Card", query, fields, **more)
+
+
+@pytest.fixture
+def history() -> History:
+    """A product, and a card that reads it from another app."""
+    history = History()
+    history.go_to(project(product(), card()))
+    return history
+
+
+def test_a_new_tview_depends_on_what_it_reads_and_on_the_runtime() -> None:
+    history = History()
+    migrations = history.go_to(project(product(), card()))
+    assert operations(migrations) == ["catalog: Create model Product", "shop: Create TView Card"]
+    assert sorted(migrations[1].dependencies) == [("catalog", "0001_initial"), RUNTIME_MIGRATION]
+    assert RUNTIME_MIGRATION not in migrations[0].dependencies
+
+
+def test_a_tview_of_the_same_app_comes_after_the_model_whatever_their_names() -> None:
+    history = History()
+    migrations = history.go_to(
+        project(
+            tview("shop.Able", "SELECT z.id FROM shop_zebra z JOIN shop_mother m ON m.id = z.id"),
+            tview("shop.Baker", "SELECT a.id FROM shop_able a"),
+            model("shop.Mother"),
+            model("shop.Zebra", mother=models.ForeignKey("shop.Mother", models.CASCADE)),
+        )
+    )
+    assert operations(migrations) == [
+        "shop: Create model Mother",
+        "shop: Create model Zebra",
+        "shop: Create TView Able",
+        "shop: Create TView Baker",
+    ]
+
+
+def test_a_tview_comes_after_a_field_that_django_adds_on_its_own() -> None:
+    history = History()
+    migrations = history.go_to(
+        project(
+            model("shop.A", b=models.ForeignKey("shop.B", models.CASCADE)),
+            model("shop.B", a=models.ForeignKey("shop.A", models.CASCADE)),
+            tview("shop.C", "SELECT a.id, a.b_id, b.a_id FROM shop_a a JOIN shop_b b ON true"),
+        )
+    )
+    assert operations(migrations)[-1] == "shop: Create TView C"
+    replay(history, random.Random(0))
+
+
+def test_a_changed_query_is_one_operation(history: History) -> None:
+    query = "SELECT p.id, upper(p.name) AS name FROM catalog_product p"
+    migrations = history.go_to(project(product(), card(query)))
+    assert operations(migrations) == ["shop: Alter TView Card"]
+    assert migrations[0].name == "0002_alter_card"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select p.id, p.name from catalog_product p",
+        "SELECT p.id,  p.name -- the name\nFROM catalog_product AS p",
+        'SELECT "T4"."id", "T4"."name" FROM "catalog_product" "T4"',
+    ],
+)
+def test_another_layout_or_alias_is_no_change(history: History, query: str) -> None:
+    assert history.detect(project(product(), card(query))) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"options": {"indexes": [models.Index(fields=["name"], name="card_name")]}},
+        {"options": {"db_table": "cards"}},
+        {"options": {"verbose_name": "product card"}},
+        {"allow_rebuild": True},
+        {"columns": {"name": "name"}},
+    ],
+    ids=["index", "db_table", "verbose_name", "allow_rebuild", "columns"],
+)
+def test_a_changed_option_is_one_operation(history: History, changed: dict[str, Any]) -> None:
+    migrations = history.go_to(project(product(), card(**changed)))
+    assert operations(migrations) == ["shop: Alter TView Card"]
+
+
+def test_a_changed_field_is_one_operation(history: History) -> None:
+    changed = card()
+    changed.fields["name"] = models.CharField(max_length=80)
+    migrations = history.go_to(project(product(), changed))
+    assert operations(migrations) == ["shop: Alter TView Card"]
+
+
+def test_the_order_of_fields_is_no_change(history: History) -> None:
+    changed = card()
+    changed.fields = dict(reversed(changed.fields.items()))
+    assert history.detect(project(product(), changed)) == []
+
+
+def test_a_tview_that_is_gone_is_deleted(history: History) -> None:
+    assert operations(history.go_to(project(product()))) == ["shop: Delete TView Card"]
+
+
+def test_what_a_tview_still_reads_goes_after_it(history: History) -> None:
+    migrations = history.go_to(project())
+    assert operations(migrations) == ["shop: Delete TView Card", "catalog: Delete model Product"]
+    assert ("shop", "0002_delete_card") in migrations[1].dependencies
+    replay(history, random.Random(0))
+
+
+def test_another_field_read_in_place_of_one_removed_takes_two_migrations(history: History) -> None:
+    query = "SELECT p.id, p.title AS name FROM catalog_product p"
+    new_product = model("catalog.Product", title=models.TextField(default=""))
+    migrations = history.go_to(project(new_product, card(query)))
+    assert operations(migrations) == [
+        "catalog: Add field title to product",
+        "shop: Alter TView Card",
+        "catalog: Remove field name from product",
+    ]
+    replay(history, random.Random(0))
+
+
+def test_a_query_follows_a_renamed_field(history: History) -> None:
+    query = "SELECT p.id, p.title AS name FROM catalog_product p"
+    renamed = model("catalog.Product", title=models.TextField())
+    migrations = history.go_to(project(renamed, card(query)), renames=["name"])
+    assert operations(migrations) == [
+        "catalog: Rename field name on product to title",
+        "shop: Alter TView Card",
+    ]
+    assert ("catalog", migrations[0].name) in migrations[1].dependencies
+
+
+def test_a_query_follows_a_renamed_model(history: History) -> None:
+    query = "SELECT p.id, p.name FROM catalog_item p"
+    renamed = model("catalog.Item", name=models.TextField())
+    migrations = history.go_to(project(renamed, card(query)), renames=["Product"])
+    assert operations(migrations) == [
+        "catalog: Rename model Product to Item",
+        "shop: Alter TView Card",
+    ]
+
+
+def test_a_renamed_model_that_keeps_its_table_changes_no_tview() -> None:
+    def at(name: str) -> tuple[ModelState, ModelState]:
+        options = {"db_table": "products"}
+        fields = {"product": models.OneToOneField(f"catalog.{name}", primary_key=True, **LOOSE)}
+        query = "SELECT p.id AS product_id FROM products p"
+        return model(f"catalog.{name}", options=options), tview("shop.Card", query, fields)
+
+    history = History()
+    history.go_to(project(*at("Product")))
+    migrations = history.go_to(project(*at("Item")), renames=["Product"])
+    assert operations(migrations) == ["catalog: Rename model Product to Item"]
+
+
+def test_a_field_remade_under_its_name_takes_the_tview_down_in_between() -> None:
+    tag = model("catalog.Tag")
+    many = product(tags=models.ManyToManyField("catalog.Tag"))
+    one = product(tags=models.ForeignKey("catalog.Tag", models.CASCADE, null=True))
+    history = History()
+    history.go_to(project(tag, many, tview("shop.Card", "SELECT t.id FROM catalog_product_tags t")))
+    migrations = history.go_to(
+        project(tag, one, tview("shop.Card", "SELECT p.tags_id AS id FROM catalog_product p"))
+    )
+    assert operations(migrations) == [
+        "shop: Delete TView Card",
+        "catalog: Remove field tags from product",
+        "catalog: Add field tags to product",
+        "shop: Create TView Card",
+    ]
+    replay(history, random.Random(0))
+
+
+def test_a_change_of_what_a_tview_reads_follows_the_migrations_of_its_app(
+    history: History,
+) -> None:
+    changed = product(name=models.CharField(max_length=100))
+    migrations = history.go_to(project(changed, card()))
+    assert operations(migrations) == ["catalog: Alter field name on product"]
+    assert ("shop", "0001_initial") in migrations[0].dependencies
+
+
+def test_a_change_of_what_a_tview_once_read_follows_them_too(history: History) -> None:
+    history.go_to(project(product()))
+    (migration,) = history.go_to(project(model("catalog.Product")))
+    assert ("shop", "0002_delete_card") in migration.dependencies
+    replay(history, random.Random(0))
+
+
+def test_a_change_of_what_no_tview_reads_depends_on_none(history: History) -> None:
+    migrations = history.go_to(project(product(), card(), model("catalog.Other")))
+    assert [migration.dependencies for migration in migrations] == [[("catalog", "0001_initial")]]
+
+
+def test_a_model_that_becomes_a_tview_is_deleted_first(history: History) -> None:
+    as_model = model("shop.Card", name=models.TextField())
+    back = history.go_to(project(product(), as_model))
+    assert operations(back) == ["shop: Delete TView Card", "shop: Create model Card"]
+    forth = history.go_to(project(product(), card()))
+    assert operations(forth) == ["shop: Delete model Card", "shop: Create TView Card"]
+
+
+def test_a_model_that_points_to_a_tview_comes_after_it() -> None:
+    history = History()
+    wish = model("shop.Awish", card=models.ForeignKey("shop.Card", **LOOSE))
+    migrations = history.go_to(project(product(), card(), wish))
+    assert operations(migrations) == [
+        "catalog: Create model Product",
+        "shop: Create TView Card",
+        "shop: Create model Awish",
+    ]
+    gone = history.go_to(project(product(), model("shop.Awish")))
+    assert operations(gone) == ["shop: Remove field card from awish", "shop: Delete TView Card"]
+
+
+def test_a_source_that_points_to_the_tview_that_reads_it_makes_no_circle() -> None:
+    history = History()
+    pointing = product(card=models.ForeignKey("shop.Card", null=True, **LOOSE))
+    migrations = history.go_to(project(pointing, card()))
+    assert sorted(operations(migrations)) == [
+        "catalog: Add field card to product",
+        "catalog: Create model Product",
+        "shop: Create TView Card",
+    ]
+    replay(history, random.Random(0))
+
+
+def test_a_table_that_django_does_not_manage_asks_for_nothing() -> None:
+    history = History()
+    migrations = history.go_to(project(card("SELECT p.id, p.name FROM legacy.product p")))
+    assert migrations[0].dependencies == [RUNTIME_MIGRATION]
+
+
+def test_a_source_named_with_its_schema_is_found() -> None:
+    history = History()
+    migrations = history.go_to(
+        project(product(), card("SELECT p.id, p.name FROM public.catalog_product p"))
+    )
+    assert ("catalog", "0001_initial") in migrations[1].dependencies
+
+
+def test_a_long_default_table_name_is_found_as_django_shortens_it() -> None:
+    long_name = "P" * 80
+    table = models.ForeignKey  # any field, to see the table's own name below
+    history = History()
+    state = model(f"catalog.{long_name}", other=table("self", models.CASCADE))
+    rendered = project(state).apps.get_model("catalog", long_name)
+    query = f"SELECT p.id FROM {rendered._meta.db_table} p"
+    migrations = history.go_to(project(state, tview("shop.Card", query)))
+    assert ("catalog", "0001_initial") in migrations[1].dependencies
+
+
+def test_a_proxy_of_a_tview_is_left_to_django() -> None:
+    history = History()
+    proxy = ModelState("shop", "Proxy", [], {"proxy": True}, ("shop.card",))
+    migrations = history.go_to(project(product(), card(), proxy))
+    assert operations(migrations)[1:] == [
+        "shop: Create TView Card",
+        "shop: Create proxy model Proxy",
+    ]
+
+
+def test_both_commands_have_an_autodetector_that_sees_tviews() -> None:
+    for module in (makemigrations, migrate):
+        assert issubclass(module.Command.autodetector, TViewAutodetector)
+        assert issubclass(module.MigrationAutodetector, TViewAutodetector)
+    assert makemigrations.Command.autodetector is migrate.Command.autodetector
+
+
+class Foreign(MigrationAutodetector):
+    """What another package would have installed before us."""
+
+
+def test_composing_keeps_the_other_autodetector_and_does_nothing_twice() -> None:
+    composed = compose(Foreign)
+    assert issubclass(composed, Foreign)
+    assert issubclass(composed, TViewAutodetector)
+    assert compose(Foreign) is composed
+    assert compose(composed) is composed
+
+
+def test_installing_composes_with_whatever_is_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (makemigrations, migrate):
+        monkeypatch.setattr(module, "MigrationAutodetector", Foreign)
+        monkeypatch.setattr(module.Command, "autodetector", Foreign)
+    autodetector.install()
+    autodetector.install()
+    for module in (makemigrations, migrate):
+        assert module.Command.autodetector is compose(Foreign)
+        assert module.MigrationAutodetector is compose(Foreign)
+
+
+# Random histories: two apps with base models, and a third and a first one with TViews over them.
+
+COLUMNS = ("a", "b", "c")
+SOURCES = ("m_base.Left", "m_base.Right", "z_base.Other")
+READERS = ("a_view.One", "n_view.Two", "z_view.Three", "m_base.Four")
+
+
+@st.composite
+def states(draw: st.DrawFn) -> tuple[ModelState, ...]:
+    """Some base models with some columns, TViews that read them, and TViews that read those."""
+    found: list[ModelState] = []
+    readable: list[tuple[str, tuple[str, ...]]] = []
+    for label in draw(st.sets(st.sampled_from(SOURCES), min_size=1)):
+        columns = draw(st.sets(st.sampled_from(COLUMNS)))
+        fields = {name: models.TextField(default="") for name in sorted(columns)}
+        found.append(model(label, **fields))
+        readable.append((label.lower().replace(".", "_"), ("id", *sorted(columns))))
+    for label in sorted(
+        draw(st.sets(st.sampled_from(READERS))), key=draw(st.permutations(READERS)).index
+    ):
+        sources = draw(st.lists(st.sampled_from(readable), min_size=1, max_size=2))
+        selected, tables = [], []
+        for alias, (table, columns) in zip("pq", sources, strict=False):
+            tables.append(f"{table} {alias}")
+            selected += [f"{alias}.{name}" for name in draw(st.sets(st.sampled_from(columns)))]
+        query = f"SELECT {', '.join(['1 AS id', *sorted(selected)])} FROM {tables[0]}" + "".join(
+            f" JOIN {table} ON true" for table in tables[1:]
+        )
+        outputs = {name.split(".")[1] for name in selected} - {"id"}
+        fields = {"id": models.IntegerField(primary_key=True)}
+        fields |= {name: models.TextField() for name in sorted(outputs)}
+        found.append(tview(label, query, fields))
+        readable.append((label.lower().replace(".", "_"), ("id", *sorted(outputs))))
+    return tuple(found)
+
+
+@settings(deadline=None, max_examples=60)
+@given(steps=st.lists(states(), min_size=1, max_size=4), order=st.randoms(use_true_random=False))
+def test_every_order_that_the_dependencies_allow_builds_the_project_from_nothing(
+    steps: list[tuple[ModelState, ...]], order: random.Random
+) -> None:
+    history = History()
+    for step in steps:
+        history.go_to(project(*step))
+    for _ in range(3):
+        replay(history, order)
