@@ -52,11 +52,12 @@ __all__ = [
     "UnsupportedQuery",
 ]
 
-FUNCTION_PREFIX: Final = "django_tviews_"
-"""What the name of every function of django_tviews in the database begins with.
+FUNCTION_PREFIXES: Final = ("django_tviews_", "tviews_")
+"""What the names of functions of django_tviews in the database begin with.
 
-PostgreSQL names the functions that were running in the CONTEXT of an error. The prefix is how an
-error that came out of the maintenance is told from the same SQLSTATE raised by anything else.
+The shared ones have the first, those of a TView the second. PostgreSQL names the functions that
+were running in the CONTEXT of an error, which is how an error that came out of the maintenance is
+told from the same SQLSTATE raised by anything else.
 """
 
 
@@ -466,7 +467,7 @@ _MET_IN_OUR_FUNCTIONS: Final[dict[str, type[TViewError]]] = {
 _RAISE_STATEMENT: Final = "exec_stmt_raise"
 _UPSERT_OF_ONE_ROW_TWICE: Final = "ExecOnConflictUpdate"
 
-_OUR_FUNCTION: Final = re.compile(rf'[\s."]{FUNCTION_PREFIX}')
+_OUR_FUNCTION: Final = re.compile(rf'[\s."](?:{"|".join(FUNCTION_PREFIXES)})')
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:

@@ -32,6 +32,9 @@ EVENTS: Final = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
 
 _FUNCTION: Final = re.compile(r" AFTER (\w+) ON .*EXECUTE FUNCTION (.+)\(\)", re.DOTALL)
 
+# What is left of a condition that equates two columns when these are taken out.
+_EQUATES: Final = re.compile(r"[(\s]*(=|OPERATOR\([^()]*=\))[\s)]*")
+
 
 @dataclass(frozen=True)
 class EventExplanation:
@@ -262,16 +265,12 @@ def _lookups_of(route: Route) -> Iterator[tuple[RelationFacts, tuple[str, ...]]]
 
 def _equated(condition: Expression) -> tuple[ColumnOf, ColumnOf] | None:
     """Return the two columns of different relations that a condition equates, if it is such."""
-    match condition.parts:
-        case (one, str(operator), other) if (
-            not isinstance(one, str)
-            and not isinstance(other, str)
-            and one.occurrence != other.occurrence
-            and re.fullmatch(r"\s*(=|OPERATOR\(.*=\))\s*", operator)
-        ):
-            return one, other
-        case _:
-            return None
+    columns = [part for part in condition.parts if not isinstance(part, str)]
+    text = "".join(part for part in condition.parts if isinstance(part, str))
+    if len(columns) != 2 or not _EQUATES.fullmatch(text):  # noqa: PLR2004
+        return None
+    one, other = columns
+    return None if one.occurrence == other.occurrence else (one, other)
 
 
 def _after(depth: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from django.apps import apps
@@ -53,7 +54,7 @@ class Node:
     Attributes:
         name: the label of a TView, else the name of the relation; no two nodes share it.
         kind: what it is.
-        relation: the name of its table or view, with the schema unless that is ``public``.
+        relation: the name of its table or view, with the schema unless that is the default.
         model: the label of the Django model with that table, "" if there is none.
     """
 
@@ -93,6 +94,7 @@ class Graph:
         cls,
         declarations: Iterable[Declaration],
         relations: Mapping[RelationName, RelationFacts] | None = None,
+        default_schema: str = DEFAULT_SCHEMA,
     ) -> Graph:
         """Make the graph of some TViews.
 
@@ -100,11 +102,12 @@ class Graph:
             declarations: the TViews.
             relations: what a database says of the relations that the queries name, and of those
                 that the definitions of helper views name in turn.
+            default_schema: the schema of unqualified names that are not among the relations.
 
         Raises:
             InvalidQuery: a query is not one SELECT.
         """
-        return _Builder(declarations, relations or {}).graph()
+        return _Builder(declarations, relations or {}, default_schema).graph()
 
     @cached_property
     def by_name(self) -> Mapping[str, Node]:
@@ -276,14 +279,19 @@ def of_project(using: str = DEFAULT_DB_ALIAS) -> Graph:
         InvalidQuery: a query does not compile to one SELECT with named output columns.
         UnsupportedQuery: a query uses a construct that cannot be kept.
     """
+    from . import catalog
+
+    connection = connections[using]
     declared = declarations()
-    return Graph.of(declared, relations_read(connections[using], declared))
+    return Graph.of(
+        declared, relations_read(connection, declared), catalog.current_schema(connection)
+    )
 
 
 def relations_read(
     connection: BaseDatabaseWrapper, declarations: Iterable[Declaration]
 ) -> dict[RelationName, RelationFacts]:
-    """Read what a database knows of the relations that TViews read, through helper views, too.
+    """Read what a database knows of TViews and what they read, through helper views, too.
 
     Relations that do not exist yet are left out.
 
@@ -295,11 +303,13 @@ def relations_read(
     from .relational.canonical import read_relations
 
     found: dict[RelationName, RelationFacts] = {}
+    named = {_split(declaration.table) for declaration in declarations}
     queries = [declaration.query for declaration in declarations]
-    while named := {name for query in queries for name in read_relations(query)} - found.keys():
+    while named := (named | set(chain.from_iterable(map(read_relations, queries)))) - found.keys():
         oids = catalog.resolve(connection, named)
         facts = catalog.relations(connection, oids.values())
         found |= {name: facts[oid] for name, oid in oids.items()}
+        named = set()
         queries = [
             read.definition
             for read in facts.values()
@@ -315,7 +325,9 @@ class _Builder:
         self,
         declarations: Iterable[Declaration],
         relations: Mapping[RelationName, RelationFacts],
+        default_schema: str,
     ) -> None:
+        self.default_schema = default_schema
         self.schemas = {
             named: facts.schema for named, facts in relations.items() if facts.schema is not None
         }
@@ -329,7 +341,7 @@ class _Builder:
         }
         self.labels = {declaration.label for declaration in self.declarations.values()}
         self.models = {
-            self.resolve(_split(model._meta.db_table)): model._meta.label
+            _split(model._meta.db_table): model._meta.label
             for model in apps.get_models(include_auto_created=True)
         }
         self.nodes: dict[tuple[str, str], Node] = {}
@@ -346,7 +358,7 @@ class _Builder:
             return self.nodes[relation]
         from .relational.canonical import read_relations
 
-        name = _display(*relation)
+        name = self.display(*relation)
         declaration = self.declarations.get(relation)
         if declaration is not None:
             query: str | None = declaration.query
@@ -358,7 +370,7 @@ class _Builder:
                 _quoted(*relation) if name in self.labels else name,
                 NodeKind.HELPER_VIEW if query else NodeKind.SOURCE,
                 name,
-                self.models.get(relation, ""),
+                self.model(*relation),
             )
         self.nodes[relation] = node
         for named in read_relations(query) if query else ():
@@ -368,17 +380,23 @@ class _Builder:
     def resolve(self, named: RelationName) -> tuple[str, str]:
         """Return the schema and name of a relation that a query names, as far as is known."""
         schema, name = named
-        return schema or self.schemas.get(named, DEFAULT_SCHEMA), name
+        return schema or self.schemas.get(named, self.default_schema), name
+
+    def display(self, schema: str, name: str) -> str:
+        return name if schema == self.default_schema else f"{schema}.{name}"
+
+    def model(self, schema: str, name: str) -> str:
+        """Return the label of the model with a table, "" if there is none."""
+        label = self.models.get((schema, name), "")
+        if not label and schema in (self.default_schema, DEFAULT_SCHEMA):
+            label = self.models.get((None, name), "")
+        return label
 
 
 def _split(table: str) -> RelationName:
     """Split what Django calls a table; ``schema"."name`` is how projects put a schema into it."""
     schema, _, name = table.strip('"').rpartition('"."')
     return schema or None, name
-
-
-def _display(schema: str, name: str) -> str:
-    return name if schema == DEFAULT_SCHEMA else f"{schema}.{name}"
 
 
 def _quoted(schema: str, name: str) -> str:

@@ -71,10 +71,10 @@ _REINSTALL: Final = (
     "tview_explain -v 2 prints how it should be. Run that, then tview_verify --repair."
 )
 
+# Timing, events, transition tables, level, condition and function of a CREATE TRIGGER.
 _TRIGGER: Final = re.compile(
-    r"TRIGGER .+? (?P<timing>BEFORE|AFTER) (?P<events>.+?) ON .+? "
-    r"(?:REFERENCING (?P<transitions>.+?) )?FOR EACH (?P<level>ROW|STATEMENT) "
-    r"(?P<condition>WHEN .+ )?EXECUTE FUNCTION (?P<function>.+)\(\)"
+    r"TRIGGER .+? (BEFORE|AFTER) (.+?) ON .+? (?:REFERENCING (.+?) )?"
+    r"FOR EACH (ROW|STATEMENT) (WHEN .+ )?EXECUTE FUNCTION (.+)"
 )
 
 
@@ -301,14 +301,14 @@ def _shape(trigger: str) -> tuple[object, ...]:
     pg_get_triggerdef writes events in its own order, and names with a schema or quotes only where
     they need them.
     """
-    match = _TRIGGER.search(" ".join(trigger.split()))
-    if match is None:
-        return (trigger,)
+    timing, events, transitions, level, condition, function = _TRIGGER.findall(
+        " ".join(trigger.split())
+    )[0]
     return (
-        match["timing"],
-        frozenset(match["events"].split(" OR ")),
-        match["transitions"],
-        match["level"],
-        match["condition"] is None,
-        match["function"].split(".")[-1].strip('"').replace('""', '"'),
+        timing,
+        frozenset(events.split(" OR ")),
+        transitions,
+        level,
+        bool(condition),
+        function.rpartition(".")[2].replace('"', ""),
     )

@@ -9,15 +9,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 
 from . import catalog, installer
 from .errors import KeyMissing, MetadataNotFound, OutdatedTView, TViewError
+from .models import TView
 from .plan.plan import MAINTENANCE_ENVIRONMENT, Plan
 from .sql.comparison import comparison
 from .sql.quoting import identifier
@@ -312,13 +314,20 @@ def chosen(connection: BaseDatabaseWrapper, *labels: str) -> list[InstalledTView
             if label.lower() in (tview.label.lower(), tview.label.lower().partition(".")[0])
         }
         if not named:
-            raise MetadataNotFound.near(
-                f'No TView called "{label}" is installed in database "{connection.alias}".',
-                label,
-                [tview.label for tview in installed],
-            )
+            raise _not_installed(connection, label, installed)
         wanted |= named
     return [tview for tview in installed if not labels or tview.label in wanted]
+
+
+def _not_installed(
+    connection: BaseDatabaseWrapper, label: str, installed: list[InstalledTView]
+) -> MetadataNotFound:
+    message = f'No TView called "{label}" is installed in database "{connection.alias}".'
+    error = MetadataNotFound.near(message, label, [tview.label for tview in installed])
+    with suppress(LookupError, ValueError):
+        if issubclass(apps.get_model(label), TView):
+            error.hint = f"The project declares it: run migrate --database {connection.alias}."
+    return error
 
 
 def plan_of(connection: BaseDatabaseWrapper, tview: InstalledTView) -> Plan:

@@ -112,7 +112,7 @@ def maintained(db: None) -> Iterator[None]:
             """
             CREATE TABLE errors_card (id integer PRIMARY KEY, name varchar(3) NOT NULL);
             INSERT INTO errors_card VALUES (1, 'one');
-            CREATE FUNCTION "django_tviews_run card"(statement text) RETURNS void
+            CREATE FUNCTION "tviews_run card"(statement text) RETURNS void
                 LANGUAGE plpgsql AS 'BEGIN EXECUTE statement; END';
             CREATE FUNCTION project_run(statement text) RETURNS void
                 LANGUAGE plpgsql AS 'BEGIN EXECUTE statement; END';
@@ -132,7 +132,7 @@ def maintained(db: None) -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            DROP FUNCTION "django_tviews_run card";
+            DROP FUNCTION "tviews_run card";
             DROP FUNCTION project_run;
             DROP FUNCTION django_tviews_raise;
             DROP FUNCTION project_raise;
@@ -147,7 +147,7 @@ def from_statement(statement: str) -> TViewError | None:
 
 def in_maintenance(statement: str) -> TViewError | None:
     quoted = statement.replace("'", "''")
-    return from_statement(f"SELECT \"django_tviews_run card\"('{quoted}')")
+    return from_statement(f"SELECT \"tviews_run card\"('{quoted}')")
 
 
 @pytest.mark.usefixtures("maintained")
