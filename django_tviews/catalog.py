@@ -7,17 +7,20 @@ changes the database.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .facts import ColumnFacts, RelationFacts, RelationKind, Volatility
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 @cache
@@ -26,11 +29,12 @@ def _question(name: str) -> str:
 
 
 def _rows(
-    connection: BaseDatabaseWrapper, name: str, parameters: Sequence[object] = ()
+    connection: BaseDatabaseWrapper, name: str, parameters: Sequence[Any] = ()
 ) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(_question(name), parameters)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 @contextmanager
@@ -150,7 +154,7 @@ def equality_schemas(connection: BaseDatabaseWrapper, types: Iterable[str]) -> d
         The schema by type, for those types whose default btree equality is not PostgreSQL's own.
     """
     wanted = sorted(set(types))
-    return {type_sql: schema for type_sql, schema in _rows(connection, "equality", [wanted])}
+    return dict(_rows(connection, "equality", [wanted]))
 
 
 def view_definition(connection: BaseDatabaseWrapper, schema: str, name: str) -> str:
@@ -236,7 +240,7 @@ class RegistryRow:
     schema: str | None
     table: str | None
     label: str
-    declaration: dict[str, Any]
+    declaration: Any
     depth: int
     format_version: int
     fingerprint: str
@@ -248,9 +252,8 @@ def registry(connection: BaseDatabaseWrapper) -> list[RegistryRow]:
         return []
     rows = [RegistryRow(*row) for row in _rows(connection, "registry")]
     return [
-        replace(row, declaration=json.loads(row.declaration))
-        if isinstance(row.declaration, str)
-        else row
+        # Django's cursors leave jsonb as text.
+        replace(row, declaration=json.loads(str(row.declaration)))
         for row in rows
     ]
 

@@ -7,16 +7,13 @@ migrate runs.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from dataclasses import replace as replaced
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlparse
 from django.db import DatabaseError, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from . import catalog
 from .conf import settings
@@ -38,6 +35,12 @@ from .relational.functions import may_be_called
 from .sql import objects
 from .sql.quoting import complete, identifier, literal, qualified, regclass, relation_name
 from .sql.templates import render_statements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 
 @dataclass(frozen=True)

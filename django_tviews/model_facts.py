@@ -15,6 +15,8 @@ from .facts import ColumnFacts, Facts, RelationFacts
 from .query import pinned_connection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django.apps.registry import Apps
     from django.db.models import Field, Model
 
@@ -36,7 +38,7 @@ def facts_from_models(apps: Apps) -> Facts:
 
 def _relation(model: type[Model]) -> RelationFacts:
     schema, name = split_identifier(model._meta.db_table)
-    primary_key = tuple(field.column for field in model._meta.pk_fields)
+    primary_key = _columns(model._meta.pk_fields)
     columns = [
         column
         for field in model._meta.local_concrete_fields
@@ -69,14 +71,20 @@ def _column(field: Field[Any, Any], primary_key: tuple[str, ...]) -> ColumnFacts
 
 def _unique_keys(model: type[Model]) -> list[tuple[str, ...]]:
     options = model._meta
-    names = [(field.name,) for field in options.local_concrete_fields if field.unique]
+    names: list[tuple[str, ...]] = [
+        (field.name,) for field in options.local_concrete_fields if field.unique
+    ]
     names += [tuple(fields) for fields in options.unique_together]
     names += [
-        constraint.fields
+        tuple(constraint.fields)
         for constraint in options.constraints
         if isinstance(constraint, UniqueConstraint)
         and constraint.fields
         and constraint.condition is None
         and constraint.deferrable is None
     ]
-    return [tuple(options.get_field(name).column for name in key) for key in names]
+    return [_columns(options.get_field(name) for name in key) for key in names]
+
+
+def _columns(fields: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(field.column for field in fields)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-
-from django_tviews.facts import RelationFacts
-from django_tviews.relational.tree import QueryTree
+from typing import TYPE_CHECKING
 
 from .routes import NoRoute, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django_tviews.facts import RelationFacts
+    from django_tviews.relational.tree import QueryTree
 
 # Version of what is generated from one plan; a change of the templates raises it.
 FORMAT_VERSION = 1

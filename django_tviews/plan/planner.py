@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from django_tviews.definition import Declaration
 from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, UnsupportedQuery
-from django_tviews.facts import Facts, RelationFacts
-from django_tviews.relational.tree import Output, QueryTree
 
 from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, relevant_columns
 from .routes import NoRoute, find_route
 from .types import keeps_values, without_length
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from django_tviews.definition import Declaration
+    from django_tviews.facts import Facts, RelationFacts
+    from django_tviews.relational.tree import Output, QueryTree
 
 
 def make_plan(

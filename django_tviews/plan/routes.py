@@ -24,11 +24,14 @@ key costs a recomputation that changes nothing. ∎
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
+from typing import TYPE_CHECKING
 
 from django_tviews.relational.tree import ColumnOf, Condition, Expression, Occurrence, QueryTree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True)
@@ -298,7 +301,8 @@ class _Search:
 def _usable(tree: QueryTree, start: Occurrence, condition: Condition) -> bool:
     """Tell whether the condition says anything about combinations with the changed row."""
     occurrences = [tree.occurrences[number - 1] for number in condition.expression.occurrences]
-    if not all(_encloses(each.sublinks, start.sublinks) for each in (condition, *occurrences)):
+    inside = [condition.sublinks, *(each.sublinks for each in occurrences)]
+    if not all(_encloses(sublinks, start.sublinks) for sublinks in inside):
         return False
     # NULLs in place of a row satisfy no equality, but they may satisfy anything else.
     return condition.equality is not None or all(

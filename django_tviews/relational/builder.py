@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django_tviews.errors import DependencyResolutionFailed, InvalidQuery
 from django_tviews.facts import ColumnFacts, Facts, RelationFacts, RelationKind, Volatility
+from django_tviews.text import words
 
 from . import functions
 from .canonical import output_name
@@ -37,14 +37,25 @@ from .syntax import (
 )
 from .tree import ColumnOf, Condition, Expression, Occurrence, Output, QueryTree
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # A control character cannot come from a query: the parser would have refused it.
 _PLACEHOLDER = re.compile('"\x01(\\d+)"')
 
-_SYSTEM_COLUMNS = frozenset(["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"])
+_SYSTEM_COLUMNS = words(
+    """
+    cmax cmin ctid tableoid xmax xmin
+    """
+)
 
 # Expression nodes that are nothing but their children.
-_TRANSPARENT = frozenset(
-    ["a_const", "type_cast", "bool_expr", "coalesce_expr", "case_expr", "case_when", "null_test", "boolean_test", "a_array_expr", "min_max_expr", "row_expr", "a_indirection", "a_indices", "collate_clause", "list", "named_arg_expr", "sort_by", "a_star", "string", "integer", "float", "boolean", "bit_string"]
+_TRANSPARENT = words(
+    """
+    a_array_expr a_const a_indices a_indirection a_star bit_string bool_expr boolean
+    boolean_test case_expr case_when coalesce_expr collate_clause float integer list
+    min_max_expr named_arg_expr null_test row_expr sort_by string type_cast
+    """
 )
 
 
@@ -104,6 +115,7 @@ class Item:
     rows: frozenset[int] | None
 
     def column(self, name: str) -> BoundColumn | None:
+        """Return the column of that name."""
         return next((column for column in self.columns if column.name == name), None)
 
 
@@ -292,9 +304,12 @@ class Builder:
         """Tell whether an aggregate of this query level stands in the expression."""
         if wrapped(node) and kind(node) == "sub_link":
             return False
-        if node.DESCRIPTOR.name == "FuncCall" and not node.HasField("over"):
-            if self.is_aggregate(names(node.funcname)):
-                return True
+        if (
+            node.DESCRIPTOR.name == "FuncCall"
+            and not node.HasField("over")
+            and self.is_aggregate(names(node.funcname))
+        ):
+            return True
         return any(self.contains_aggregate(child) for child in children(node))
 
     def is_aggregate(self, name: tuple[str, ...]) -> bool:
@@ -575,14 +590,15 @@ class Builder:
         from postgast import pg_query_pb2
 
         proven: list[BoundColumn | None] = []
-        if kind(node) == "null_test" and node.null_test.nulltesttype == pg_query_pb2.IS_NOT_NULL:
-            proven = [self._column(node.null_test.arg, scope)]
-        elif kind(node) == "a_expr" and node.a_expr.kind == pg_query_pb2.AEXPR_OP:
-            if names(node.a_expr.name)[-1] in ("=", "<>", "<", ">", "<=", ">="):
-                proven = [
-                    self._column(node.a_expr.lexpr, scope),
-                    self._column(node.a_expr.rexpr, scope),
-                ]
+        if kind(node) == "null_test":
+            if node.null_test.nulltesttype == pg_query_pb2.IS_NOT_NULL:
+                proven = [self._column(node.null_test.arg, scope)]
+        elif (
+            kind(node) == "a_expr"
+            and node.a_expr.kind == pg_query_pb2.AEXPR_OP
+            and names(node.a_expr.name)[-1] in ("=", "<>", "<", ">", "<=", ">=")
+        ):
+            proven = [self._column(side, scope) for side in (node.a_expr.lexpr, node.a_expr.rexpr)]
         for column in proven:
             if column is not None and column.expression.column is not None:
                 scope.proven.add(column.expression.column)
@@ -593,6 +609,8 @@ class Builder:
         """Bind a subquery in an expression.
 
         Args:
+            sublink: the ``SubLink`` node.
+            scope: of the SELECT it stands in.
             filtering: it stands where only TRUE lets a row pass, so that IN demands a match.
         """
         from postgast import pg_query_pb2
@@ -674,29 +692,28 @@ class Builder:
                     return "a subquery"
                 case "func_call":
                     opaque = self._function(node.func_call)
-                case "a_expr":
-                    self._operator(node.a_expr, scope)
-                case "sqlvalue_function":
-                    refuse(
-                        "time-dependent",
-                        deparse_expression(node).upper(),
-                        position=position(node),
-                    )
-                case "case_expr" if kind(node.case_expr.arg):
-                    column = self._column(node.case_expr.arg, scope)
-                    self._refuse_foreign_equality("CASE x WHEN", (column,), position(node))
-                case "grouping_set" | "grouping_func":
-                    refuse("grouping-sets", "this grouping", position=position(node))
-                case "":
-                    pass
-                case known if known in _TRANSPARENT:
-                    pass
-                case other:
-                    refuse("unknown-syntax", other.replace("_", " "), position=position(node))
+                case _:
+                    self._check(node, scope)
         for child in children(node):
             if child.DESCRIPTOR.name != "TypeName":
                 opaque = self._walk(child, scope, references) or opaque
         return opaque
+
+    def _check(self, node: Node, scope: Scope) -> None:
+        """Refuse a node that is not known, or that compares without naming its operator."""
+        match kind(node):
+            case "a_expr":
+                self._operator(node.a_expr, scope)
+            case "sqlvalue_function":
+                what = deparse_expression(node).upper()
+                refuse("time-dependent", what, position=position(node))
+            case "case_expr" if kind(node.case_expr.arg):
+                column = self._column(node.case_expr.arg, scope)
+                self._refuse_foreign_equality("CASE x WHEN", (column,), position(node))
+            case "grouping_set" | "grouping_func":
+                refuse("grouping-sets", "this grouping", position=position(node))
+            case other if other and other not in _TRANSPARENT:
+                refuse("unknown-syntax", other.replace("_", " "), position=position(node))
 
     @staticmethod
     def _replace_by_placeholder(node: Node, number: int) -> None:

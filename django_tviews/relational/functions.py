@@ -9,11 +9,24 @@ functions never do.
 from __future__ import annotations
 
 from django_tviews.facts import Volatility
+from django_tviews.text import words
 
 # STABLE in pg_catalog (some only in one overload), with a result that the maintenance
 # environment determines.
-STABLE_BUT_PINNED = frozenset(
-    ["age", "anytextcat", "array_agg", "array_to_json", "array_to_string", "avg", "concat", "concat_ws", "convert", "convert_from", "convert_to", "date", "date_add", "date_part", "date_subtract", "date_trunc", "enum_first", "enum_last", "enum_range", "extract", "format", "interval", "json_agg", "json_agg_strict", "json_build_array", "json_build_object", "json_object_agg", "json_object_agg_strict", "json_object_agg_unique", "json_object_agg_unique_strict", "jsonb_agg", "jsonb_agg_strict", "jsonb_build_array", "jsonb_build_object", "jsonb_object_agg", "jsonb_object_agg_strict", "jsonb_object_agg_unique", "jsonb_object_agg_unique_strict", "length", "make_timestamptz", "money", "numeric", "overlaps", "phraseto_tsquery", "plainto_tsquery", "quote_literal", "quote_nullable", "row_to_json", "sum", "textanycat", "time", "timestamp", "timestamptz", "timetz", "timezone", "to_char", "to_date", "to_json", "to_jsonb", "to_number", "to_timestamp", "to_tsquery", "to_tsvector", "websearch_to_tsquery", "generate_series", "timestamptz_pl_interval", "timestamptz_mi_interval", "interval_pl_timestamptz"]
+STABLE_BUT_PINNED = words(
+    """
+    age anytextcat array_agg array_to_json array_to_string avg concat concat_ws convert
+    convert_from convert_to date date_add date_part date_subtract date_trunc enum_first
+    enum_last enum_range extract format generate_series interval interval_pl_timestamptz
+    json_agg json_agg_strict json_build_array json_build_object json_object_agg
+    json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict jsonb_agg
+    jsonb_agg_strict jsonb_build_array jsonb_build_object jsonb_object_agg
+    jsonb_object_agg_strict jsonb_object_agg_unique jsonb_object_agg_unique_strict length
+    make_timestamptz money numeric overlaps phraseto_tsquery plainto_tsquery quote_literal
+    quote_nullable row_to_json sum textanycat time timestamp timestamptz
+    timestamptz_mi_interval timestamptz_pl_interval timetz timezone to_char to_date to_json
+    to_jsonb to_number to_timestamp to_tsquery to_tsvector websearch_to_tsquery
+    """
 ) | frozenset(
     # Comparisons across the types with and without time zone.
     f"{left}_{comparison}_{right}"
@@ -27,8 +40,13 @@ STABLE_BUT_PINNED = frozenset(
 )
 
 # Known without asking a server, so that makemigrations and check can refuse them.
-VOLATILE_OR_TIME_DEPENDENT = frozenset(
-    ["array_sample", "array_shuffle", "clock_timestamp", "current_query", "currval", "gen_random_uuid", "lastval", "nextval", "now", "pg_sleep", "random", "random_normal", "set_config", "setval", "statement_timestamp", "timeofday", "transaction_timestamp", "txid_current", "uuid_generate_v1", "uuid_generate_v4", "uuidv4", "uuidv7"]
+VOLATILE_OR_TIME_DEPENDENT = words(
+    """
+    array_sample array_shuffle clock_timestamp current_query currval gen_random_uuid lastval
+    nextval now pg_sleep random random_normal set_config setval statement_timestamp
+    timeofday transaction_timestamp txid_current uuid_generate_v1 uuid_generate_v4 uuidv4
+    uuidv7
+    """
 )
 
 # With fewer arguments than this the function reads the clock or an unpinned setting.
@@ -41,40 +59,74 @@ LEAST_ARGUMENTS = {
     "websearch_to_tsquery": 2,
 }
 
-AGGREGATES = frozenset(
-    ["any_value", "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "corr", "count", "covar_pop", "covar_samp", "cume_dist", "dense_rank", "every", "json_agg", "json_agg_strict", "json_object_agg", "json_object_agg_strict", "json_object_agg_unique", "json_object_agg_unique_strict", "jsonb_agg", "jsonb_agg_strict", "jsonb_object_agg", "jsonb_object_agg_strict", "jsonb_object_agg_unique", "jsonb_object_agg_unique_strict", "max", "min", "mode", "percent_rank", "percentile_cont", "percentile_disc", "range_agg", "range_intersect_agg", "rank", "regr_avgx", "regr_avgy", "regr_count", "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "stddev", "stddev_pop", "stddev_samp", "string_agg", "sum", "var_pop", "var_samp", "variance", "xmlagg"]
+AGGREGATES = words(
+    """
+    any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop
+    covar_samp cume_dist dense_rank every json_agg json_agg_strict json_object_agg
+    json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict jsonb_agg
+    jsonb_agg_strict jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique
+    jsonb_object_agg_unique_strict max min mode percent_rank percentile_cont percentile_disc
+    range_agg range_intersect_agg rank regr_avgx regr_avgy regr_count regr_intercept regr_r2
+    regr_slope regr_sxx regr_sxy regr_syy stddev stddev_pop stddev_samp string_agg sum
+    var_pop var_samp variance xmlagg
+    """
 )
 
 # Their result depends on the order in which they meet the rows.
-ORDER_SENSITIVE_AGGREGATES = frozenset(
-    ["any_value", "array_agg", "json_agg", "json_agg_strict", "json_object_agg", "json_object_agg_strict", "json_object_agg_unique", "json_object_agg_unique_strict", "jsonb_agg", "jsonb_agg_strict", "jsonb_object_agg", "jsonb_object_agg_strict", "string_agg", "xmlagg"]
+ORDER_SENSITIVE_AGGREGATES = words(
+    """
+    any_value array_agg json_agg json_agg_strict json_object_agg json_object_agg_strict
+    json_object_agg_unique json_object_agg_unique_strict jsonb_agg jsonb_agg_strict
+    jsonb_object_agg jsonb_object_agg_strict string_agg xmlagg
+    """
 )
 
-SET_RETURNING = frozenset(
-    ["generate_series", "generate_subscripts", "json_array_elements", "json_array_elements_text", "json_each", "json_each_text", "json_object_keys", "json_populate_recordset", "json_to_recordset", "jsonb_array_elements", "jsonb_array_elements_text", "jsonb_each", "jsonb_each_text", "jsonb_object_keys", "jsonb_path_query", "jsonb_path_query_tz", "jsonb_populate_recordset", "jsonb_to_recordset", "regexp_matches", "regexp_split_to_table", "string_to_table", "unnest"]
+SET_RETURNING = words(
+    """
+    generate_series generate_subscripts json_array_elements json_array_elements_text
+    json_each json_each_text json_object_keys json_populate_recordset json_to_recordset
+    jsonb_array_elements jsonb_array_elements_text jsonb_each jsonb_each_text
+    jsonb_object_keys jsonb_path_query jsonb_path_query_tz jsonb_populate_recordset
+    jsonb_to_recordset regexp_matches regexp_split_to_table string_to_table unnest
+    """
 )
 
 # Not NULL when none of their arguments is.
-NEVER_NULL_FROM_VALUES = frozenset(
-    ["abs", "btrim", "cardinality", "ceil", "ceiling", "char_length", "character_length", "date_trunc", "floor", "left", "length", "lower", "lpad", "ltrim", "md5", "octet_length", "replace", "reverse", "right", "round", "rpad", "rtrim", "sign", "substr", "trunc", "upper", "to_json", "to_jsonb", "timezone"]
+NEVER_NULL_FROM_VALUES = words(
+    """
+    abs btrim cardinality ceil ceiling char_length character_length date_trunc floor left
+    length lower lpad ltrim md5 octet_length replace reverse right round rpad rtrim sign
+    substr timezone to_json to_jsonb trunc upper
+    """
 )
 
 # Not NULL whatever their arguments are.
-NEVER_NULL = frozenset(
-    ["concat", "json_build_array", "json_build_object", "jsonb_build_array", "jsonb_build_object", "num_nonnulls", "num_nulls"]
+NEVER_NULL = words(
+    """
+    concat json_build_array json_build_object jsonb_build_array jsonb_build_object
+    num_nonnulls num_nulls
+    """
 )
 
 # Not NULL over at least one row, of values that are not NULL.
-AGGREGATES_KEEPING_NOT_NULL = frozenset(
-    ["any_value", "avg", "bit_and", "bit_or", "bool_and", "bool_or", "every", "max", "min", "string_agg", "sum"]
+AGGREGATES_KEEPING_NOT_NULL = words(
+    """
+    any_value avg bit_and bit_or bool_and bool_or every max min string_agg sum
+    """
 )
 
 # Not NULL over at least one row, whatever its values.
-AGGREGATES_OF_ROWS = frozenset(
-    ["array_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg"]
+AGGREGATES_OF_ROWS = words(
+    """
+    array_agg json_agg json_object_agg jsonb_agg jsonb_object_agg
+    """
 )
 
-OPERATORS_KEEPING_NOT_NULL = frozenset(["+", "-", "*", "/", "%", "||", "=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*"])
+OPERATORS_KEEPING_NOT_NULL = words(
+    """
+    !~~ !~~* % * + - / < <= <> = > >= || ~~ ~~*
+    """
+)
 
 
 def may_be_called(schema: str | None, name: str, volatility: Volatility) -> bool:

@@ -21,6 +21,12 @@ class Nullability:
 
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
+        self._by_kind = {
+            "type_cast": self._of_cast,
+            "case_expr": self._of_case,
+            "a_expr": self._of_operator,
+            "func_call": self._of_function,
+        }
 
     def of_column(self, column: BoundColumn, scope: Scope) -> bool:
         """Tell whether a column can be NULL where ``scope`` shows it."""
@@ -39,28 +45,18 @@ class Nullability:
                 return self.of_column(self._builder.resolve(node.column_ref, scope), scope)
             case "a_const":
                 return bool(node.a_const.isnull)
-            case "type_cast":
-                return self._of_cast(node.type_cast, scope, grouped)
-            case "coalesce_expr":
-                return all(
-                    self.of(argument, scope, grouped) for argument in node.coalesce_expr.args
-                )
-            case "min_max_expr":
-                return all(self.of(argument, scope, grouped) for argument in node.min_max_expr.args)
-            case "case_expr":
-                return self._of_case(node.case_expr, scope, grouped)
-            case "bool_expr":
-                return any(self.of(argument, scope, grouped) for argument in node.bool_expr.args)
             case "null_test" | "boolean_test" | "a_array_expr" | "row_expr":
                 return False
+            case "coalesce_expr" | "min_max_expr" as known:
+                return all(self.of(each, scope, grouped) for each in getattr(node, known).args)
+            case "bool_expr":
+                return any(self.of(each, scope, grouped) for each in node.bool_expr.args)
             case "collate_clause":
                 return self.of(node.collate_clause.arg, scope, grouped)
-            case "a_expr":
-                return self._of_operator(node.a_expr, scope, grouped)
-            case "func_call":
-                return self._of_function(node.func_call, scope, grouped)
             case "sub_link":
                 return self._of_sublink(node.sub_link, scope)
+            case known if known in self._by_kind:
+                return self._by_kind[known](content(node), scope, grouped)
             case _:
                 return True
 

@@ -9,7 +9,6 @@ determined, and an equality carries that over to the other side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import functions
@@ -18,6 +17,8 @@ from .syntax import Node, children, kind, names, position, same, wrapped
 from .tree import ColumnOf
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .builder import Builder, Item, Scope
 
 
@@ -63,8 +64,8 @@ def _settle(
     if select is not None and select.distinct_clause:
         refuse("open-order", what, position=where)
     for item in open_items:
-        for column in _key(builder, item):
-            _append(order, item.alias, column)
+        for name in _key(builder, item):
+            _append(order, item.alias, name)
 
 
 def _ordered_expression(node: Node, select: Node | None) -> Node:

@@ -7,10 +7,12 @@ protobuf form of the parse nodes in PostgreSQL's ``src/include/nodes/parsenodes.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django_tviews.errors import InvalidQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The messages are built at run time from a descriptor, so they have no static type.
 Node = Any
@@ -61,7 +63,8 @@ def deparse_select(select: Node) -> str:
 
     tree = pg_query_pb2.ParseResult()
     tree.stmts.add().stmt.select_stmt.CopyFrom(select)
-    return postgast.deparse(tree)
+    text: str = postgast.deparse(tree)
+    return text
 
 
 def deparse_expression(node: Node) -> str:
@@ -109,7 +112,7 @@ def wrapped(message: Node) -> bool:
 
 def same(first: Node, second: Node) -> bool:
     """Compare two nodes, leaving out where in the text they stood."""
-    return without_positions(first) == without_positions(second)
+    return bool(without_positions(first) == without_positions(second))
 
 
 def without_positions(message: Node) -> Node:

@@ -17,10 +17,13 @@ column behind a LIMIT) is *opaque*: it says which construct makes it so, and rou
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from django_tviews.facts import RelationFacts
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django_tviews.facts import RelationFacts
 
 
 @dataclass(frozen=True, order=True)

@@ -6,9 +6,9 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from textwrap import indent
+from typing import TYPE_CHECKING
 
 from django_tviews.definition import object_name
 from django_tviews.facts import RelationFacts
@@ -32,6 +32,9 @@ from .quoting import (
 )
 from .routes import affected_keys, current_and_removed, spool_delta, transition_delta
 from .templates import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The first key of the advisory locks on TViews; the second is the table's OID.
 LOCK_CLASS = 1415140181  # "TVIU" in ASCII
@@ -125,8 +128,8 @@ def own_triggers(plan: Plan) -> tuple[Trigger, ...]:
 
 def fingerprint(plan: Plan) -> str:
     """Name what is generated for a plan; equal names mean equal functions and triggers."""
-    generated = (*functions(plan), *source_triggers(plan), *own_triggers(plan))
-    text = [each.create for each in generated]
+    text = [function.create for function in functions(plan)]
+    text += [trigger.create for trigger in (*source_triggers(plan), *own_triggers(plan))]
     return _digest("\n".join([str(FORMAT_VERSION), *text]))
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from textwrap import indent
+from typing import TYPE_CHECKING
 
-from django_tviews.facts import RelationFacts
-from django_tviews.plan.plan import Plan, SourcePlan
 from django_tviews.plan.routes import NoRoute, Route
-from django_tviews.relational.tree import ColumnOf, Expression, Occurrence
 
 from .quoting import equals, identifier, kept_apart, relation_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django_tviews.facts import RelationFacts
+    from django_tviews.plan.plan import Plan, SourcePlan
+    from django_tviews.relational.tree import ColumnOf, Expression, Occurrence
 
 # No column of a source can be expected to have this name.
 REMOVED = identifier("removed?")

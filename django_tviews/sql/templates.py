@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _DOLLAR_TAG = re.compile(r"\$[a-z]+\$")
 _PLACEHOLDER = re.compile(r"@\{(\w+)\}")
