@@ -26,6 +26,8 @@ class Nullability:
             "case_expr": self._of_case,
             "a_expr": self._of_operator,
             "func_call": self._of_function,
+            "sub_link": self._of_sublink,
+            "collate_clause": lambda clause, *place: self.of(clause.arg, *place),
         }
 
     def of_column(self, column: BoundColumn, scope: Scope) -> bool:
@@ -51,10 +53,6 @@ class Nullability:
                 return all(self.of(each, scope, grouped) for each in getattr(node, known).args)
             case "bool_expr":
                 return any(self.of(each, scope, grouped) for each in node.bool_expr.args)
-            case "collate_clause":
-                return self.of(node.collate_clause.arg, scope, grouped)
-            case "sub_link":
-                return self._of_sublink(node.sub_link, scope)
             case known if known in self._by_kind:
                 return self._by_kind[known](content(node), scope, grouped)
             case _:
@@ -108,7 +106,7 @@ class Nullability:
             return True
         return any(self.of(argument, scope, grouped) for argument in call.args)
 
-    def _of_sublink(self, sublink: Node, scope: Scope) -> bool:
+    def _of_sublink(self, sublink: Node, scope: Scope, grouped: bool) -> bool:
         from postgast import pg_query_pb2
 
         if sublink.sub_link_type in (pg_query_pb2.EXISTS_SUBLINK, pg_query_pb2.ARRAY_SUBLINK):
