@@ -13,7 +13,7 @@ Django has one autodetector per command, and packages extend it by subclassing t
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from django.apps import apps
 from django.core.management.commands import makemigrations, migrate
@@ -31,8 +31,49 @@ if TYPE_CHECKING:
     from django.db.migrations.operations.base import Operation
     from django.db.migrations.state import ProjectState
 
-RUNTIME_MIGRATION = ("django_tviews", "0001_initial")
+    class _Autodetector(MigrationAutodetector):
+        """What Django does not document and django-stubs leave out."""
+
+        generated_operations: dict[str, list[Operation]]
+        migrations: dict[str, list[Migration]]
+        old_model_keys: set[ModelKey]
+        new_model_keys: set[ModelKey]
+
+        def _detect_changes(
+            self, convert_apps: set[str] | None = None, graph: MigrationGraph | None = None
+        ) -> dict[str, list[Migration]]: ...
+
+        def _sort_migrations(self) -> None: ...
+
+        def _build_migration_list(self, graph: MigrationGraph | None = None) -> None: ...
+
+        def _get_dependencies_for_model(
+            self, app_label: str, model_name: str
+        ) -> list[OperationDependency]: ...
+
+        @staticmethod
+        def _resolve_dependency(
+            dependency: OperationDependency,
+        ) -> tuple[OperationDependency, bool]: ...
+
+        def check_dependency(  # type: ignore[override]
+            self, operation: Operation, dependency: OperationDependency
+        ) -> bool: ...
+
+        def add_operation(  # type: ignore[override]
+            self,
+            app_label: str,
+            operation: Operation,
+            dependencies: list[OperationDependency] | None = None,
+        ) -> None: ...
+else:
+    _Autodetector = MigrationAutodetector
+
+RUNTIME_MIGRATION: Final = ("django_tviews", "0001_initial")
 """The migration that creates what all TViews of a database share."""
+
+
+_Change: TypeAlias = OperationDependency.Type
 
 
 class Needs(OperationDependency):
@@ -51,14 +92,14 @@ class Follows(OperationDependency):
     """
 
 
-class TViewAutodetector(MigrationAutodetector):
+class TViewAutodetector(_Autodetector):
     """Finds out which TViews are new, changed or gone.
 
     To be composed with the autodetector that is in force, see `compose`.
     """
 
     def _detect_changes(
-        self, convert_apps: Any = None, graph: MigrationGraph | None = None
+        self, convert_apps: set[str] | None = None, graph: MigrationGraph | None = None
     ) -> dict[str, list[Migration]]:
         for key in self.to_state.models:
             model = apps.all_models.get(key[0], {}).get(key[1])
@@ -89,16 +130,8 @@ class TViewAutodetector(MigrationAutodetector):
         """
         # TViews late, so that the optimizer merges what it always does.
         waiting = sorted(self._operations(), key=lambda item: _is_ours(item[1]))
+        providers = {operation: self._providers(operation) for _, operation in waiting}
         self.generated_operations = {app_label: [] for app_label, _ in waiting}
-        providers = {
-            operation: {
-                other
-                for dependency, _ in map(self._resolve_dependency, operation._auto_deps)
-                for app_label, other in waiting
-                if app_label == dependency.app_label and self.check_dependency(other, dependency)
-            }
-            for _, operation in waiting
-        }
         placed: set[Operation] = set()
         while waiting:
             # With a circle none is ready; then Django says that it cannot resolve it.
@@ -109,14 +142,25 @@ class TViewAutodetector(MigrationAutodetector):
             placed.add(operation)
             self.generated_operations[app_label].append(operation)
 
+    def _providers(self, operation: Operation) -> set[Operation]:
+        """Return the operations, of any app, that have to come before another one."""
+        return {
+            other
+            for dependency, _ in map(self._resolve_dependency, _dependencies_of(operation))
+            for other in self.generated_operations.get(dependency.app_label, ())
+            if self.check_dependency(other, dependency)
+        }
+
     def _build_migration_list(self, graph: MigrationGraph | None = None) -> None:
         super()._build_migration_list(graph)
         for migrations in self.migrations.values():
             for migration in migrations:
                 if any(_is_ours(operation) for operation in migration.operations):
-                    migration.dependencies.append(RUNTIME_MIGRATION)
+                    migration.dependencies = [*migration.dependencies, RUNTIME_MIGRATION]
 
-    def check_dependency(self, operation: Operation, dependency: OperationDependency) -> bool:
+    def check_dependency(  # type: ignore[override]
+        self, operation: Operation, dependency: OperationDependency
+    ) -> bool:
         """Tell whether an operation has to come first because of a dependency of another."""
         match dependency:
             case Needs():
@@ -231,7 +275,7 @@ class TViewAutodetector(MigrationAutodetector):
             CreateTView(**self.new_readings[key].operation_arguments()),
             dependencies=[
                 # An ordinary model may have had the name.
-                OperationDependency(*key, None, OperationDependency.Type.REMOVE),
+                OperationDependency(*key, None, _Change.REMOVE),
                 *self._dependencies(key),
                 *dependencies,
             ],
@@ -247,14 +291,14 @@ class TViewAutodetector(MigrationAutodetector):
     def _delete(self, key: ModelKey) -> None:
         # What points to the TView has to be removed, or pointed elsewhere, before.
         dependencies: list[OperationDependency] = []
-        for model, fields in self.from_state.relations[key].items():
-            if model in self.old_tviews:
-                dependencies.append(Releases(*model, None, OperationDependency.Type.ALTER))
+        for (app_label, name), fields in self.from_state.relations[key].items():
+            if (app_label, name) in self.old_tviews:
+                dependencies.append(Releases(app_label, name, None, _Change.ALTER))
             else:
                 dependencies += [
-                    OperationDependency(*model, field, change)
+                    OperationDependency(app_label, name, field, change)
                     for field in fields
-                    for change in (OperationDependency.Type.REMOVE, OperationDependency.Type.ALTER)
+                    for change in (_Change.REMOVE, _Change.ALTER)
                 ]
         self.add_operation(
             key[0], DeleteTView(self.old_tviews[key].name), dependencies=dependencies
@@ -266,10 +310,10 @@ class TViewAutodetector(MigrationAutodetector):
         self.add_operation(
             key[0], operations.SeparateDatabaseAndState(database_operations=[deletion])
         )
-        self._create(key, Releases(*key, None, OperationDependency.Type.ALTER))
+        self._create(key, Releases(*key, None, _Change.ALTER))
 
     def _dependencies(self, key: ModelKey) -> list[OperationDependency]:
-        reading, change = self.new_readings[key], OperationDependency.Type.ALTER
+        reading, change = self.new_readings[key], _Change.ALTER
         return [
             *self._get_dependencies_for_model(*key),
             *(Needs(*model, None, change) for model in sorted(reading.models)),
@@ -284,16 +328,16 @@ class TViewAutodetector(MigrationAutodetector):
             return
         model = (app_label, self.renamed_models.get((app_label, changed), changed))
         releases = {
-            Releases(*reader, None, OperationDependency.Type.ALTER)
+            Releases(*reader, None, _Change.ALTER)
             for reader in released & self.old_tviews.keys()
             if self._takes_away(operation, model, self.old_readings[reader])
         }
         follows = {
-            Follows(reader_app, "", None, OperationDependency.Type.CREATE)
+            Follows(reader_app, "", None, _Change.CREATE)
             for reader_app, definition in self.definitions
             if reader_app != app_label and definition.references_model(model[1], app_label)
         }
-        operation._auto_deps = [*operation._auto_deps, *sorted(releases), *sorted(follows)]
+        _dependencies_of(operation).extend([*sorted(releases), *sorted(follows)])
 
     def _takes_away(self, operation: Operation, model: ModelKey, reading: Reading) -> bool:
         """Tell whether an operation takes away what a TView has read."""
@@ -306,6 +350,11 @@ class TViewAutodetector(MigrationAutodetector):
         return False
 
 
+def _dependencies_of(operation: Operation) -> list[OperationDependency]:
+    dependencies: list[OperationDependency] = operation._auto_deps  # type: ignore[attr-defined]
+    return dependencies
+
+
 def _changed_model(operation: Operation) -> str | None:
     """Return the lower-case name of the model whose table an operation changes, if any."""
     match operation:
@@ -316,7 +365,7 @@ def _changed_model(operation: Operation) -> str | None:
         case operations.DeleteModel() | operations.AlterModelTable() | AlterTView():
             return operation.name_lower
     deletion = _deletion(operation)
-    return deletion and deletion.name_lower
+    return None if deletion is None else deletion.name_lower
 
 
 def _deletion(operation: Operation) -> DeleteTView | None:
@@ -357,6 +406,7 @@ def _definitions(graph: MigrationGraph | None) -> list[tuple[str, CreateTView | 
     return [
         (app_label, operation)
         for (app_label, _), migration in (graph.nodes.items() if graph else ())
+        if migration is not None
         for operation in migration.operations
         if isinstance(operation, CreateTView | AlterTView)
     ]
@@ -383,6 +433,7 @@ def install() -> None:
 
     The names in the two modules are for packages that subclass what they find there.
     """
+    module: Any
     for module in (makemigrations, migrate):
         module.MigrationAutodetector = compose(module.MigrationAutodetector)
         module.Command.autodetector = compose(module.Command.autodetector)

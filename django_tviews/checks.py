@@ -6,27 +6,29 @@ Each message has a section in ``docs/reference/checks.md``, under its number as 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from django.apps import apps
-from django.core.checks import CheckMessage, Error, Tags, Warning
-from django.core.checks import register as register_check
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.db import models
 
 from . import conf
 from .autodetector import TViewAutodetector
-from .definition import Declaration
+from .definition import Declaration, stored_fields
 from .errors import CircularDependency, DependencyDepthExceeded, TViewError
 from .models import TView
 from .query import pinned_connection
 
 if TYPE_CHECKING:
-    from django.apps import AppConfig
+    from collections.abc import Callable, Iterable, Iterator
 
-ModelCheck: TypeAlias = Callable[[type[TView]], Iterator[CheckMessage]]
+    from django.apps import AppConfig
+    from django.db.migrations.autodetector import MigrationAutodetector
+
+ModelCheck: TypeAlias = "Callable[[type[TView]], Iterator[CheckMessage]]"
 
 # Types without an order and a hash that PostgreSQL and Python agree on, or with values that are
 # equal and look different, so that they cannot say which row is meant.
@@ -37,10 +39,10 @@ _NO_KEY: Final = re.compile(
 
 def register() -> None:
     """Register all checks with Django."""
-    register_check(check_tviews, Tags.models)
-    register_check(check_graph, Tags.models)
-    register_check(check_settings, Tags.compatibility)
-    register_check(check_autodetector, Tags.commands)
+    checks.register(check_tviews, Tags.models)
+    checks.register(check_graph, Tags.models)
+    checks.register(check_settings, Tags.compatibility)
+    checks.register(check_autodetector, Tags.commands)
 
 
 def check_tviews(app_configs: Iterable[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
@@ -57,11 +59,12 @@ def check_graph(app_configs: Iterable[AppConfig] | None = None, **_: Any) -> lis
     """Check that the TViews of the project can be kept in some order (E010)."""
     from .graph import Graph
 
-    declarations = []
-    for model in _tviews(None):
-        # E001 reports a query that does not compile.
-        if not isinstance(declaration := _declaration(model), TViewError):
-            declarations.append(declaration)
+    # E001 reports a query that does not compile.
+    declarations = [
+        declaration
+        for model in _tviews(None)
+        if not isinstance(declaration := _declaration(model), TViewError)
+    ]
     try:
         Graph.of(declarations).validate()
     except (CircularDependency, DependencyDepthExceeded) as error:
@@ -82,19 +85,19 @@ def check_autodetector(**_: Any) -> list[CheckMessage]:
     blind = [
         name
         for name in ("makemigrations", "migrate")
-        if not issubclass(_command(name).autodetector, TViewAutodetector)
+        if not issubclass(_autodetector(name), TViewAutodetector)
     ]
     if not blind:
         return []
     return [
-        Warning(
+        checks.Warning(
             f"The autodetector of {' and '.join(blind)} does not see TViews.",
             hint=(
                 "Another app replaces the one that django_tviews set up. Set the attribute "
                 "`autodetector` of its commands to django_tviews.autodetector.compose(...) of "
                 "the present one."
             ),
-            obj=", ".join(_command(name).__module__ for name in blind),
+            obj=", ".join(_autodetector(name).__name__ for name in blind),
             id="django_tviews.W001",
         )
     ]
@@ -115,8 +118,8 @@ def _outputs_match_fields(model: type[TView]) -> Iterator[CheckMessage]:
         # Only the server can expand a star.
         return
     fed = {column.output for column in declaration.columns}
-    for field in model._meta.local_concrete_fields:
-        if field.column is None or (output := model._maintenance.output(field)) in outputs:
+    for field in stored_fields(model).values():
+        if (output := model._maintenance.output(field)) in outputs:
             continue
         yield Error(
             f'The query has no output column "{output}".',
@@ -127,10 +130,10 @@ def _outputs_match_fields(model: type[TView]) -> Iterator[CheckMessage]:
             obj=field,
             id="django_tviews.E002",
         )
-    for output in outputs:
-        if output not in fed:
+    for name in outputs:
+        if name not in fed:
             yield Error(
-                f'The output column "{output}" of the query feeds no field.',
+                f'The output column "{name}" of the query feeds no field.',
                 hint="Declare a field for it, or leave it out of the query.",
                 obj=model,
                 id="django_tviews.E003",
@@ -140,7 +143,7 @@ def _outputs_match_fields(model: type[TView]) -> Iterator[CheckMessage]:
 def _relations_are_loose(model: type[TView]) -> Iterator[CheckMessage]:
     for field in model._meta.local_fields:
         if isinstance(field, models.ForeignKey) and (
-            field.remote_field.on_delete is not models.DO_NOTHING or field.db_constraint
+            field.remote_field.on_delete is not models.DO_NOTHING or field.db_constraint  # type: ignore[attr-defined]
         ):
             yield Error(
                 "A relation of a TView must be on_delete=DO_NOTHING and db_constraint=False.",
@@ -230,7 +233,7 @@ def _query_is_stable(model: type[TView]) -> Iterator[CheckMessage]:
     if isinstance(first, TViewError) or isinstance(second, TViewError):
         return
     if not same_query(first.query, second.query):
-        yield Warning(
+        yield checks.Warning(
             "The query is another one each time it is compiled.",
             hint=(
                 "A value such as datetime.now() is fixed when the migration is made, and every "
@@ -268,9 +271,12 @@ def _declaration(model: type[TView]) -> Declaration | TViewError:
         return error
 
 
-def _command(name: str) -> BaseCommand:
-    command = get_commands()[name]
-    return command if isinstance(command, BaseCommand) else load_command_class(command, name)
+def _autodetector(name: str) -> type[MigrationAutodetector]:
+    """Return the autodetector of a command, whichever app the command in force comes from."""
+    source: str | BaseCommand = get_commands()[name]
+    command = load_command_class(source, name) if isinstance(source, str) else source
+    autodetector: type[MigrationAutodetector] = command.autodetector  # type: ignore[attr-defined]
+    return autodetector
 
 
 def _listed(names: Iterable[str | None]) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from django.db.models import Field
+    from django.db.models import Field, Model
 
     from .models import TView
 
@@ -45,6 +45,19 @@ def object_name(table: str, suffix: str) -> str:
     tail = f"_{digest}_{suffix}"
     head = table.encode()[: IDENTIFIER_BYTES - len(tail.encode())].decode(errors="ignore")
     return head + tail
+
+
+def stored_fields(model: type[Model]) -> dict[str, Field[Any, Any]]:
+    """Return the fields of a model that are columns of its own table, by the column's name.
+
+    A CompositePrimaryKey is not one of them: Django counts it among the concrete fields, but it
+    only names others.
+    """
+    return {
+        field.column: field
+        for field in model._meta.local_concrete_fields
+        if field.column is not None
+    }
 
 
 @dataclass(frozen=True)
@@ -77,8 +90,9 @@ class Maintenance:
                 f"Maintenance.allow_rebuild is {self.allow_rebuild!r}.",
                 hint="It must be True or False.",
             )
-        if not isinstance(self.columns, Mapping) or not all(
-            isinstance(name, str) for pair in self.columns.items() for name in pair
+        columns: object = self.columns
+        if not isinstance(columns, Mapping) or not all(
+            isinstance(name, str) for pair in columns.items() for name in pair
         ):
             raise ConfigurationError(
                 f"Maintenance.columns is {self.columns!r}.",
@@ -112,7 +126,7 @@ class Maintenance:
 
     def output(self, field: Field[Any, Any]) -> str:
         """Return the name of the output column that feeds a field."""
-        return self.columns.get(field.name, field.column)
+        return self.columns.get(field.name, str(field.column))
 
     def declared_options(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, as a migration writes them."""
@@ -188,26 +202,20 @@ class Declaration:
         connection = pinned_connection()
         options = model._meta
         maintenance = model._maintenance
-        columns = []
-        for field in options.local_concrete_fields:
-            type_ = field.db_type(connection)
-            # A CompositePrimaryKey is a concrete field without a column of its own.
-            if type_ is None or field.column is None:
-                continue
-            columns.append(
-                Column(
-                    name=field.column,
-                    type=type_,
-                    nullable=field.null,
-                    output=maintenance.output(field),
-                )
-            )
         return cls(
             label=options.label,
             table=options.db_table,
             query=canonical_query(model),
-            columns=tuple(columns),
-            key=tuple(field.column for field in options.pk_fields),
+            columns=tuple(
+                Column(
+                    name=name,
+                    type=str(column.db_type(connection)),
+                    nullable=column.null,
+                    output=maintenance.output(column),
+                )
+                for name, column in stored_fields(model).items()
+            ),
+            key=tuple(str(part.column) for part in options.pk_fields),
             mode=maintenance.mode,
             allow_rebuild=maintenance.allow_rebuild,
         )

@@ -6,7 +6,6 @@ To Django it is a model like any other, except that nothing in Python may write 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Self, TypeVar
 
 from django.core.exceptions import FieldDoesNotExist
@@ -18,11 +17,13 @@ from .definition import Maintenance
 from .errors import ConfigurationError, TViewReadOnly
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .query import Query
 
 __all__ = ["TView", "TViewManager", "TViewQuerySet"]
 
-_Model = TypeVar("_Model", bound=models.Model, covariant=True)
+_Model_co = TypeVar("_Model_co", bound=models.Model, covariant=True)
 _Class = TypeVar("_Class", bound=type)
 
 _SYNCHRONOUS_WRITES: Final = frozenset(
@@ -71,14 +72,14 @@ def _refusal(method: Callable[..., Any]) -> Callable[..., NoReturn]:
 
 
 @_read_only
-class TViewQuerySet(models.QuerySet[_Model, _Model]):
+class TViewQuerySet(models.QuerySet[_Model_co, _Model_co]):
     """A QuerySet that only reads.
 
     A TView with a QuerySet of its own derives it from this one.
     """
 
 
-class TViewManager(models.Manager[_Model]):
+class TViewManager(models.Manager[_Model_co]):
     """A manager whose QuerySets only read.
 
     A TView with a manager of its own derives it from this one, or makes it with
@@ -125,6 +126,8 @@ class TView(models.Model):
     objects: ClassVar[TViewManager[Self]] = TViewManager()
 
     class Meta:
+        """Options that a TView inherits with ``class Meta(TView.Meta)``, or without any Meta."""
+
         abstract = True
         default_permissions = ("view",)
 
@@ -138,7 +141,7 @@ class TView(models.Model):
             except ConfigurationError as error:
                 raise ConfigurationError(f"{with_name}: {error.message}", hint=error.hint) from None
 
-    def _save_table(self, raw: bool = False, *args: Any, **kwargs: Any) -> bool:  # noqa: FBT
+    def _save_table(self, raw: bool = False, *_: Any, **__: Any) -> bool:
         # Everything Django has that saves one object ends here, also what is not a method of
         # ours: loaddata calls Model.save_base(raw=True). The rows of a fixture are ignored,
         # because the triggers make them from the other rows, in whatever order they load.

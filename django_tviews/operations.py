@@ -6,7 +6,6 @@ in ``models.py`` or on the version of Django.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -20,12 +19,14 @@ from django.db.migrations.utils import field_references
 from django.db.migrations.writer import MigrationWriter
 from django.db.models.utils import make_model_tuple
 
-from .definition import Declaration, Maintenance
+from .definition import Declaration, Maintenance, stored_fields
 from .model_facts import facts_from_models
 from .models import TView
 from .state import TViewState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
     from django.db.migrations.state import ProjectState
@@ -39,6 +40,10 @@ __all__ = ["AlterTView", "CreateTView", "DeleteTView"]
 class _DefinesTView(ModelOperation):
     """What `CreateTView` and `AlterTView` share: they hold the whole definition of a TView."""
 
+    # The types are CreateModel's, which these attributes are for one of the subclasses.
+    bases: Any
+    managers: Any
+
     serialization_expand_args = ["fields", "options", "managers", "columns", "reads"]
 
     def __init__(
@@ -50,7 +55,7 @@ class _DefinesTView(ModelOperation):
         bases: Sequence[type | str] | None = None,
         managers: Sequence[tuple[str, models.Manager[Any]]] | None = None,
         mode: str = "immediate",
-        allow_rebuild: bool = False,  # noqa: FBT001, FBT002
+        allow_rebuild: bool = False,
         columns: Mapping[str, str] | None = None,
         reads: Sequence[str] | None = None,
     ) -> None:
@@ -205,7 +210,7 @@ class AlterTView(_DefinesTView):
         """Replace the TView in the state."""
         state.models[app_label, self.name_lower] = self.state(app_label)
         # Not add_model() after remove_model(): that forgets the relations of others to this one.
-        state._relations = None
+        state._relations = None  # type: ignore[attr-defined]
         state.reload_model(app_label, self.name_lower)
 
     def database_forwards(
@@ -377,10 +382,10 @@ def _alter_table(
         schema_editor.remove_constraint(old, constraint)
     for index in indexes.gone:
         schema_editor.remove_index(old, index)
-    kept = set(before.unique_together) & set(after.unique_together)
+    kept = [fields for fields in before.unique_together if fields in after.unique_together]
     schema_editor.alter_unique_together(old, before.unique_together, kept)
     schema_editor.alter_db_table(new, before.db_table, after.db_table)
-    _alter_columns(schema_editor, new, _columns(old), _columns(new))
+    _alter_columns(schema_editor, new, stored_fields(old), stored_fields(new))
     schema_editor.alter_unique_together(new, kept, after.unique_together)
     for index in indexes.come:
         schema_editor.add_index(new, index)
@@ -407,7 +412,7 @@ def _alter_columns(
 
 def _may_refuse_rows(connection: BaseDatabaseWrapper, old: type[TView], new: type[TView]) -> bool:
     """Tell whether the altered table might not take the rows that are there now."""
-    old_fields, new_fields = _columns(old), _columns(new)
+    old_fields, new_fields = stored_fields(old), stored_fields(new)
     return bool(_changed(old._meta.constraints, new._meta.constraints).come) or any(
         not field.null
         if column not in old_fields
@@ -417,16 +422,8 @@ def _may_refuse_rows(connection: BaseDatabaseWrapper, old: type[TView], new: typ
     )
 
 
-def _key(model: type[TView]) -> list[str]:
+def _key(model: type[TView]) -> list[str | None]:
     return [field.column for field in model._meta.pk_fields]
-
-
-def _columns(model: type[TView]) -> dict[str, Field[Any, Any]]:
-    return {
-        field.column: field
-        for field in model._meta.local_concrete_fields
-        if field.column is not None
-    }
 
 
 class _Changed(NamedTuple, Generic[_Named]):

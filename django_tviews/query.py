@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +22,8 @@ from .conf import settings
 from .errors import ConfigurationError, InvalidQuery, TViewError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.db.backends.postgresql.base import DatabaseWrapper
 
     from .models import TView
@@ -155,7 +156,7 @@ def queryset_sql(queryset: QuerySet[Any, Any]) -> str:
     if query.group_by is None or not query.order_by:
         query.clear_ordering(force=False)
     # The alias of a QuerySet bound by using(), or its subqueries would be another database's.
-    connection = pinned_connection(queryset._db or DEFAULT_DB_ALIAS)
+    connection = pinned_connection(getattr(queryset, "_db", None) or DEFAULT_DB_ALIAS)
     try:
         sql, parameters = query.get_compiler(connection=connection).as_sql()
     except EmptyResultSet:
@@ -163,7 +164,7 @@ def queryset_sql(queryset: QuerySet[Any, Any]) -> str:
             "The QuerySet can never give a row: one of its filters excludes everything.",
             hint="Look for none(), or for a filter by an empty list (name__in=[]).",
         ) from None
-    return sql % tuple(_literal(parameter) for parameter in parameters)
+    return str(sql % tuple(_literal(parameter) for parameter in parameters))
 
 
 def _with_named_outputs(queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:

@@ -7,12 +7,11 @@ the former.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from django.db import models
-from django.db.backends.utils import split_identifier, truncate_name
+from django.db.backends.utils import split_identifier, strip_quotes, truncate_name
 from django.db.migrations.state import ModelState
 
 from .definition import IDENTIFIER_BYTES, Maintenance
@@ -20,7 +19,10 @@ from .models import TView
 from .query import canonical_query
 
 if TYPE_CHECKING:
-    from django.db.migrations.state import ProjectState, StateApps
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from django.apps.registry import Apps
+    from django.db.migrations.state import ProjectState
 
 ModelKey: TypeAlias = tuple[str, str]
 """App label and lower-case name of a model: how migration state knows it."""
@@ -52,10 +54,10 @@ class TViewState(ModelState):
         bases: Sequence[type | str] | None = None,
         managers: list[tuple[str, models.Manager[Any]]] | None = None,
     ) -> None:
-        super().__init__(app_label, name, fields, options, bases or (TView,), managers)
+        super().__init__(app_label, name, list(fields), options, bases or (TView,), managers)
 
     @classmethod
-    def from_model(cls, model: type[models.Model], exclude_rels: bool = False) -> Self:  # noqa: FBT
+    def from_model(cls, model: type[models.Model], exclude_rels: bool = False) -> Self:
         """Return the state of a TView in ``models.py``.
 
         Args:
@@ -66,11 +68,11 @@ class TViewState(ModelState):
             InvalidQuery: the query is not one SELECT whose output columns all have names.
             ConfigurationError: the query is of no known kind, or its file is not there.
         """
-        assert issubclass(model, TView)
-        state = super().from_model(model, exclude_rels)
+        tview = cast("type[TView]", model)
+        state = cast("Self", super().from_model(model, exclude_rels))
         # Django looks through abstract bases, and so past TView.
         state.bases = tuple(TView if base is models.Model else base for base in state.bases)
-        return state.with_definition(canonical_query(model), model._maintenance)
+        return state.with_definition(canonical_query(tview), tview._maintenance)
 
     def with_definition(self, query: str, maintenance: Maintenance) -> Self:
         """Set what a TView has more than a model, and return the state."""
@@ -80,9 +82,9 @@ class TViewState(ModelState):
 
     def clone(self) -> Self:
         """Return an exact copy."""
-        return super().clone().with_definition(self.query, self.maintenance)
+        return cast("Self", super().clone()).with_definition(self.query, self.maintenance)
 
-    def render(self, apps: StateApps) -> type[TView]:
+    def render(self, apps: Apps) -> type[TView]:
         """Return the historical model, made in the given apps."""
         model: type[TView] = super().render(apps)
         model.query = self.query
@@ -97,12 +99,12 @@ class TViewState(ModelState):
             and self.maintenance == other.maintenance
         )
 
+    # A state is changed in place, like its base class.
+    __hash__ = None  # type: ignore[assignment]
+
     def columns(self) -> dict[str, str | None]:
         """Return the column of each field, by its name in lower case."""
         return _columns(self)
-
-    # A state is changed in place, like its base class.
-    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,6 @@ class Reading:
     def key(self) -> ModelKey:
         """The key of the TView."""
         return (self.tview.app_label, self.tview.name_lower)
-
-    def includes(self, model: ModelKey, field: str | None) -> bool:
-        """Tell whether a model, or one of its fields, may be read."""
-        return model in self.models if field is None else (*model, field) in self.fields
 
     def operation_arguments(self) -> dict[str, Any]:
         """Return the arguments of the operation that gives the TView its present definition."""
@@ -195,8 +193,9 @@ def _tables(state: ProjectState) -> dict[Table, FieldKey | ModelKey]:
         table = model.options.get("db_table") or _shortened(f"{key[0]}_{key[1]}")
         tables[split_identifier(table)] = key
         for name, field in model.fields.items():
-            if isinstance(field, models.ManyToManyField) and field.remote_field.through is None:
-                through = field.db_table or _shortened(f"{table.strip(chr(34))}_{name}")
+            relation: Any = field
+            if relation.many_to_many and relation.remote_field.through is None:
+                through = relation.db_table or _shortened(f"{strip_quotes(table)}_{name}")
                 tables[split_identifier(through)] = (*key, name.lower())
     return tables
 
