@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,12 +44,19 @@ class EventExplanation:
     Attributes:
         event: ``INSERT``, ``UPDATE``, ``DELETE`` or ``TRUNCATE``.
         strategy: ``recompute`` for the affected keys, ``rebuild`` for everything, or ``skip``.
-        sql: the trigger and its function as they are created; "" for ``skip``.
+        sql: the trigger, and its function unless others call it, too, as they are created; ""
+            for ``skip``.
     """
 
     event: str
     strategy: str
     sql: str
+
+    def __str__(self) -> str:
+        """Write the strategy for people."""
+        if self.event == "UPDATE" and self.strategy != SKIP:
+            return f"{self.strategy}, skip if only other columns change"
+        return self.strategy
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class SourceExplanation:
         """Write it for people, without the SQL."""
         lines = [self.source, f"    reads     {', '.join(self.columns) or 'no column, only rows'}"]
         lines += [f"    route     {route}" for route in self.routes]
-        lines += [f"    {event.event:<8}  {event.strategy}" for event in self.events]
+        lines += [f"    {event.event:<8}  {event}" for event in self.events]
         return "\n".join(lines)
 
 
@@ -104,7 +112,7 @@ class Explanation:
         depth: how many TViews lie below it.
         sources: the tables it reads, through helper views, too.
         missing_indexes: the indexes that would help.
-        functions: what the triggers call, as it is created.
+        functions: what several triggers call, as it is created.
     """
 
     label: str
@@ -131,14 +139,14 @@ class Explanation:
             f"    table  {self.table}",
             f"    query  {self.view}",
             f"    key    {', '.join(self.key)}",
-            f"    kept   at the end of every statement, {_after(self.depth)}",
+            f"    kept   at the end of every statement{_after(self.depth)}",
         ]
         blocks = ["\n".join(head), *map(str, self.sources)]
         if self.missing_indexes:
             advice = "\n".join(f"    {index.statement}" for index in self.missing_indexes)
             blocks.append(f"Indexes that would spare scans of whole tables:\n{advice}")
         if with_sql:
-            blocks.extend(f"{create};" for create in self.functions)
+            blocks.extend(self.functions)
             blocks.extend(
                 event.sql for source in self.sources for event in source.events if event.sql
             )
@@ -163,20 +171,21 @@ def explain(label: str, using: str = DEFAULT_DB_ALIAS) -> Explanation:
             f'"{label}" is an app, not a TView.', hint="Give one label, such as shop.ProductCard."
         )
     plan = plan_of(connection, found[0])
-    functions = {function.signature: function.create for function in objects.functions(plan)}
-    triggers = objects.source_triggers(plan)
-    called = {_called(trigger)[1] for trigger in triggers if not trigger.shared}
+    functions = {
+        function.signature: _statement(function.create) for function in objects.functions(plan)
+    }
+    triggers = [trigger for trigger in objects.source_triggers(plan) if not trigger.shared]
+    calls = Counter(_called(trigger)[1] for trigger in triggers)
+    own = {signature: create for signature, create in functions.items() if calls[signature] == 1}
     return Explanation(
         label=plan.label,
         table=f"{plan.schema}.{plan.table}",
         view=f"{plan.schema}.{plan.view}",
         key=tuple(column.name for column in plan.key),
         depth=plan.depth,
-        sources=tuple(_source(source, triggers, functions) for source in plan.sources),
+        sources=tuple(_source(source, triggers, own) for source in plan.sources),
         missing_indexes=tuple(_missing_indexes(connection, plan)),
-        functions=tuple(
-            create for signature, create in functions.items() if signature not in called
-        ),
+        functions=tuple(create for signature, create in functions.items() if signature not in own),
     )
 
 
@@ -188,7 +197,7 @@ def _source(
     mine = {
         _called(trigger)[0]: trigger
         for trigger in triggers
-        if not trigger.shared and trigger.relation == relation_name(source.relation)
+        if trigger.relation == relation_name(source.relation)
     }
     events = []
     for event in EVENTS:
@@ -197,8 +206,8 @@ def _source(
             events.append(EventExplanation(event, SKIP, ""))
             continue
         strategy = "rebuild" if event == "TRUNCATE" else source.strategy
-        create = functions[_called(trigger)[1]]
-        events.append(EventExplanation(event, strategy, f"{create};\n\n{trigger.create};"))
+        statements = [functions.get(_called(trigger)[1], ""), _statement(trigger.create)]
+        events.append(EventExplanation(event, strategy, "\n\n".join(filter(None, statements))))
     return SourceExplanation(
         source=source.relation.full_name,
         columns=tuple(name for name, _ in source.columns),
@@ -211,6 +220,10 @@ def _called(trigger: objects.Trigger) -> tuple[str, str]:
     """Return the event of a trigger and the signature of the function it calls."""
     event, function = _FUNCTION.findall(trigger.create)[0]
     return event, f"{function}()"
+
+
+def _statement(create: str) -> str:
+    return f"{create.rstrip().rstrip(';')};"
 
 
 def _missing_indexes(connection: BaseDatabaseWrapper, plan: Plan) -> Iterator[IndexAdvice]:
@@ -275,5 +288,5 @@ def _equated(condition: Expression) -> tuple[ColumnOf, ColumnOf] | None:
 
 def _after(depth: int) -> str:
     if depth == 0:
-        return "reads tables only"
-    return f"after {depth} {'TView' if depth == 1 else 'TViews'} below it"
+        return ""
+    return f", after the {depth} {'TView' if depth == 1 else 'TViews'} below it"

@@ -242,6 +242,7 @@ def refresh(
 
     Raises:
         MetadataNotFound: a label is not that of an installed TView.
+        django.db.DataError: PostgreSQL cannot read a key as the type of its column.
         KeyMissing: a key has not as many values as the key has columns.
         ValueError: keys are given for more than one TView.
         RefreshFailed: the query or the table could not take a value.
@@ -363,6 +364,7 @@ def _refresh(
     asked = None
     if keys is not None:
         asked = json.dumps([_key_values(tview, key) for key in keys])
+        _require_types(connection, tview, asked)
     runtime = identifier(catalog.runtime_schema(connection) or "")
     started = time.perf_counter()
     try:
@@ -394,6 +396,21 @@ def _key_values(tview: InstalledTView, key: object) -> list[str | None]:
             tview=tview.label,
         )
     return [_as_text(value) for value in values]
+
+
+def _require_types(connection: BaseDatabaseWrapper, tview: InstalledTView, keys: str) -> None:
+    """Let PostgreSQL read the keys; a failure here is the caller's, not the query's."""
+    types = {column.name: column.type for column in tview.declaration.columns}
+    values = ", ".join(
+        f"CAST(given.key ->> {place} AS {types[name]})"
+        for place, name in enumerate(tview.declaration.key)
+    )
+    with transaction.atomic(connection.alias), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM jsonb_array_elements(%s::jsonb) AS given (key)"
+            f" WHERE ROW({values}) IS NULL",
+            [keys],
+        )
 
 
 def _as_text(value: object) -> str | None:
