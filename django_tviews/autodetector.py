@@ -13,7 +13,7 @@ Django has one autodetector per command, and packages extend it by subclassing t
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from django.apps import apps
 from django.core.management.commands import makemigrations, migrate
@@ -156,7 +156,7 @@ class TViewAutodetector(_Autodetector):
         for migrations in self.migrations.values():
             for migration in migrations:
                 if any(_is_ours(operation) for operation in migration.operations):
-                    migration.dependencies = [*migration.dependencies, RUNTIME_MIGRATION]
+                    cast("list[tuple[str, str]]", migration.dependencies).append(RUNTIME_MIGRATION)
 
     def check_dependency(  # type: ignore[override]
         self, operation: Operation, dependency: OperationDependency

@@ -12,7 +12,6 @@ from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.management import get_commands, load_command_class
-from django.core.management.base import BaseCommand
 from django.db import models
 
 from . import conf
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from django.apps import AppConfig
+    from django.core.management.base import BaseCommand
     from django.db.migrations.autodetector import MigrationAutodetector
 
 ModelCheck: TypeAlias = "Callable[[type[TView]], Iterator[CheckMessage]]"

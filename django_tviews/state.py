@@ -49,12 +49,12 @@ class TViewState(ModelState):
         self,
         app_label: str,
         name: str,
-        fields: Iterable[tuple[str, models.Field[Any, Any]]],
+        fields: Mapping[str, models.Field[Any, Any]] | Iterable[tuple[str, models.Field[Any, Any]]],
         options: dict[str, Any] | None = None,
         bases: Sequence[type | str] | None = None,
         managers: list[tuple[str, models.Manager[Any]]] | None = None,
     ) -> None:
-        super().__init__(app_label, name, list(fields), options, bases or (TView,), managers)
+        super().__init__(app_label, name, dict(fields), options, bases or (TView,), managers)
 
     @classmethod
     def from_model(cls, model: type[models.Model], exclude_rels: bool = False) -> Self:
