@@ -286,6 +286,12 @@ class TestTviewRefresh:
         _, message = call("tview_refresh", "testapp.ProductCard", "--key", "1,2", code=2)
         assert "does not fit" in message
 
+    def test_a_key_that_is_null_is_that_of_no_row(self, shop: Database) -> None:
+        with unguarded(shop):
+            shop.execute("UPDATE testapp_productcard SET name = 'x'")
+        [report] = maintenance.refresh("testapp.ProductCard", keys=[None])
+        assert not report.changed
+
     def test_keys_of_several_tviews_are_refused(self, shop: Database) -> None:
         with pytest.raises(ValueError, match="not for 4"):
             maintenance.refresh(keys=[1])
@@ -295,6 +301,11 @@ class TestTviewRefresh:
     def test_a_key_of_another_type_is_refused_by_the_database(self, shop: Database) -> None:
         _, message = call("tview_refresh", "testapp.ProductCard", "--key", "lamp", code=2)
         assert message == 'invalid input syntax for type bigint: "lamp"'
+
+    def test_a_role_without_the_right_to_refresh_is_told_so(self, shop: Database) -> None:
+        with shop.role("pg_read_all_data"):
+            _, message = call("tview_refresh", "testapp.Stock", code=2)
+        assert message == "permission denied for view django_tviews_refresh"
 
     def test_a_value_that_cannot_be_stored_is_a_failed_refresh(self, database: Database) -> None:  # noqa: F811
         database.execute(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
@@ -80,13 +81,13 @@ class TViewCommand(BaseCommand):
             explained = TViewError.from_database_error(error) or error
             raise CommandError(str(explained).strip(), returncode=FAILED) from error
 
+    @abstractmethod
     def run(self, **options: Any) -> None:
         """Do the work of the command.
 
         Args:
             **options: the parsed arguments.
         """
-        raise NotImplementedError
 
     def check_database(self, alias: str) -> None:
         """Refuse an alias that is unknown or not PostgreSQL.
