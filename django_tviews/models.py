@@ -42,8 +42,8 @@ _SYNCHRONOUS_WRITES: Final = frozenset(
 WRITES: Final = (
     _SYNCHRONOUS_WRITES
     | {f"a{name}" for name in _SYNCHRONOUS_WRITES}
-    # What Django itself calls, past the public methods, when it deletes related objects.
-    | {"_raw_delete"}
+    # What Django itself calls, past the public methods.
+    | {"_insert", "_raw_delete", "_update"}
 )
 """The names of everything on a model, a manager or a QuerySet that writes."""
 
