@@ -542,18 +542,18 @@ class TestTviewCheck:
         }
 
     def test_a_function_that_is_gone_is_missing(self, shop: Database) -> None:
-        shop.execute("DROP FUNCTION testapp_stock_rebuild()")
-        assert "testapp_stock_rebuild" in self.one(ProblemKind.MISSING).message
+        shop.execute("DROP FUNCTION tviews_testapp_stock_rebuild()")
+        assert "tviews_testapp_stock_rebuild" in self.one(ProblemKind.MISSING).message
 
     def test_a_function_with_another_body_is_edited(self, shop: Database) -> None:
         shop.execute(
             "UPDATE pg_proc SET prosrc = prosrc || ' -- quick fix'"
-            " WHERE proname = 'testapp_stock_rebuild'"
+            " WHERE proname = 'tviews_testapp_stock_rebuild'"
         )
-        assert "testapp_stock_rebuild" in self.one(ProblemKind.EDITED).message
+        assert "tviews_testapp_stock_rebuild" in self.one(ProblemKind.EDITED).message
 
     def test_a_function_that_everybody_may_execute_is_reported(self, shop: Database) -> None:
-        shop.execute("GRANT EXECUTE ON FUNCTION testapp_stock_rebuild() TO PUBLIC")
+        shop.execute("GRANT EXECUTE ON FUNCTION tviews_testapp_stock_rebuild() TO PUBLIC")
         problem = self.one(ProblemKind.EDITED)
         assert "everybody may execute" in problem.message
         shop.execute(problem.hint)
@@ -666,7 +666,7 @@ class TestTviewExplain:
         assert long.startswith(short.strip())
         assert long.count("CREATE OR REPLACE FUNCTION") == len(
             shop.execute(
-                "SELECT proname FROM pg_proc WHERE proname LIKE 'testapp_stock_%'"
+                "SELECT proname FROM pg_proc WHERE proname LIKE 'tviews_testapp_stock_%'"
                 " AND pronamespace = current_schema()::regnamespace"
             )
         )
@@ -675,7 +675,7 @@ class TestTviewExplain:
     def test_the_sql_is_what_was_installed(self, shop: Database) -> None:
         for label in ("testapp.ProductCard", "testapp.ProductTag", "testapp.Stock"):
             long, _ = call("tview_explain", label, "-v", "2")
-            shop.execute("DROP FUNCTION IF EXISTS testapp_stock_rebuild()")
+            shop.execute("DROP FUNCTION IF EXISTS tviews_testapp_stock_rebuild()")
             shop.execute(long[long.index("CREATE OR REPLACE FUNCTION") :])
         problems = health.check()
         assert all("may execute" in problem.message for problem in problems)

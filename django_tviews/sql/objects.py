@@ -11,6 +11,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING
 
 from django_tviews.definition import object_name
+from django_tviews.errors import FUNCTION_PREFIXES
 from django_tviews.facts import RelationFacts
 from django_tviews.plan.plan import (
     FORMAT_VERSION,
@@ -41,6 +42,12 @@ LOCK_CLASS = 1415140181  # "TVIU" in ASCII
 
 # The trigger on a TView that refuses direct writes.
 GUARD = "tviews_0_guard"
+
+# By which errors that come out of them are recognised.
+_FUNCTION_PREFIX = FUNCTION_PREFIXES[1]
+
+# Where static SQL puts what it has written.
+_INTO = "INTO inserted, updated, deleted, repeated\n"
 
 ROW_EVENTS = ("INSERT", "UPDATE", "DELETE")
 TRANSITION_TABLES = {
@@ -142,12 +149,16 @@ def comment(plan: Plan) -> str:
 
 def drain_name(plan: Plan) -> str:
     """Return the quoted name of the function that maintains the TView from the spool."""
-    return qualified(plan.schema, object_name(plan.table, "drain"))
+    return qualified(plan.schema, _function_name(plan.table, "drain"))
 
 
 def rebuild_name(plan: Plan) -> str:
     """Return the quoted name of the function that compares the whole TView with its query."""
-    return qualified(plan.schema, object_name(plan.table, "rebuild"))
+    return qualified(plan.schema, _function_name(plan.table, "rebuild"))
+
+
+def _function_name(table: str, suffix: str) -> str:
+    return object_name(_FUNCTION_PREFIX + table, suffix)
 
 
 def environment_clauses() -> str:
@@ -179,7 +190,8 @@ class _Writer:
         self.plan = plan
         self.table = qualified(plan.schema, plan.table)
         self.key = [identifier(column.name) for column in plan.key]
-        self.variables = [f"key_{place}" for place in range(1, len(plan.key) + 1)]
+        # Columns win over variables of the same name; no column can be expected to have these.
+        self.variables = [identifier(f"key_{place}?") for place in range(1, len(plan.key) + 1)]
         columns = [identifier(column.name) for column in plan.columns]
         self.values: dict[str, str | int] = {
             **runtime_values(plan.runtime_schema),
@@ -206,15 +218,20 @@ class _Writer:
                 for variable, column in zip(self.variables, plan.key, strict=True)
             ),
             "key_variables": ", ".join(self.variables),
+            "first_key_variable": self.variables[0],
             "key_positions": ", ".join(f"${place}" for place in range(1, len(self.variables) + 1)),
             "key_matches_query": self._match("affected", "query"),
             "key_matches_tview": self._match("affected", "tview"),
             "key_matches_fresh": self._match("fresh", "tview"),
-            "recompute": qualified(plan.schema, object_name(plan.table, "recompute")),
+            "recompute": qualified(plan.schema, _function_name(plan.table, "recompute")),
             "rebuild": rebuild_name(plan),
             "drain": drain_name(plan),
-            "truncated": qualified(plan.schema, object_name(plan.table, "truncated")),
+            "truncated": qualified(plan.schema, _function_name(plan.table, "truncated")),
+            "schema_literal": literal(plan.schema),
+            "table_literal": literal(plan.table),
+            "key_literal": literal(", ".join(self.key)),
         }
+        self.values["refuse_repeated"] = render("repeated", **self.values)
 
     def _match(self, left: str, right: str) -> str:
         """Equate the key of two relations; the query has it under its output names."""
@@ -240,15 +257,16 @@ class _Writer:
                 )
 
     def _function(self, suffix: str, arguments: str, create: str) -> Function:
-        return Function(self.plan.schema, object_name(self.plan.table, suffix), arguments, create)
+        return Function(
+            self.plan.schema, _function_name(self.plan.table, suffix), arguments, create
+        )
 
     def _recompute(self) -> str:
-        into = "INTO inserted, updated, deleted\n"
         keys, positions = self.values["key_variables"], self.values["key_positions"]
         return render(
             "recompute",
             **self.values,
-            write_keys=self._write(keys, into),
+            write_keys=self._write(keys, _INTO),
             write_positions=self._write(positions, ""),
         )
 
@@ -257,7 +275,7 @@ class _Writer:
         return render("write", **self.values, key_arrays=keys, written=written)
 
     def _rebuild(self) -> str:
-        written = render("written", **self.values, into="INTO inserted, updated, deleted\n")
+        written = render("written", **self.values, into=_INTO)
         return render("rebuild", **self.values, written=written)
 
     def _truncated(self) -> str:
@@ -268,7 +286,7 @@ class _Writer:
             "truncated",
             **self.values,
             tables=", ".join([str(self.values["tview"]), *tables]),
-            function_literal=literal(object_name(self.plan.table, "truncated")),
+            function_literal=literal(_function_name(self.plan.table, "truncated")),
         )
 
     def _drain(self) -> str:
@@ -368,7 +386,8 @@ class _Writer:
     def _source_name(self, source: SourcePlan, event: str) -> str:
         same_name = Counter(each.relation.name for each in self.plan.sources)
         number = f"_{source.number}" if same_name[source.relation.name] > 1 else ""
-        return bounded(f"{self.plan.table}_on_{source.relation.name}{number}_{event.lower()}")
+        suffix = f"on_{source.relation.name}{number}_{event.lower()}"
+        return bounded(f"{_FUNCTION_PREFIX}{self.plan.table}_{suffix}")
 
     def source_triggers(self) -> Iterator[Trigger]:
         for source in self.plan.sources:

@@ -28,7 +28,7 @@ BEGIN
     WHERE spool.transaction_id = pg_current_xact_id() AND spool.tview = @{tview};
     IF everything THEN
         SELECT * INTO inserted, updated, deleted FROM @{rebuild}();
-    ELSIF key_1 IS NOT NULL THEN
+    ELSIF @{first_key_variable} IS NOT NULL THEN
         SELECT * INTO inserted, updated, deleted FROM @{recompute}(@{key_variables});
     ELSE
         inserted := 0;

@@ -5,6 +5,8 @@ LANGUAGE plpgsql
     @{environment}
 AS $function$
 #variable_conflict use_column
+DECLARE
+    repeated text;
 BEGIN
     IF NOT EXISTS (SELECT FROM @{table}) THEN
         INSERT INTO @{table} (@{columns})
@@ -25,5 +27,6 @@ BEGIN
         RETURNING 1
     ),
     @{written};
+    @{refuse_repeated}
 END
 $function$;

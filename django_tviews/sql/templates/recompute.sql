@@ -6,8 +6,10 @@ CREATE OR REPLACE FUNCTION @{recompute}(
     OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
 LANGUAGE plpgsql AS $function$
 #variable_conflict use_column
+DECLARE
+    repeated text;
 BEGIN
-    IF cardinality(key_1) <= @{bulk_threshold} THEN
+    IF cardinality(@{first_key_variable}) <= @{bulk_threshold} THEN
         -- Few keys: evaluate the query for one key after the other. OFFSET 0 keeps the planner
         -- from turning that into one join with the whole query.
         WITH fresh AS MATERIALIZED (
@@ -30,7 +32,8 @@ BEGIN
             JOIN @{view} AS query ON @{key_matches_query}
         ),
         @{write_positions}
-        $bulk$ INTO inserted, updated, deleted USING @{key_variables};
+        $bulk$ INTO inserted, updated, deleted, repeated USING @{key_variables};
     END IF;
+    @{refuse_repeated}
 END
 $function$;

@@ -6,6 +6,6 @@ ELSE
     @{routes}
     $bulk$ INTO @{key_variables};
 END IF;
-IF key_1 IS NOT NULL THEN
+IF @{first_key_variable} IS NOT NULL THEN
     PERFORM @{recompute}(@{key_variables});
 END IF;

@@ -9,5 +9,8 @@ written AS (
 )
 SELECT count(*) FILTER (WHERE written.inserted),
        count(*) FILTER (WHERE NOT written.inserted),
-       (SELECT count(*) FROM deleted)
+       (SELECT count(*) FROM deleted),
+       -- An upsert notices that a key comes twice only if it has to write both times.
+       (SELECT concat_ws(', ', @{key_columns}) FROM fresh
+        GROUP BY @{key_columns} HAVING count(*) > 1 LIMIT 1)
 @{into}FROM written
