@@ -27,7 +27,7 @@ from django_tviews.definition import Column, Declaration
 from django_tviews.relational.canonical import canonical_sql
 from support.database import database_settings
 
-from .oracle import assert_equals_query
+from .oracle import assert_equals_query, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,17 +189,16 @@ class Database:
 
     def create_table(self, declaration: Declaration, constraints: tuple[str, ...] = ()) -> str:
         """Write the CREATE TABLE statement of a TView."""
-        quote = self.connection.ops.quote_name
         parts = [
-            f"{quote(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
+            f"{quoted(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
             for column in declaration.columns
         ]
-        parts.append(f"PRIMARY KEY ({', '.join(quote(name) for name in declaration.key)})")
-        return f"CREATE TABLE {quote(declaration.table)} ({', '.join([*parts, *constraints])})"
+        parts.append(f"PRIMARY KEY ({', '.join(quoted(name) for name in declaration.key)})")
+        return f"CREATE TABLE {quoted(declaration.table)} ({', '.join([*parts, *constraints])})"
 
     def drop(self, declaration: Declaration) -> None:
         """Take a TView out again."""
-        table = self.connection.ops.quote_name(declaration.table)
+        table = quoted(declaration.table)
         with self.connection.schema_editor() as editor:
             installer.drop(
                 editor, declaration, lambda: editor.execute(f"DROP TABLE {table}", params=None)
@@ -208,10 +207,9 @@ class Database:
 
     def rows(self, declaration: Declaration) -> list[tuple[Any, ...]]:
         """Return the rows of a TView's table, in the order of its key."""
-        quote = self.connection.ops.quote_name
-        names = ", ".join(quote(column.name) for column in declaration.columns)
-        key = ", ".join(quote(name) for name in declaration.key)
-        return self.execute(f"SELECT {names} FROM {quote(declaration.table)} ORDER BY {key}")
+        names = ", ".join(quoted(column.name) for column in declaration.columns)
+        key = ", ".join(quoted(name) for name in declaration.key)
+        return self.execute(f"SELECT {names} FROM {quoted(declaration.table)} ORDER BY {key}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -33,6 +33,11 @@ MAINTENANCE_ENVIRONMENT = {
 }
 
 
+def quoted(name: str) -> str:
+    """Write a name as SQL, whatever is in it. Django's own quote_name leaves a quote in it alone."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def assert_equals_query(
     connection: BaseDatabaseWrapper,
     declaration: Declaration,
@@ -51,15 +56,14 @@ def assert_equals_query(
         by_value: columns that may show any of several equal values, because they are grouped by
             (``GROUP BY`` shows 1.0 or 1.00, as it pleases); they are compared by ``=`` only.
     """
-    quote = connection.ops.quote_name
-    table = quote(declaration.table)
-    columns = [quote(column.name) for column in declaration.columns]
-    outputs = ", ".join(f"query.{quote(column.output)}" for column in declaration.columns)
+    table = quoted(declaration.table)
+    columns = [quoted(column.name) for column in declaration.columns]
+    outputs = ", ".join(f"query.{quoted(column.output)}" for column in declaration.columns)
     # A text in the collation "C" is an image: equal values with different looks stay apart.
     image = ", ".join(
-        f"dense_rank() OVER (ORDER BY {quote(column.name)})::text"
+        f"dense_rank() OVER (ORDER BY {quoted(column.name)})::text"
         if column.name in by_value
-        else f'{quote(column.name)}::text COLLATE "C"'
+        else f'{quoted(column.name)}::text COLLATE "C"'
         for column in declaration.columns
     )
     names = ", ".join(columns)

@@ -1,0 +1,373 @@
+"""Helper views, TViews on TViews, other schemas, other owners of tables, awkward names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from django.test import override_settings
+
+from django_tviews.errors import DependencyDepthExceeded, DependentColumn
+
+if TYPE_CHECKING:
+    from tests.harness import Database
+
+LONG = "a_name_of_sixty_three_bytes_which_is_as_long_as_postgres_allows"
+
+
+def test_helper_views_several_levels_deep(maintained: Database) -> None:
+    maintained.execute("""
+        CREATE TABLE account (id integer PRIMARY KEY, owner text, open boolean NOT NULL);
+        CREATE TABLE entry (id integer PRIMARY KEY, account_id integer, amount numeric NOT NULL);
+        INSERT INTO account VALUES (1, 'Ann', true), (2, 'Bob', true), (3, NULL, false);
+        INSERT INTO entry VALUES (1, 1, 10), (2, 1, -3.50), (3, 2, 7), (4, NULL, 1);
+        CREATE VIEW first AS SELECT * FROM account WHERE open;
+        CREATE VIEW second AS SELECT f.id, coalesce(f.owner, '?') AS owner FROM first AS f;
+        CREATE VIEW balance AS SELECT account_id, sum(amount) AS total FROM entry GROUP BY 1;
+        CREATE VIEW third (number, who, total) AS
+            SELECT s.id, s.owner, b.total FROM second s LEFT JOIN balance b ON b.account_id = s.id;
+        CREATE VIEW fourth AS SELECT who, sum(total) AS total, count(*) AS n FROM third GROUP BY who;
+    """)
+    maintained.tview(
+        "SELECT number AS id, who, total FROM third", "id integer, who text, total numeric NULL"
+    )
+    maintained.tview(
+        "SELECT who, total, n FROM fourth", "who text, total numeric NULL, n bigint", "who"
+    )
+    maintained.tview(
+        "SELECT t.number AS id, f.n FROM third t JOIN fourth f ON f.who = t.who",
+        "id integer, n bigint",
+    )
+    maintained.run(
+        "INSERT INTO entry VALUES (5, 2, 5), (6, 3, 9)",
+        "UPDATE account SET open = true WHERE id = 3",
+        "UPDATE account SET owner = 'Ann' WHERE id IN (2, 3)",
+        "UPDATE entry SET account_id = 3 WHERE id < 3",
+        "UPDATE account SET owner = NULL",
+        "DELETE FROM entry WHERE amount > 5",
+        "UPDATE account SET open = NOT open WHERE id = 1",
+        "TRUNCATE entry",
+        "DELETE FROM account",
+    )
+
+
+@pytest.fixture
+def tower(maintained: Database) -> Database:
+    """Four TViews, each over the one before; the last over two of them."""
+    maintained.execute("""
+        CREATE TABLE company (id integer PRIMARY KEY, name text NOT NULL);
+        CREATE TABLE person (id integer PRIMARY KEY, name text NOT NULL,
+            company_id integer REFERENCES company ON DELETE CASCADE);
+        CREATE TABLE post (id integer PRIMARY KEY, body text NOT NULL,
+            person_id integer REFERENCES person ON DELETE CASCADE);
+        INSERT INTO company VALUES (1, 'acme'), (2, 'best');
+        INSERT INTO person VALUES (1, 'Ann', 1), (2, 'Bob', 1), (3, 'Cy', 2), (4, 'Di', NULL);
+        INSERT INTO post VALUES (1, 'x', 1), (2, 'y', 1), (3, 'z', 3), (4, 'w', NULL);
+    """)
+    maintained.tview(
+        "SELECT id, jsonb_build_object('name', name) AS data FROM company",
+        "id integer, data jsonb",
+        table="tv_company",
+    )
+    maintained.tview(
+        "SELECT p.id, p.company_id, jsonb_build_object('name', p.name, 'company', c.data) AS data "
+        "FROM person p LEFT JOIN tv_company c ON c.id = p.company_id",
+        "id integer, company_id integer NULL, data jsonb",
+        table="tv_person",
+    )
+    maintained.tview(
+        "SELECT p.id, jsonb_build_object('body', p.body, 'author', a.data) AS data "
+        "FROM post p LEFT JOIN tv_person a ON a.id = p.person_id",
+        "id integer, data jsonb",
+        table="tv_post",
+    )
+    maintained.tview(
+        "SELECT c.id, c.data ->> 'name' AS name, (SELECT count(*) FROM tv_person p "
+        "WHERE p.company_id = c.id) AS people, coalesce((SELECT jsonb_agg(t.data ORDER BY t.id) "
+        "FROM tv_post t JOIN post b ON b.id = t.id JOIN person a ON a.id = b.person_id "
+        "WHERE a.company_id = c.id), '[]') AS posts FROM tv_company c",
+        "id integer, name text NULL, people bigint, posts jsonb",
+        table="tv_feed",
+    )
+    return maintained
+
+
+def test_a_change_at_the_bottom_climbs_through_tviews(tower: Database) -> None:
+    tower.run("UPDATE company SET name = 'ACME' WHERE id = 1")
+    assert tower.value("SELECT data -> 'author' -> 'company' ->> 'name' FROM tv_post WHERE id = 1") == (
+        "ACME"
+    )
+
+
+def test_tviews_over_tviews_through_all_kinds_of_statements(tower: Database) -> None:
+    tower.run(
+        "INSERT INTO company VALUES (3, 'core')",
+        "INSERT INTO person VALUES (5, 'Ed', 3), (6, 'Flo', 1)",
+        "INSERT INTO post SELECT g, 'p' || g, 1 + g % 6 FROM generate_series(10, 40) AS g",
+        "UPDATE person SET company_id = 2 WHERE id IN (1, 4)",
+        "UPDATE post SET person_id = 3 WHERE id % 2 = 0",
+        "WITH c AS (UPDATE company SET name = name || '!' RETURNING id), "
+        "p AS (UPDATE person SET company_id = 3 WHERE id = 3 RETURNING id) "
+        "DELETE FROM post WHERE id IN (SELECT id FROM p)",
+        "INSERT INTO company VALUES (1, 'upserted'), (9, 'nine') "
+        "ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+        "DELETE FROM person WHERE id = 2",
+        "DELETE FROM company WHERE id = 2",
+        "TRUNCATE post",
+        "TRUNCATE company, person, post",
+        "INSERT INTO company VALUES (1, 'again')",
+    )
+
+
+def test_a_tview_over_a_rebuilt_tview(maintained: Database) -> None:
+    maintained.execute("CREATE TABLE score (id integer PRIMARY KEY, points integer NOT NULL)")
+    maintained.tview(
+        "SELECT id, points FROM score ORDER BY points DESC, id LIMIT 3",
+        "id integer, points integer",
+        table="top",
+        allow_rebuild=True,
+    )
+    maintained.tview("SELECT 1 AS id, coalesce(sum(points), 0) AS points FROM top", "id integer, points bigint")
+    maintained.run(
+        "INSERT INTO score SELECT g, g * 7 % 10 FROM generate_series(1, 20) AS g",
+        "UPDATE score SET points = 100 WHERE id = 5",
+        "DELETE FROM score WHERE id = 5",
+        "TRUNCATE score",
+    )
+
+
+def test_a_tview_that_others_read_cannot_be_dropped(tower: Database) -> None:
+    with pytest.raises(DependentColumn, match=r"tests\.tv_person reads it"):
+        tower.drop(tower.tviews[0].declaration)
+    tower.run("UPDATE company SET name = 'still kept'")
+
+
+def test_tviews_can_be_dropped_from_the_top_down(tower: Database) -> None:
+    for tview in reversed(list(tower.tviews)):
+        tower.drop(tview.declaration)
+        tower.run("UPDATE company SET name = name || '.'", "UPDATE person SET name = name || '.'")
+    left = tower.execute(
+        "SELECT tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+        "WHERE c.relnamespace = current_schema()::regnamespace AND NOT tgisinternal "
+        "AND c.relname <> 'django_tviews_refresh'"
+    )
+    assert left == []
+    functions = tower.execute(
+        "SELECT proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace "
+        "AND proname NOT LIKE 'django%'"
+    )
+    assert functions == []
+
+
+def test_more_tviews_on_one_another_than_allowed_are_refused(database: Database) -> None:
+    database.execute("CREATE TABLE base (id integer PRIMARY KEY)")
+    with override_settings(DJANGO_TVIEWS={"DEPTH_LIMIT": 2}):
+        below = "base"
+        for number in range(3):
+            database.tview(f"SELECT id FROM {below}", "id integer", table=f"level_{number}")
+            below = f"level_{number}"
+        with pytest.raises(DependencyDepthExceeded):
+            database.tview(f"SELECT id FROM {below}", "id integer", table="too_high")
+    database.run("INSERT INTO base VALUES (1), (2)")
+
+
+def test_helper_views_nested_deeper_than_allowed_are_refused(database: Database) -> None:
+    database.execute("CREATE TABLE base (id integer PRIMARY KEY)")
+    below = "base"
+    for number in range(5):
+        database.execute(f"CREATE VIEW view_{number} AS SELECT id FROM {below}")
+        below = f"view_{number}"
+    with override_settings(DJANGO_TVIEWS={"DEPTH_LIMIT": 3}):
+        with pytest.raises(DependencyDepthExceeded, match="3 deep"):
+            database.tview(f"SELECT id FROM {below}", "id integer")
+    database.tview(f"SELECT id FROM {below}", "id integer")
+    database.run("INSERT INTO base VALUES (1)")
+
+
+def test_sources_in_other_schemas_with_the_same_name(maintained: Database) -> None:
+    first, second = f"{maintained.schema}_one", f"{maintained.schema}_two"
+    maintained.execute(f"""
+        CREATE SCHEMA {first}; CREATE SCHEMA {second};
+        CREATE TABLE {first}.item (id integer PRIMARY KEY, name text NOT NULL);
+        CREATE TABLE {second}.item (id integer PRIMARY KEY, first_id integer, name text NOT NULL);
+    """)
+    try:
+        maintained.tview(
+            f"SELECT b.id, a.name || b.name AS name FROM {second}.item b "
+            f"JOIN {first}.item a ON a.id = b.first_id",
+            "id integer, name text",
+        )
+        maintained.run(
+            f"INSERT INTO {first}.item VALUES (1, 'a'), (2, 'b')",
+            f"INSERT INTO {second}.item VALUES (1, 1, 'x'), (2, 2, 'y'), (3, NULL, 'z')",
+            f"UPDATE {first}.item SET name = 'c' WHERE id = 1",
+            f"UPDATE {second}.item SET first_id = 1",
+            f"DELETE FROM {first}.item WHERE id = 1",
+            f"TRUNCATE {second}.item",
+        )
+        # The writer's search path is his own.
+        maintained.execute(f"INSERT INTO {second}.item VALUES (1, 2, 'w')")
+        maintained.execute("SET search_path = pg_catalog")
+        maintained.execute(f"UPDATE {first}.item SET name = 'elsewhere'")
+        maintained.execute(f"SET search_path = {maintained.schema}, public")
+        maintained.check("a write under another search path")
+    finally:
+        maintained.execute(f"DROP SCHEMA {first}, {second} CASCADE")
+
+
+def test_two_tviews_of_one_name_in_two_schemas(database: Database) -> None:
+    other = f"{database.schema}_other"
+    database.execute("CREATE TABLE item (id integer PRIMARY KEY, name text NOT NULL)")
+    database.execute(f"CREATE SCHEMA {other}")
+    try:
+        here = database.declare("SELECT id, name FROM item", "id integer, name text", table="twin")
+        there = database.declare(
+            f"SELECT id, upper(name) AS name FROM {database.schema}.item",
+            "id integer, name text",
+            table="twin",
+        )
+        database.install(here)
+        database.tviews.clear()
+        database.execute(f"SET search_path = {other}, {database.schema}, public")
+        database.install(there)
+        for statement in (
+            "INSERT INTO item VALUES (1, 'a'), (2, 'b')",
+            "UPDATE item SET name = 'c' WHERE id = 1",
+            "DELETE FROM item WHERE id = 2",
+        ):
+            database.run(statement)
+            assert database.execute(f"SELECT upper(name) FROM {database.schema}.twin") == (
+                database.execute(f"SELECT name FROM {other}.twin")
+            )
+    finally:
+        database.execute(f"SET search_path = {database.schema}, public")
+        database.execute(f"DROP SCHEMA {other} CASCADE")
+    database.execute("UPDATE item SET name = 'after'")
+
+
+def test_quoted_and_mixed_case_names(maintained: Database) -> None:
+    maintained.execute("""
+        CREATE TABLE "Order" ("Id" integer PRIMARY KEY, "select" text NOT NULL, "wh""at" integer,
+            "two words" integer);
+        CREATE TABLE "Line Item" ("Id" integer PRIMARY KEY, "Order" integer, "100%" numeric NOT NULL);
+        INSERT INTO "Order" VALUES (1, 'a', 2, 3), (2, 'b', NULL, NULL);
+        INSERT INTO "Line Item" VALUES (1, 1, 1.5), (2, 1, 2), (3, 2, 4);
+    """)
+    maintained.tview(
+        'SELECT o."Id" AS "Id", o."select" AS "from", o."wh""at", o."two words" AS "Two Words", '
+        '(SELECT sum(l."100%") FROM "Line Item" l WHERE l."Order" = o."Id") AS "sum%" '
+        'FROM "Order" o',
+        '"Id" integer, "from" text, "wh""at" integer NULL, "Two Words" integer NULL, '
+        '"sum%" numeric NULL',
+        "Id",
+        table='Card of "Order"s',
+    )
+    maintained.tview(
+        'SELECT "select" AS "User", count(*) AS "count" FROM "Order" GROUP BY "select"',
+        '"User" text, "count" bigint',
+        "User",
+        table="GROUP",
+    )
+    maintained.run(
+        """INSERT INTO "Order" VALUES (3, 'it''s 100%', 7, 8)""",
+        """UPDATE "Line Item" SET "Order" = 3 WHERE "Id" = 1""",
+        """UPDATE "Order" SET "select" = 'c' WHERE "Id" < 3""",
+        """UPDATE "Order" SET "Id" = 30, "two words" = 1 WHERE "Id" = 3""",
+        """DELETE FROM "Order" WHERE "Id" = 1""",
+        """TRUNCATE "Order", "Line Item" """,
+    )
+
+
+def test_names_of_sixty_three_bytes(maintained: Database) -> None:
+    assert len(LONG) == 63
+    twin = LONG[:-1] + "x"
+    umlauts = "ü" * 31 + "x"
+    for name in (LONG, twin, umlauts):
+        maintained.execute(
+            f'CREATE TABLE "{name}" ("{LONG}" integer PRIMARY KEY, "{twin}" text NOT NULL)'
+        )
+    tviews = [
+        maintained.tview(
+            f'SELECT a."{LONG}", a."{twin}", b."{twin}" AS "{umlauts}" FROM "{LONG}" a '
+            f'LEFT JOIN "{twin}" b ON b."{LONG}" = a."{LONG}" '
+            f'LEFT JOIN "{umlauts}" c ON c."{LONG}" = a."{LONG}"',
+            f'"{LONG}" integer, "{twin}" text, "{umlauts}" text NULL',
+            LONG,
+            table=table,
+        )
+        for table in (LONG[:60] + "abc", LONG[:60] + "abd", "ä" * 31)
+    ]
+    maintained.run(
+        f"""INSERT INTO "{LONG}" VALUES (1, 'a'), (2, 'b')""",
+        f"""INSERT INTO "{twin}" VALUES (1, 'x'), (3, 'y')""",
+        f"""INSERT INTO "{umlauts}" VALUES (1, 'x'), (3, 'y')""",
+        f"""UPDATE "{twin}" SET "{twin}" = 'z'""",
+        f"""UPDATE "{LONG}" SET "{LONG}" = 3 WHERE "{LONG}" = 1""",
+        f"""DELETE FROM "{twin}" """,
+        f"""TRUNCATE "{LONG}" """,
+    )
+    for tview in tviews:
+        maintained.drop(tview)
+        maintained.run(f"""INSERT INTO "{twin}" SELECT max("{LONG}") + 1, 'n' FROM "{LONG}" HAVING false""")
+
+
+def test_tables_named_like_ours(maintained: Database) -> None:
+    maintained.execute("""
+        CREATE TABLE affected (id integer PRIMARY KEY, fresh text NOT NULL);
+        CREATE TABLE old_rows (id integer PRIMARY KEY, new_rows integer, query text);
+        CREATE TABLE delta (key_1 integer PRIMARY KEY, inserted integer, excluded integer);
+        CREATE TABLE written (id integer PRIMARY KEY, spool_id integer, image text);
+        INSERT INTO affected VALUES (1, 'a'), (2, 'b');
+        INSERT INTO old_rows VALUES (1, 1, 'q'), (2, 2, 'r');
+        INSERT INTO delta VALUES (1, 1, 1), (2, 2, 2);
+        INSERT INTO written VALUES (1, 1, 'i'), (2, 2, 'j');
+    """)
+    maintained.tview(
+        "SELECT fresh.id AS key_1, fresh.fresh, tview.query, excluded.inserted AS deleted, "
+        "delta.image AS removed, excluded.excluded AS everything FROM affected fresh "
+        "LEFT JOIN old_rows tview ON tview.new_rows = fresh.id "
+        "LEFT JOIN delta excluded ON excluded.key_1 = tview.id "
+        "LEFT JOIN written delta ON delta.spool_id = excluded.excluded",
+        "key_1 integer, fresh text, query text NULL, deleted integer NULL, removed text NULL, "
+        "everything integer NULL",
+        "key_1",
+        table="tview",
+    )
+    maintained.tview(
+        "SELECT removed AS fresh, count(*) AS affected FROM tview WHERE removed IS NOT NULL "
+        "GROUP BY removed",
+        "fresh text, affected bigint",
+        "fresh",
+        table="changes",
+    )
+    maintained.run(
+        "UPDATE affected SET fresh = 'c' WHERE id = 1",
+        "UPDATE old_rows SET new_rows = 3 - new_rows",
+        "DELETE FROM old_rows WHERE id = 2",
+        "INSERT INTO old_rows VALUES (5, 7, 's')",
+        "UPDATE delta SET key_1 = 5 WHERE key_1 = 2",
+        "UPDATE written SET spool_id = 3 - spool_id, image = 'k'",
+        "WITH a AS (DELETE FROM delta WHERE key_1 = 1 RETURNING 1), "
+        "b AS (UPDATE written SET image = 'z' RETURNING 1) UPDATE affected SET fresh = 'last'",
+        "TRUNCATE written",
+    )
+
+
+def test_many_tviews_on_one_table(maintained: Database) -> None:
+    maintained.execute(
+        "CREATE TABLE fact (id integer PRIMARY KEY, a integer NOT NULL, b integer NOT NULL)"
+    )
+    for number in range(12):
+        maintained.tview(
+            f"SELECT a % {number + 2} AS id, count(*) AS n, max(b) AS b FROM fact "
+            f"WHERE b > {number} GROUP BY a % {number + 2}",
+            "id integer, n bigint, b integer",
+            table=f"facts_{number}",
+        )
+    maintained.run(
+        "INSERT INTO fact SELECT g, g * 7 % 11, g % 20 FROM generate_series(1, 50) AS g",
+        "UPDATE fact SET a = a + 1, b = b - 5 WHERE id < 20",
+        "DELETE FROM fact WHERE id % 3 = 0",
+    )
+    maintained.drop(maintained.tviews[5].declaration)
+    maintained.run("UPDATE fact SET a = 3", "TRUNCATE fact")
