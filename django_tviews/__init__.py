@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import TViewError
+    from .explanation import explain
+    from .health import check
+    from .maintenance import refresh, verify
     from .models import TView, TViewManager, TViewQuerySet
     from .query import SQLFile
 
@@ -22,9 +25,23 @@ _HOMES = {
     "TViewError": "errors",
     "TViewManager": "models",
     "TViewQuerySet": "models",
+    "check": "health",
+    "explain": "explanation",
+    "refresh": "maintenance",
+    "verify": "maintenance",
 }
 
-__all__ = ["SQLFile", "TView", "TViewError", "TViewManager", "TViewQuerySet"]
+__all__ = [
+    "SQLFile",
+    "TView",
+    "TViewError",
+    "TViewManager",
+    "TViewQuerySet",
+    "check",
+    "explain",
+    "refresh",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -102,9 +102,11 @@ class Facts:
         aggregates: those of ``functions`` that are aggregates.
         equality_schemas: for types whose equality operator stands outside ``pg_catalog``
             (``public.citext``), the schema of that operator.
+        tview_depths: for relations that are TViews, how many TViews lie below them.
     """
 
     relations: Mapping[tuple[str | None, str], RelationFacts] = field(default_factory=dict)
     functions: Mapping[tuple[str | None, str], Volatility] = field(default_factory=dict)
     aggregates: frozenset[tuple[str | None, str]] = frozenset()
     equality_schemas: Mapping[str, str] = field(default_factory=dict)
+    tview_depths: Mapping[tuple[str | None, str], int] = field(default_factory=dict)

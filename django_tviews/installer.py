@@ -267,6 +267,7 @@ def read_facts(connection: BaseDatabaseWrapper, query: str) -> Facts:
         {name: volatility for name, (volatility, _) in volatilities.items()},
         frozenset(name for name, (_, aggregate) in volatilities.items() if aggregate),
         catalog.equality_schemas(connection, types),
+        {(each.schema, each.declaration.table): each.depth for each in installed(connection)},
     )
 
 
@@ -334,12 +335,7 @@ def _plan(
     read = {
         (occurrence.relation.schema, occurrence.relation.name) for occurrence in tree.occurrences
     }
-    below = [
-        each.depth
-        for each in installed(connection)
-        if (each.schema, each.declaration.table) in read
-    ]
-    depth = max(below, default=-1) + 1
+    depth = max((facts.tview_depths.get(relation, -1) for relation in read), default=-1) + 1
     if depth > settings.DEPTH_LIMIT:
         raise DependencyDepthExceeded(
             f"TView {declaration.label} lies over {depth} TViews, more than "

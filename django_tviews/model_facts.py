@@ -12,7 +12,7 @@ from django.db.backends.utils import split_identifier
 from django.db.models import UniqueConstraint
 
 from .facts import ColumnFacts, Facts, RelationFacts
-from .query import pinned_connection
+from .query import pinned_connection, query_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,11 +33,36 @@ def facts_from_models(apps: Apps) -> Facts:
             continue
         relation = _relation(model)
         relations[relation.schema, relation.name] = relation
-    return Facts(relations)
+    return Facts(relations, tview_depths=_depths(apps))
+
+
+def _depths(apps: Apps) -> dict[tuple[str | None, str], int]:
+    """How many TViews lie below each TView of a registry."""
+    from .models import TView
+    from .relational.canonical import read_relations
+
+    reads = {
+        _name(model): read_relations(query_sql(model))
+        for model in apps.get_models()
+        if issubclass(model, TView)
+    }
+    depths: dict[tuple[str | None, str], int] = {}
+    # A cycle, which the graph reports, leaves its TViews without a depth.
+    for _ in reads:
+        for name, read in reads.items():
+            below = [each for each in read if each in reads]
+            if all(each in depths for each in below):
+                depths[name] = max((depths[each] for each in below), default=-1) + 1
+    return depths
+
+
+def _name(model: type[Model]) -> tuple[str | None, str]:
+    schema, name = split_identifier(model._meta.db_table)
+    return schema or None, name
 
 
 def _relation(model: type[Model]) -> RelationFacts:
-    schema, name = split_identifier(model._meta.db_table)
+    schema, name = _name(model)
     primary_key = _columns(model._meta.pk_fields)
     columns = [
         column
@@ -47,7 +72,7 @@ def _relation(model: type[Model]) -> RelationFacts:
     keys = [primary_key, *_unique_keys(model)]
     not_null = {column.name for column in columns if column.not_null}
     return RelationFacts(
-        schema or None,
+        schema,
         name,
         columns=tuple(columns),
         keys=tuple(dict.fromkeys(key for key in keys if set(key) <= not_null)),
