@@ -8,16 +8,13 @@ query reads.
 
 from __future__ import annotations
 
-import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.graph import MigrationGraph
 from django.db.migrations.migration import Migration
-from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.special import SeparateDatabaseAndState
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ModelState, ProjectState
@@ -26,6 +23,12 @@ from django.db.migrations.writer import MigrationWriter
 from django_tviews.autodetector import RUNTIME_MIGRATION, compose
 from django_tviews.definition import Maintenance
 from django_tviews.state import TViewState
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from django.db.migrations.operations.base import Operation
 
 Key = tuple[str, str]
 
@@ -153,12 +156,24 @@ def replay(history: History, order: random.Random) -> None:
         waiting.remove(key)
         done.add(key)
         for operation in history.migrations[key].operations:
-            operation.state_forwards(key[0], state)
-            assert state.apps, "the models of a state must render"
-            for step in _in_the_database([operation]):
-                step.state_forwards(key[0], built)
-                for problem in missing(built):
-                    raise AssertionError(f"{key}: after {step.describe()}, {problem}")
+            _apply(operation, key[0], state, built)
+
+
+def built_in_steps(operations: Iterable[Operation], app_label: str) -> ProjectState:
+    """Return the state that operations of one app lead to, if every step of the way is sound."""
+    state, built = ProjectState(), ProjectState()
+    for operation in operations:
+        _apply(operation, app_label, state, built)
+    return state
+
+
+def _apply(operation: Operation, app_label: str, state: ProjectState, built: ProjectState) -> None:
+    operation.state_forwards(app_label, state)
+    assert state.apps, "the models of a state must render"
+    for step in _in_the_database([operation]):
+        step.state_forwards(app_label, built)
+        for problem in missing(built):
+            raise AssertionError(f"{app_label}: after {step.describe()}, {problem}")
 
 
 def missing(state: ProjectState) -> Iterator[str]:

@@ -90,7 +90,7 @@ class TestDeclaring:
         assert isinstance(failure.value, ImproperlyConfigured)
 
     def test_a_misspelt_option_is_guessed(self) -> None:
-        with pytest.raises(ConfigurationError, match="Did you mean mode?"):
+        with pytest.raises(ConfigurationError, match="Did you mean mode"):
             declare(Maintenance=maintenance(moed="immediate"))
         with pytest.raises(ConfigurationError, match="Known are mode, allow_rebuild, columns"):
             declare(Maintenance=maintenance(frequency="daily"))

@@ -60,7 +60,7 @@ class ProductCard(TView):
         Product, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="card"
     )
     name = models.CharField(max_length=100)
-    supplier_name = models.CharField(max_length=100, null=True)
+    supplier_name = models.CharField(max_length=100, null=True)  # noqa: DJ001
     review_count = models.IntegerField()
 
     objects = CardQuerySet.as_manager()
