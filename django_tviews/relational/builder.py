@@ -35,7 +35,7 @@ from .syntax import (
     position,
     wrapped,
 )
-from .tree import ColumnOf, Condition, Expression, Occurrence, Output, QueryTree
+from .tree import ColumnOf, Condition, Expression, Occurrence, Output, Presence, QueryTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,12 +120,20 @@ class Item:
 
 
 @dataclass
+class Merged:
+    """The one column that JOIN USING shows for two, and the items it hides."""
+
+    column: BoundColumn
+    items: list[Item]
+
+
+@dataclass
 class Scope:
     """What one SELECT can name: its own FROM items, then those of the SELECTs around it."""
 
     items: list[Item] = field(default_factory=list)
-    # Columns merged by JOIN USING, which hide those of the items.
-    merged: dict[str, BoundColumn] = field(default_factory=dict)
+    # Columns merged by JOIN USING, which hide those of the items; inner joins before outer ones.
+    merged: list[Merged] = field(default_factory=list)
     outer: Scope | None = None
     ctes: dict[str, tuple[Node, dict[str, Any]]] = field(default_factory=dict)
     sublinks: tuple[int, ...] = ()
@@ -137,7 +145,7 @@ class Scope:
     # The rows of this SELECT in their order are its value: ARRAY(SELECT ...).
     rows_in_order: bool = False
     # Columns that a top-level conjunct of WHERE proves to be not NULL.
-    proven: set[ColumnOf] = field(default_factory=set)
+    proven: list[BoundColumn] = field(default_factory=list)
 
 
 @dataclass
@@ -200,12 +208,11 @@ class Builder:
             self._bind_ctes(select.with_clause, scope)
         if select.HasField("larg"):
             return self._set_operation(select, scope)
-        for item in select.from_clause:
-            self._from_item(item, scope, scope.outer_joins)
-        if select.HasField("where_clause"):
-            self._where(select.where_clause, scope)
-        barrier = self._barrier(select)
         grouped = self._is_grouped(select)
+        if grouped and not select.group_clause:
+            scope.sublinks = self._inside(scope)
+        self._bind_rows(select, scope)
+        barrier = self._barrier(select)
         for clause in (select.group_clause, select.sort_clause, select.distinct_clause):
             for node in clause:
                 if not self.names_output(node, select, scope):
@@ -219,12 +226,19 @@ class Builder:
         outputs = [
             output
             for target in select.target_list
-            for output in self._outputs(target.res_target, scope, grouped, barrier)
+            for output in self._outputs(target.res_target, scope, select, barrier)
         ]
         rows: frozenset[int] | None = frozenset()
         for item in scope.items:
             rows = None if rows is None or item.rows is None else rows | item.rows
         return Block(outputs, None if grouped or select.distinct_clause else rows)
+
+    def _bind_rows(self, select: Node, scope: Scope) -> None:
+        """Bind FROM and WHERE."""
+        for item in select.from_clause:
+            self._from_item(item, scope, scope.outer_joins)
+        if select.HasField("where_clause"):
+            self._where(select.where_clause, scope)
 
     def _refuse_clauses(self, select: Node) -> None:
         if select.locking_clause:
@@ -253,7 +267,7 @@ class Builder:
                 Scope(
                     outer=scope.outer,
                     ctes=scope.ctes,
-                    sublinks=scope.sublinks,
+                    sublinks=self._inside(scope),
                     outer_joins=scope.outer_joins,
                 ),
             )
@@ -267,6 +281,11 @@ class Builder:
             for left, right in zip(sides[0].outputs, sides[1].outputs, strict=True)
         ]
         return Block(outputs, rows=None)
+
+    def _inside(self, scope: Scope) -> tuple[int, ...]:
+        """The way to a subquery that the rows around it show with or without."""
+        self.sublink_count += 1
+        return (*scope.sublinks, self.sublink_count)
 
     def _barrier(self, select: Node) -> str:
         """Name what makes every output depend on rows that no condition ties together."""
@@ -319,7 +338,7 @@ class Builder:
             return True
         return (schema, plain) in self.facts.aggregates
 
-    def _outputs(self, target: Node, scope: Scope, grouped: bool, barrier: str) -> Iterable[Output]:
+    def _outputs(self, target: Node, scope: Scope, select: Node, barrier: str) -> Iterable[Output]:
         if kind(target.val) == "column_ref" and names(target.val.column_ref.fields)[-1] == "*":
             yield from self._expanded_star(target.val.column_ref, scope, barrier)
             return
@@ -330,7 +349,8 @@ class Builder:
         yield Output(
             name,
             Expression(expression.parts, expression.opaque or barrier),
-            self.nullability.of(target.val, scope, grouped),
+            # Without GROUP BY an aggregate may find no row at all.
+            self.nullability.of(target.val, scope, bool(select.group_clause)),
         )
 
     def _expanded_star(self, reference: Node, scope: Scope, barrier: str) -> Iterable[Output]:
@@ -451,12 +471,25 @@ class Builder:
         columns = [
             BoundColumn(
                 column_names[place] if place < len(column_names) else output.name,
-                output.expression,
+                self._if_present(output.expression, inner.outer_joins),
                 output.nullable or bool(inner.outer_joins),
             )
             for place, output in enumerate(block.outputs)
         ]
         return Item(alias, columns, block.rows)
+
+    def _if_present(self, expression: Expression, outer_joins: frozenset[int]) -> Expression:
+        """What a FROM item shows of an expression: NULL where an outer join misses the item.
+
+        A column of a row on the same nullable sides is NULL there by itself.
+        """
+        column = expression.column
+        if column is not None and outer_joins <= self.drafts[column.occurrence - 1].outer_joins:
+            return expression
+        if not outer_joins:
+            return expression
+        parts = ("CASE WHEN ", Presence(outer_joins), " THEN ", *expression.parts, " END")
+        return Expression(parts, expression.opaque)
 
     def _join(self, node: Node, scope: Scope, outer_joins: frozenset[int]) -> list[Item]:
         from postgast import pg_query_pb2
@@ -502,8 +535,8 @@ class Builder:
         """Add the equality that JOIN USING demands of a column, and the column it shows."""
         from postgast import pg_query_pb2
 
-        first = scope.merged.get(name) or _only(left, name)
-        second = _only(right, name)
+        first = _only(left, name, scope.merged)
+        second = _only(right, name, scope.merged)
         if first is None or second is None:
             raise DependencyResolutionFailed(
                 f'JOIN USING ("{name}"): not exactly one column of that name on each side.',
@@ -521,7 +554,7 @@ class Builder:
         if node.jointype == pg_query_pb2.JOIN_FULL:
             merged = ("COALESCE(", *first.expression.parts, ", ", *second.expression.parts, ")")
             shown = BoundColumn(name, Expression(merged, opaque), nullable=True)
-        scope.merged[name] = shown
+        scope.merged.append(Merged(replace(shown, name=name), left + right))
 
     # Conditions
 
@@ -599,9 +632,7 @@ class Builder:
             and names(node.a_expr.name)[-1] in ("=", "<>", "<", ">", "<=", ">=")
         ):
             proven = [self._column(side, scope) for side in (node.a_expr.lexpr, node.a_expr.rexpr)]
-        for column in proven:
-            if column is not None and column.expression.column is not None:
-                scope.proven.add(column.expression.column)
+        scope.proven.extend(column for column in proven if column is not None)
 
     # Sublinks
 
@@ -615,11 +646,10 @@ class Builder:
         """
         from postgast import pg_query_pb2
 
-        self.sublink_count += 1
         inner = Scope(
             outer=scope,
             ctes=scope.ctes,
-            sublinks=(*scope.sublinks, self.sublink_count),
+            sublinks=self._inside(scope),
             outer_joins=scope.outer_joins,
             order_matters=sublink.sub_link_type != pg_query_pb2.EXISTS_SUBLINK,
             rows_in_order=sublink.sub_link_type == pg_query_pb2.ARRAY_SUBLINK,
@@ -662,7 +692,7 @@ class Builder:
         references: list[Expression] = []
         opaque = self._walk(bound, scope, references)
         text = deparse_expression(bound) if kind(bound) != "sort_by" else ""
-        parts: list[str | ColumnOf] = []
+        parts: list[str | ColumnOf | Presence] = []
         for place, piece in enumerate(_PLACEHOLDER.split(text)):
             if place % 2 == 0:
                 parts.append(piece)
@@ -803,8 +833,9 @@ class Builder:
                 if item.alias == name[-2] and (column := item.column(name[-1])) is not None:
                     return column
             return None
-        if name[0] in scope.merged:
-            return scope.merged[name[0]]
+        for merged in reversed(scope.merged):
+            if merged.column.name == name[0]:
+                return merged.column
         found = [column for item in scope.items if (column := item.column(name[0])) is not None]
         if len(found) > 1:
             raise InvalidQuery(
@@ -828,8 +859,14 @@ def deparse_expression_of(reference: Node) -> str:
     return ".".join(names(reference.fields))
 
 
-def _only(items: list[Item], name: str) -> BoundColumn | None:
+def _only(items: list[Item], name: str, merged: Iterable[Merged]) -> BoundColumn | None:
+    """The one column of that name on one side of a JOIN USING, if it is one."""
     found = [column for item in items if (column := item.column(name)) is not None]
+    if len(found) == 1:
+        return found[0]
+    for each in merged:
+        if each.column.name == name and all(item in items for item in each.items):
+            found = [each.column]
     return found[0] if len(found) == 1 else None
 
 

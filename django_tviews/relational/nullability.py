@@ -32,7 +32,11 @@ class Nullability:
 
     def of_column(self, column: BoundColumn, scope: Scope) -> bool:
         """Tell whether a column can be NULL where ``scope`` shows it."""
-        return column.nullable and column.expression.column not in scope.proven
+        return column.nullable and not any(
+            # The very column, or another name of the same one of a base relation.
+            column is known or column.expression.column == known.expression.column is not None
+            for known in scope.proven
+        )
 
     def of(self, node: Node, scope: Scope, grouped: bool) -> bool:
         """Tell whether an expression can be NULL.

@@ -9,6 +9,7 @@ determined, and an equality carries that over to the other side.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import functions
@@ -19,7 +20,7 @@ from .tree import ColumnOf
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .builder import Builder, Item, Scope
+    from .builder import BoundColumn, Builder, Item, Scope
 
 
 def settle_order(builder: Builder, select: Node, scope: Scope) -> None:
@@ -53,7 +54,7 @@ def _settle(
         column
         for item in ordered
         if kind(item) == "column_ref"
-        and (column := builder.resolve(item.column_ref, scope).expression.column) is not None
+        and (column := _column(builder.resolve(item.column_ref, scope))) is not None
     }
     open_items = _undetermined(builder, scope, columns)
     if not open_items:
@@ -106,6 +107,9 @@ def _undetermined(builder: Builder, scope: Scope, columns: set[ColumnOf]) -> lis
         for condition in builder.conditions:
             if condition.equality is None or condition.full:
                 continue
+            # What another sublink asks of its own rows need not be so here.
+            if condition.sublinks != scope.sublinks[: len(condition.sublinks)]:
+                continue
             for known, equal in (condition.equality, condition.equality[::-1]):
                 # A row extended with NULLs keeps its own columns, whatever the other side is.
                 follows = builder.drafts[equal.occurrence - 1].outer_joins
@@ -135,11 +139,16 @@ def _key(builder: Builder, item: Item) -> tuple[str, ...]:
     for key in builder.drafts[number - 1].relation.keys:
         shown = [item.column(name) for name in key]
         if all(
-            column is not None and column.expression.column == ColumnOf(number, name)
+            column is not None and _column(column) == ColumnOf(number, name)
             for column, name in zip(shown, key, strict=True)
         ):
             return key
     return ()
+
+
+def _column(shown: BoundColumn) -> ColumnOf | None:
+    """The column of a base relation that is shown; what a LIMIT leaves of its rows is no matter."""
+    return replace(shown.expression, opaque="").column
 
 
 def _append(order: Node, alias: str, column: str) -> None:
