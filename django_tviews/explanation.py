@@ -13,6 +13,7 @@ from . import catalog
 from .errors import MetadataNotFound
 from .maintenance import chosen, plan_of
 from .plan.routes import NoRoute, Route
+from .relational.tree import ColumnOf
 from .sql import objects
 from .sql.quoting import identifier, relation_name
 from .sql.routes import describe
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from .facts import RelationFacts
     from .plan.plan import Plan, SourcePlan
-    from .relational.tree import ColumnOf, Expression
+    from .relational.tree import Expression
 
 SKIP: Final = "skip"
 """What becomes of an event that cannot change the result of the query."""
@@ -278,7 +279,7 @@ def _lookups_of(route: Route) -> Iterator[tuple[RelationFacts, tuple[str, ...]]]
 
 def _equated(condition: Expression) -> tuple[ColumnOf, ColumnOf] | None:
     """Return the two columns of different relations that a condition equates, if it is such."""
-    columns = [part for part in condition.parts if not isinstance(part, str)]
+    columns = [part for part in condition.parts if isinstance(part, ColumnOf)]
     text = "".join(part for part in condition.parts if isinstance(part, str))
     if len(columns) != 2 or not _EQUATES.fullmatch(text):  # noqa: PLR2004
         return None

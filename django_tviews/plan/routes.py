@@ -10,14 +10,16 @@ of rows in which *t* takes part must satisfy (:meth:`_Search._must_hold`), or th
 nullable side shows beside *t*:
 
 * a condition of T's own SELECT or of one around it, for a combination without *t* stays as it
-  was. Conditions of other sublinks say nothing about *t* and are left out;
+  was. Conditions of other sublinks (and of what counts as one, see :mod:`relational.tree`) say
+  nothing about *t* and are left out;
 * a condition under an outer join, only if T stands on its nullable side or *t* takes part
   only where that side is matched, since otherwise *t* shows with or without a match;
 * a condition over a row that may be replaced by NULLs, only if NULLs cannot satisfy it.
 
 Both states are made of rows that are current or removed, so the join finds the combination.
 The key is then read off the combination. A relation on a nullable side may have been, or now
-be, replaced by NULLs: the key expressions are evaluated both ways (:attr:`Route.keys`). Joining
+be, replaced by NULLs, and so may a derived table with all that it computes: the key expressions
+are evaluated both ways (:attr:`Route.keys`). Joining
 with LEFT JOIN, dropping a condition and adding keys only ever widens the result, and an extra
 key costs a recomputation that changes nothing. ∎
 """
@@ -28,10 +30,17 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import TYPE_CHECKING
 
-from django_tviews.relational.tree import ColumnOf, Condition, Expression, Occurrence, QueryTree
+from django_tviews.relational.tree import (
+    ColumnOf,
+    Condition,
+    Expression,
+    Occurrence,
+    Presence,
+    QueryTree,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 
 @dataclass(frozen=True)
@@ -177,7 +186,7 @@ class _Search:
     def keys(
         self, key: Sequence[Expression], wanted: Sequence[ColumnOf]
     ) -> Iterable[tuple[Expression, ...]]:
-        """The key, evaluated with every choice of nullable occurrences replaced by NULLs."""
+        """The key, evaluated with every choice of what an outer join may miss."""
         nullable = sorted(
             {
                 column.occurrence
@@ -185,17 +194,23 @@ class _Search:
                 if self.tree.occurrences[column.occurrence - 1].nullable
             }
         )
+        derived = dict.fromkeys(
+            part for expression in key for part in expression.parts if isinstance(part, Presence)
+        )
+        missable = [*nullable, *derived]
         choices = chain.from_iterable(
-            combinations(nullable, size) for size in range(len(nullable) + 1)
+            combinations(missable, size) for size in range(len(missable) + 1)
         )
         for absent in choices:
             yield tuple(self._evaluated(expression, absent) for expression in key)
 
-    def _evaluated(self, expression: Expression, absent: Sequence[int]) -> Expression:
-        parts: list[str | ColumnOf] = []
+    def _evaluated(self, expression: Expression, absent: Collection[int | Presence]) -> Expression:
+        parts: list[str | ColumnOf | Presence] = []
         for part in expression.parts:
             if isinstance(part, str):
                 parts.append(part)
+            elif isinstance(part, Presence):
+                parts.append("false" if part in absent else "true")
             elif part.occurrence in absent:
                 facts = self.tree.occurrences[part.occurrence - 1].relation.by_name[part.name]
                 parts.append(f"CAST(NULL AS {facts.type})")
@@ -217,11 +232,13 @@ class _Search:
         """Tell whether rows of an occurrence may be found by the condition.
 
         Either it must hold, or it decides the match of a nullable side that the occurrence
-        stands on; where there is no match the occurrence is NULL, as in the query.
+        stands on; where there is no match the occurrence is NULL, as in the query. In a FULL
+        JOIN that is so only if the other side is there.
         """
         sides = self.tree.occurrences[number - 1].outer_joins
         if condition.full:
-            return bool(condition.full & sides) and condition.outer_joins <= sides
+            entered = bool(condition.full & sides) and condition.full - sides <= self.matched
+            return entered and condition.outer_joins <= sides
         return self._must_hold(condition) or condition.outer_joins <= sides
 
     def _at_hand(self, column: ColumnOf) -> ColumnOf | None:
@@ -306,7 +323,8 @@ def _usable(tree: QueryTree, start: Occurrence, condition: Condition) -> bool:
         return False
     # NULLs in place of a row satisfy no equality, but they may satisfy anything else.
     return condition.equality is not None or all(
-        each.outer_joins <= condition.outer_joins | condition.full for each in occurrences
+        each.outer_joins <= condition.outer_joins | condition.full
+        for each in (*occurrences, *condition.expression.presences)
     )
 
 

@@ -5,8 +5,11 @@ through until only base relations are left, each appearance being an :class:`Occ
 remains of the nesting is what routing needs to know about each occurrence and each condition:
 
 ``sublinks``
-    the subqueries in expressions that it stands in, outermost first. A row of an occurrence in
-    a sublink never shows in the result itself; it can only change the value of the sublink.
+    the subqueries that it stands in and that only compute something for the rows around them,
+    outermost first: those in expressions, those in FROM that give one row whatever they find (an
+    aggregate without GROUP BY), and the sides of a UNION, INTERSECT or EXCEPT. A row of an
+    occurrence in one never shows in the result itself, and what it must satisfy there says
+    nothing about the rows around.
 ``outer_joins``
     the nullable sides of outer joins that it stands on. Such a row may be replaced by NULLs. A
     FULL JOIN has two of them, and a number for each.
@@ -40,16 +43,27 @@ class ColumnOf:
 
 
 @dataclass(frozen=True)
-class Expression:
-    """SQL text with the columns it reads left open.
+class Presence:
+    """TRUE where a derived table is there, FALSE where an outer join has put NULLs in its place.
 
     Attributes:
-        parts: text and columns in turn, in reading order.
+        outer_joins: the nullable sides that the derived table stands on.
+    """
+
+    outer_joins: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Expression:
+    """SQL text with the columns it reads left open, and whether derived tables are there.
+
+    Attributes:
+        parts: text and what is left open, in reading order.
         opaque: empty, or the construct that keeps the expression from being evaluated on single
             rows of its occurrences.
     """
 
-    parts: tuple[str | ColumnOf, ...]
+    parts: tuple[str | ColumnOf | Presence, ...]
     opaque: str = ""
 
     @property
@@ -63,6 +77,11 @@ class Expression:
         return frozenset(column.occurrence for column in self.columns)
 
     @property
+    def presences(self) -> frozenset[Presence]:
+        """The derived tables that the value depends on being there."""
+        return frozenset(part for part in self.parts if isinstance(part, Presence))
+
+    @property
     def column(self) -> ColumnOf | None:
         """The column, if the expression is nothing but one."""
         if not self.opaque and len(self.parts) == 1 and isinstance(self.parts[0], ColumnOf):
@@ -70,8 +89,15 @@ class Expression:
         return None
 
     def render(self, column_sql: Callable[[ColumnOf], str]) -> str:
-        """Return the SQL text, each column as ``column_sql`` writes it."""
-        return "".join(part if isinstance(part, str) else column_sql(part) for part in self.parts)
+        """Return the SQL text over rows that are there, each column as ``column_sql`` writes it."""
+        return "".join(
+            column_sql(part)
+            if isinstance(part, ColumnOf)
+            else "true"
+            if isinstance(part, Presence)
+            else part
+            for part in self.parts
+        )
 
 
 @dataclass(frozen=True)
