@@ -378,6 +378,11 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
     comment = literal(objects.comment(plan))
     view = qualified(plan.schema, plan.view)
     _execute(schema_editor, f"COMMENT ON VIEW {view} IS {comment}")
+    last_writer = objects.last_writer_name(plan.schema, plan.table)
+    _execute(schema_editor, f"CREATE SEQUENCE {last_writer}")
+    # It goes when the table goes, whoever drops that.
+    key_column = f"{qualified(plan.schema, plan.table)}.{identifier(plan.key[0].name)}"
+    _execute(schema_editor, f"ALTER SEQUENCE {last_writer} OWNED BY {key_column}")
     for function in objects.functions(plan):
         _execute(schema_editor, function.create)
         _execute(schema_editor, f"COMMENT ON FUNCTION {function.signature} IS {comment}")
@@ -466,6 +471,8 @@ def _uninstall(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -
             _execute(schema_editor, f"DROP TRIGGER {identifier(trigger.name)} ON {on}")
     for signature in catalog.own_functions(connection, schema, tview.label):
         _execute(schema_editor, f"DROP FUNCTION {signature}")
+    last_writer = objects.last_writer_name(schema, tview.declaration.table)
+    _execute(schema_editor, f"DROP SEQUENCE {last_writer}")
     _execute(schema_editor, f"DROP VIEW {qualified(schema, tview.declaration.view)}")
     runtime = identifier(catalog.runtime_schema(connection) or schema)
     _execute(

@@ -157,6 +157,11 @@ def rebuild_name(plan: Plan) -> str:
     return qualified(plan.schema, _function_name(plan.table, "rebuild"))
 
 
+def last_writer_name(schema: str, table: str) -> str:
+    """Return the quoted name of the sequence that holds the last transaction to maintain it."""
+    return qualified(schema, _function_name(table, "last_writer"))
+
+
 def _function_name(table: str, suffix: str) -> str:
     return object_name(_FUNCTION_PREFIX + table, suffix)
 
@@ -224,6 +229,7 @@ class _Writer:
             "key_matches_tview": self._match("affected", "tview"),
             "key_matches_fresh": self._match("fresh", "tview"),
             "recompute": qualified(plan.schema, _function_name(plan.table, "recompute")),
+            "last_writer": f"{literal(last_writer_name(plan.schema, plan.table))}::regclass",
             "rebuild": rebuild_name(plan),
             "drain": drain_name(plan),
             "truncated": qualified(plan.schema, _function_name(plan.table, "truncated")),

@@ -11,7 +11,7 @@ DECLARE
     everything boolean;
     changes bigint;
 BEGIN
-    PERFORM @{runtime}.django_tviews_lock(@{tview});
+    PERFORM @{runtime}.django_tviews_lock(@{tview}, @{last_writer});
     SELECT count(*), coalesce(bool_or(@{everything}), false)
     INTO changes, everything
     FROM @{runtime}.django_tviews_spool AS spool

@@ -27,7 +27,7 @@ BEGIN
         PERFORM set_config(@{spooled_setting}, 'on', true);
         RETURN NULL;
     END IF;
-    PERFORM @{runtime}.django_tviews_lock(@{tview});
+    PERFORM @{runtime}.django_tviews_lock(@{tview}, @{last_writer});
     @{maintenance}
     RETURN NULL;
 END

@@ -1,0 +1,200 @@
+"""Writers that do not see each other: no drift at any isolation level."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from psycopg import IsolationLevel
+
+from .harness import database  # noqa: F401
+
+if TYPE_CHECKING:
+    from django_tviews.definition import Declaration
+
+    from .harness import Database
+
+LEVELS = (
+    IsolationLevel.READ_COMMITTED,
+    IsolationLevel.REPEATABLE_READ,
+    IsolationLevel.SERIALIZABLE,
+)
+RETRIED = {"40001", "40P01"}
+"""What a transaction may be told instead of being committed: serialization failure, deadlock."""
+
+
+@pytest.fixture
+def shop(database: Database) -> Database:  # noqa: F811
+    """Products with reviews and categories, counted and joined; a TView over a TView."""
+    database.execute("CREATE TABLE category (id integer PRIMARY KEY, name text NOT NULL)")
+    database.execute(
+        "CREATE TABLE product (id integer PRIMARY KEY, name text NOT NULL,"
+        " category_id integer REFERENCES category ON DELETE SET NULL)"
+    )
+    database.execute(
+        "CREATE TABLE review (id integer PRIMARY KEY,"
+        " product_id integer NOT NULL REFERENCES product ON DELETE CASCADE, stars integer NOT NULL)"
+    )
+    database.tview(
+        "SELECT p.id, p.name, c.name AS category,"
+        " (SELECT count(*) FROM review r WHERE r.product_id = p.id) AS reviews"
+        " FROM product p LEFT JOIN category c ON c.id = p.category_id",
+        "id integer, name text, category text NULL, reviews bigint",
+        table="card",
+    )
+    database.tview(
+        "SELECT category AS name, count(*) AS products, sum(reviews) AS reviews FROM card"
+        " WHERE category IS NOT NULL GROUP BY category",
+        "name text, products bigint, reviews numeric NULL",
+        "name",
+        table="board",
+    )
+    database.run(
+        "INSERT INTO category VALUES (1, 'tea'), (2, 'coffee')",
+        "INSERT INTO product SELECT n, 'product ' || n, 1 + n % 2 FROM generate_series(1, 8) n",
+    )
+    return database
+
+
+def session(database: Database, level: IsolationLevel) -> psycopg.Connection[Any]:  # noqa: F811
+    """Open a session whose transactions run at an isolation level."""
+    connection = database.connect()
+    connection.autocommit = False
+    connection.isolation_level = level
+    return connection
+
+
+@pytest.mark.parametrize("level", LEVELS[1:])
+def test_a_snapshot_older_than_the_last_writer_fails_with_40001_and_succeeds_when_retried(
+    shop: Database, level: IsolationLevel
+) -> None:
+    writer = session(shop, IsolationLevel.READ_COMMITTED)
+    isolated = session(shop, level)
+    isolated.execute("SELECT FROM product").fetchall()
+    writer.execute("INSERT INTO review VALUES (1, 1, 5)")
+    writer.commit()
+    with pytest.raises(psycopg.errors.SerializationFailure, match="could not serialize access"):
+        isolated.execute("INSERT INTO review VALUES (2, 1, 4)")
+    isolated.rollback()
+    isolated.execute("INSERT INTO review VALUES (2, 1, 4)")
+    isolated.commit()
+    shop.check("the retry")
+
+
+@pytest.mark.parametrize("level", LEVELS[1:])
+def test_a_snapshot_isolated_transaction_may_write_again_and_again(
+    shop: Database, level: IsolationLevel
+) -> None:
+    isolated = session(shop, level)
+    for number in range(3):
+        isolated.execute("INSERT INTO review VALUES (%s, 1, 5)", [number])
+    isolated.commit()
+    shop.check("three writes in one transaction")
+
+
+def test_a_writer_of_something_else_does_not_fail_a_snapshot(shop: Database) -> None:
+    shop.execute("CREATE TABLE note (id integer PRIMARY KEY)")
+    isolated = session(shop, IsolationLevel.REPEATABLE_READ)
+    isolated.execute("SELECT FROM product").fetchall()
+    shop.execute("INSERT INTO note VALUES (1)")
+    # Nothing that a TView reads: the row is written, the TView is not.
+    shop.execute("UPDATE review SET stars = stars")
+    isolated.execute("INSERT INTO review VALUES (1, 1, 5)")
+    isolated.commit()
+    shop.check("a write beside a writer of something else")
+
+
+def test_a_transaction_number_from_another_cluster_fails_nobody(shop: Database) -> None:
+    # As pg_restore leaves it where the cluster that was dumped had seen more transactions.
+    shop.execute("SELECT setval('tviews_card_last_writer', 5000000000)")
+    isolated = session(shop, IsolationLevel.REPEATABLE_READ)
+    isolated.execute("INSERT INTO review VALUES (1, 1, 5)")
+    isolated.commit()
+    shop.check("a write after pg_restore")
+
+
+def test_writers_at_all_levels_leave_no_drift_in_any_snapshot(shop: Database) -> None:
+    hammer = Hammer(shop, seconds=4)
+    hammer.run()
+    assert hammer.outcomes["committed"] > 0
+    assert set(hammer.outcomes) <= {"committed", *RETRIED}
+    assert hammer.snapshots > 0
+    assert hammer.drift == []
+    shop.check("the hammer")
+
+
+class Hammer:
+    """Writers in threads, and a checker that compares TViews and queries in one snapshot."""
+
+    def __init__(self, database: Database, seconds: float) -> None:  # noqa: F811
+        self.database = database
+        self.end = time.monotonic() + seconds
+        self.outcomes: Counter[str | None] = Counter()
+        self.snapshots = 0
+        self.drift: list[tuple[str, list[tuple[Any, ...]]]] = []
+
+    def run(self) -> None:
+        """Let them run until the time is over."""
+        threads = [
+            threading.Thread(target=self.write, args=(session(self.database, level), seed))
+            for seed, level in enumerate(LEVELS * 2)
+        ]
+        checker = session(self.database, IsolationLevel.REPEATABLE_READ)
+        threads.append(threading.Thread(target=self.compare, args=(checker,)))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def write(self, connection: psycopg.Connection[Any], seed: int) -> None:
+        """Run random transactions of one to three statements."""
+        chance = random.Random(seed)
+        while time.monotonic() < self.end:
+            try:
+                for _ in range(chance.randint(1, 3)):
+                    connection.execute(self.statement(chance))
+                connection.commit()
+                self.outcomes["committed"] += 1
+            except psycopg.Error as error:
+                connection.rollback()
+                self.outcomes[error.sqlstate] += 1
+
+    @staticmethod
+    def statement(chance: random.Random) -> str:
+        """Make up a statement on few rows, so that writers meet."""
+        product, category = chance.randint(1, 8), chance.randint(1, 2)
+        review = chance.randint(1, 20)
+        return chance.choice(
+            [
+                f"UPDATE product SET category_id = {category} WHERE id = {product}",
+                (f"UPDATE category SET name = '{chance.choice('abc')}{category}'"
+                f" WHERE id = {category}"),
+                (f"INSERT INTO review VALUES ({review}, {product}, 3)"
+                " ON CONFLICT (id) DO UPDATE SET product_id = excluded.product_id"),
+                f"DELETE FROM review WHERE id = {review}",
+            ]
+        )
+
+    def compare(self, connection: psycopg.Connection[Any]) -> None:
+        """Compare all TViews with their queries, each time in a new snapshot."""
+        while time.monotonic() < self.end:
+            for tview in self.database.tviews:
+                differing = connection.execute(_difference(tview.declaration)).fetchall()
+                if differing:
+                    self.drift.append((tview.declaration.label, differing))
+            self.snapshots += 1
+            connection.rollback()
+            # Leave the processors to the writers.
+            time.sleep(0.005)
+
+
+def _difference(declaration: Declaration) -> str:
+    names = ", ".join(column.name for column in declaration.columns)
+    query = f"SELECT {names} FROM ({declaration.query}) AS query"
+    table = f"SELECT {names} FROM {declaration.table}"
+    return f"({query} EXCEPT ALL {table}) UNION ALL ({table} EXCEPT ALL {query})"
