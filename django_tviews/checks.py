@@ -17,7 +17,13 @@ from django.db import models
 from . import conf
 from .autodetector import TViewAutodetector
 from .definition import Declaration, stored_fields
-from .errors import CircularDependency, DependencyDepthExceeded, TViewError
+from .errors import (
+    CircularDependency,
+    DependencyDepthExceeded,
+    DependencyResolutionFailed,
+    TViewError,
+    UnsupportedQuery,
+)
 from .models import TView
 from .query import pinned_connection
 
@@ -104,8 +110,9 @@ def check_autodetector(**_: Any) -> list[CheckMessage]:
 
 
 def _query_compiles(model: type[TView]) -> Iterator[CheckMessage]:
-    if isinstance(declaration := _declaration(model), TViewError):
-        yield Error(declaration.message, hint=declaration.hint, obj=model, id="django_tviews.E001")
+    error = _declaration(model)
+    if isinstance(error, TViewError) and not isinstance(error, UnsupportedQuery):
+        yield Error(error.message, hint=error.hint, obj=model, id="django_tviews.E001")
 
 
 def _outputs_match_fields(model: type[TView]) -> Iterator[CheckMessage]:
@@ -138,6 +145,25 @@ def _outputs_match_fields(model: type[TView]) -> Iterator[CheckMessage]:
                 obj=model,
                 id="django_tviews.E003",
             )
+
+
+def _query_can_be_kept(model: type[TView]) -> Iterator[CheckMessage]:
+    from .model_facts import facts_from_models
+    from .plan.planner import make_plan
+    from .relational.builder import build_tree
+
+    if any(_query_compiles(model)) or any(_outputs_match_fields(model)):
+        return
+    facts = facts_from_models(apps)
+    try:
+        declaration = Declaration.from_model(model)
+        tree = build_tree(declaration.query, facts)
+        make_plan(declaration, tree, facts, schema="public", runtime_schema="public")
+    except DependencyResolutionFailed:
+        # It reads what no model declares: migrate, which asks the server, will judge it.
+        return
+    except TViewError as error:
+        yield Error(error.message, hint=error.hint, obj=model, id="django_tviews.E012")
 
 
 def _relations_are_loose(model: type[TView]) -> Iterator[CheckMessage]:
@@ -248,6 +274,7 @@ def _query_is_stable(model: type[TView]) -> Iterator[CheckMessage]:
 _MODEL_CHECKS: Final[tuple[ModelCheck, ...]] = (
     _query_compiles,
     _outputs_match_fields,
+    _query_can_be_kept,
     _relations_are_loose,
     _uniqueness_is_deferrable,
     _fields_are_columns,
