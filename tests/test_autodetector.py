@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +22,7 @@ from django_tviews.autodetector import RUNTIME_MIGRATION, TViewAutodetector, com
 
 from .histories import History, model, operations, project, replay, tview
 
+ROOT = Path(__file__).parent.parent
 LOOSE = {"on_delete": models.DO_NOTHING, "db_constraint": False}
 
 
@@ -317,6 +322,93 @@ def test_installing_composes_with_whatever_is_in_force(monkeypatch: pytest.Monke
     for module in (makemigrations, migrate):
         assert module.Command.autodetector is compose(Foreign)
         assert module.MigrationAutodetector is compose(Foreign)
+
+
+MODELS = """
+from django.db import models
+from django.db.models import F
+from django.db.models.functions import JSONObject
+from django_tviews import TView
+
+class Product(models.Model):
+    name = models.TextField()
+
+class Card(TView):
+    product = models.OneToOneField(
+        Product, models.DO_NOTHING, primary_key=True, db_constraint=False
+    )
+    document = models.JSONField()
+
+    @staticmethod
+    def query():
+        return Product.objects.values(product_id=F("pk"), document=JSONObject(name="name"))
+"""
+
+
+class Project:
+    """A project in a directory, whose database cannot be reached."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        for name, text in {
+            "shop/__init__.py": "",
+            "shop/models.py": MODELS,
+            "shop/migrations/__init__.py": "",
+            "settings.py": (
+                "INSTALLED_APPS = ['django_tviews', 'shop']\n"
+                "DEFAULT_AUTO_FIELD = 'django.db.models.BigAutoField'\n"
+                "DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql',"
+                " 'NAME': 'nowhere', 'HOST': '/nowhere'}}\n"
+            ),
+        }.items():
+            file = directory / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+
+    def manage(
+        self, *arguments: str, settings: str = "settings"
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", "django", *arguments],
+            env=os.environ
+            | {
+                "DJANGO_SETTINGS_MODULE": settings,
+                "PYTHONPATH": os.pathsep.join([str(self.directory), str(ROOT)]),
+                "TVIEWS_DATABASE_URL": "postgresql:///nowhere?host=/nowhere",
+            },
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def migrations(self) -> dict[str, str]:
+        return {
+            file.name: file.read_text() for file in (self.directory / "shop/migrations").glob("0*")
+        }
+
+
+def test_makemigrations_needs_no_database_and_a_second_run_writes_nothing(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    first = project.manage("makemigrations")
+    assert first.returncode == 0, first.stderr
+    assert "+ Create TView Card" in first.stdout
+    written = project.migrations
+    assert list(written) == ["0001_initial.py"]
+    assert "jsonb_build_object('name'::text, shop_product.name)" in written["0001_initial.py"]
+    second = project.manage("makemigrations")
+    assert second.stdout == "No changes detected\n"
+    assert project.migrations == written
+    assert project.manage("makemigrations", "--check").returncode == 0
+
+
+def test_what_an_older_django_wrote_is_no_change(tmp_path: Path) -> None:
+    # Django 5.2 wrote the migrations of the test project; this may be a later one.
+    found = Project(tmp_path).manage(
+        "makemigrations", "testapp", "--check", settings="tests.settings"
+    )
+    assert (found.returncode, found.stdout) == (0, "No changes detected in app 'testapp'\n")
 
 
 # Random histories: two apps with base models, and a third and a first one with TViews over them.
