@@ -38,12 +38,14 @@ def main() -> None:
         )
         django.setup()
         _prepare()
+        print(f"{'TViews':>6}  {'first write':>12}  {'later write':>12}")
         installed = 0
         for number in (0, 1, 20):
             for next_number in range(installed, number):
                 _install(next_number)
             installed = max(installed, number)
-            _first, _later = _measure(server.url, repeat)
+            first, later = _measure(server.url, repeat)
+            print(f"{number:>6}  {first:>9.2f} ms  {later:>9.2f} ms")
 
 
 def _prepare() -> None:

@@ -20,6 +20,7 @@ from django_tviews.plan.plan import (
     SourcePlan,
     Strategy,
 )
+from django_tviews.plan.routes import Route
 
 from .quoting import (
     bounded,
@@ -371,14 +372,23 @@ class _Writer:
             spooled=f"WITH delta AS (\n{indent(delta, '    ')}\n)\n"
             f"SELECT {self.values['tview']}, {source.number}, delta.{removed}, "
             f"ARRAY[{images}]::text[]\nFROM delta",
-            maintenance=render("source_recompute", **values, **self._routes(query)),
+            maintenance=render(
+                "source_recompute", **values, keys=self._keys(source, values, query)
+            ),
         )
+
+    def _keys(self, source: SourcePlan, values: dict[str, str | int], query: str) -> str:
+        """Find the keys; by joins only in a plan made for as many rows as there are."""
+        if any(route.steps for route in source.routes if isinstance(route, Route)):
+            return render("small_or_bulk", **values, **self._routes(query))
+        return self._routes(query)["routes_into"] + ";"
 
     def _states(self, source: SourcePlan, event: str) -> dict[RelationFacts, str]:
         joined = any(
             step.occurrence.relation == source.relation
             for route in source.routes
-            for step in getattr(route, "steps", ())
+            if isinstance(route, Route)
+            for step in route.steps
         )
         return {source.relation: "states"} if joined and event != "INSERT" else {}
 

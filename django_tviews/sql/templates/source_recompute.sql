@@ -1,11 +1,4 @@
-IF (SELECT count(*) FROM (SELECT FROM @{largest} LIMIT @{bulk_threshold} + 1) AS counted) <= @{bulk_threshold} THEN
-    @{routes_into};
-ELSE
-    -- Many changes: planned afresh with their true number.
-    EXECUTE $bulk$
-    @{routes}
-    $bulk$ INTO @{key_variables};
-END IF;
+@{keys}
 IF @{first_key_variable} IS NOT NULL THEN
     PERFORM @{recompute}(@{key_variables});
 END IF;

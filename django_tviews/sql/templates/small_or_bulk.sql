@@ -1,0 +1,8 @@
+IF (SELECT count(*) FROM (SELECT FROM @{largest} LIMIT @{bulk_threshold} + 1) AS counted) <= @{bulk_threshold} THEN
+    @{routes_into};
+ELSE
+    -- Many changes: planned afresh with their true number.
+    EXECUTE $bulk$
+    @{routes}
+    $bulk$ INTO @{key_variables};
+END IF;
