@@ -756,8 +756,10 @@ class Builder:
         schema, plain = name[-2] if len(name) > 1 else None, name[-1]
         where = position(call)
         if schema in (None, "pg_catalog"):
-            if plain in functions.VOLATILE_OR_TIME_DEPENDENT:
+            if plain in functions.TIME_DEPENDENT:
                 refuse("time-dependent", f"{plain}()", position=where)
+            if plain in functions.VOLATILE:
+                refuse("volatile-function", f"{plain}()", position=where)
             if len(call.args) < functions.LEAST_ARGUMENTS.get(plain, 0):
                 refuse("default-argument", f"{plain}()", position=where)
             if plain in functions.SET_RETURNING:

@@ -13,6 +13,8 @@ from typing import NoReturn
 from django_tviews.errors import UnsupportedQuery
 from django_tviews.facts import Volatility
 
+from .functions import TIME_DEPENDENT
+
 
 @dataclass(frozen=True)
 class Construct:
@@ -130,7 +132,7 @@ CONSTRUCTS = {
             "star",
             "* where the server has not expanded it",
             "Name the columns.",
-            "SELECT (p).* FROM product p",
+            "SELECT * FROM product JOIN category USING (id)",
         ),
         Construct(
             "system-column",
@@ -200,8 +202,12 @@ def refuse_function(name: str, volatility: Volatility, *, position: int | None =
     Raises:
         UnsupportedQuery: always.
     """
-    volatile = volatility is Volatility.VOLATILE
-    slug = "volatile-function" if volatile else "unpinned-function"
+    if name in TIME_DEPENDENT:
+        slug = "time-dependent"
+    elif volatility is Volatility.VOLATILE:
+        slug = "volatile-function"
+    else:
+        slug = "unpinned-function"
     refuse(slug, f"{name}()", position=position)
 
 

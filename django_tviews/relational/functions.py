@@ -40,12 +40,16 @@ STABLE_BUT_PINNED = words(
 )
 
 # Known without asking a server, so that makemigrations and check can refuse them.
-VOLATILE_OR_TIME_DEPENDENT = words(
+TIME_DEPENDENT = words(
     """
-    array_sample array_shuffle clock_timestamp current_query currval gen_random_uuid lastval
-    nextval now pg_sleep random random_normal set_config setval statement_timestamp
-    timeofday transaction_timestamp txid_current uuid_generate_v1 uuid_generate_v4 uuidv4
-    uuidv7
+    clock_timestamp current_query now statement_timestamp timeofday transaction_timestamp
+    txid_current
+    """
+)
+VOLATILE = words(
+    """
+    array_sample array_shuffle currval gen_random_uuid lastval nextval pg_sleep random
+    random_normal set_config setval uuid_generate_v1 uuid_generate_v4 uuidv4 uuidv7
     """
 )
 
