@@ -1,0 +1,357 @@
+"""The forms of queries that are kept, each with an example: the counterpart of ``constructs``.
+
+The page ``docs/reference/queries.md`` and its tests read this table. Examples are over the
+relations of `SCHEMA`, as are those of the refused constructs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from textwrap import dedent
+
+SCHEMA = """\
+CREATE TABLE category (
+    id bigint PRIMARY KEY,
+    name text NOT NULL,
+    parent_id bigint REFERENCES category ON DELETE SET NULL
+);
+CREATE TABLE product (
+    id bigint PRIMARY KEY,
+    name text NOT NULL,
+    price numeric(10, 2) NOT NULL,
+    category_id bigint REFERENCES category ON DELETE CASCADE,
+    created_at timestamptz NOT NULL,
+    labels text[] NOT NULL DEFAULT '{}',
+    data jsonb NOT NULL DEFAULT '{}'
+);
+CREATE TABLE review (
+    id bigint PRIMARY KEY,
+    product_id bigint NOT NULL REFERENCES product ON DELETE CASCADE,
+    rating integer NOT NULL,
+    body text
+);
+CREATE TABLE tag (
+    product_id bigint REFERENCES product ON DELETE CASCADE,
+    name text,
+    PRIMARY KEY (product_id, name)
+);
+CREATE TABLE discount (
+    id bigint PRIMARY KEY,
+    low numeric NOT NULL,
+    high numeric NOT NULL
+);
+CREATE VIEW rated AS
+    SELECT p.id, p.category_id, avg(r.rating) AS rating
+      FROM product p JOIN review r ON r.product_id = p.id
+     GROUP BY p.id;
+"""
+
+
+@dataclass(frozen=True)
+class KeptForm:
+    """A form of query that is kept.
+
+    Attributes:
+        title: what it is.
+        query: an example, laid out for people.
+        key: the output columns that identify a row.
+        remark: what else there is to know, in Markdown.
+        allow_rebuild: it is kept only with ``Maintenance.allow_rebuild``.
+        table: the name of the TView, if another example reads it.
+    """
+
+    title: str
+    query: str
+    key: tuple[str, ...] = ("id",)
+    remark: str = ""
+    allow_rebuild: bool = False
+    table: str = ""
+
+    @property
+    def sql(self) -> str:
+        """The example without the margin it has in this file."""
+        return dedent(self.query).strip()
+
+
+KEPT: dict[str, tuple[KeptForm, ...]] = {
+    "Tables and joins": (
+        KeptForm(
+            "One table, with conditions",
+            """
+            SELECT id, name, price * 2 AS doubled
+              FROM product
+             WHERE price > 100
+            """,
+        ),
+        KeptForm(
+            "Inner joins, by ON, USING, NATURAL or WHERE",
+            """
+            SELECT r.id, r.body, p.name
+              FROM review r JOIN product p ON p.id = r.product_id
+            """,
+        ),
+        KeptForm(
+            "LEFT and RIGHT JOIN",
+            """
+            SELECT p.id, p.name, c.name AS category
+              FROM product p LEFT JOIN category c ON c.id = p.category_id
+            """,
+            remark="Columns of the other side may be NULL: declare the field `null=True`, or use "
+            "COALESCE.",
+            table="product_page",
+        ),
+        KeptForm(
+            "FULL JOIN",
+            """
+            SELECT COALESCE(p.id, r.product_id, 0) AS id, p.name, r.reviews
+              FROM product p
+                   FULL JOIN (SELECT product_id, count(*) AS reviews
+                                FROM review GROUP BY product_id) r ON r.product_id = p.id
+            """,
+        ),
+        KeptForm(
+            "The same table several times",
+            """
+            SELECT c.id, c.name, parent.name AS parent, grand.name AS grandparent
+              FROM category c
+                   LEFT JOIN category parent ON parent.id = c.parent_id
+                   LEFT JOIN category grand ON grand.id = parent.parent_id
+            """,
+        ),
+        KeptForm(
+            "Joins by something else than equality",
+            """
+            SELECT p.id AS product_id, d.id AS discount_id
+              FROM product p JOIN discount d ON p.price BETWEEN d.low AND d.high
+            """,
+            ("product_id", "discount_id"),
+            remark="The key has two columns: a `CompositePrimaryKey` in the model.",
+        ),
+        KeptForm(
+            "Rows without a match",
+            """
+            SELECT p.id, p.name
+              FROM product p LEFT JOIN review r ON r.product_id = p.id
+             WHERE r.id IS NULL
+            """,
+        ),
+    ),
+    "Subqueries": (
+        KeptForm(
+            "Scalar subqueries",
+            """
+            SELECT p.id, (SELECT count(*) FROM review r WHERE r.product_id = p.id) AS reviews
+              FROM product p
+            """,
+        ),
+        KeptForm(
+            "EXISTS and NOT EXISTS",
+            """
+            SELECT p.id, p.name
+              FROM product p
+             WHERE NOT EXISTS (SELECT FROM review r WHERE r.product_id = p.id AND r.rating < 3)
+            """,
+        ),
+        KeptForm(
+            "IN",
+            """
+            SELECT p.id, p.name
+              FROM product p
+             WHERE p.id IN (SELECT r.product_id FROM review r WHERE r.rating = 5)
+            """,
+        ),
+        KeptForm(
+            "NOT IN",
+            """
+            SELECT p.id, p.name
+              FROM product p
+             WHERE p.id NOT IN (SELECT r.product_id FROM review r)
+            """,
+            remark="Both sides must be NOT NULL: a single NULL among the values of the subquery "
+            "decides about every row.",
+        ),
+        KeptForm(
+            "ARRAY, also of the first few rows",
+            """
+            SELECT p.id,
+                   ARRAY(SELECT r.body FROM review r WHERE r.product_id = p.id
+                          ORDER BY r.rating DESC, r.id LIMIT 3) AS best
+              FROM product p
+            """,
+            remark="The ORDER BY must leave no two rows tied. Where models tell the primary key, "
+            "`makemigrations` adds it at the end.",
+        ),
+        KeptForm(
+            "Subqueries in FROM, also LATERAL",
+            """
+            SELECT p.id, p.name, top.rating
+              FROM product p
+                   LEFT JOIN LATERAL (SELECT max(r.rating) AS rating
+                                        FROM review r WHERE r.product_id = p.id) top ON true
+            """,
+        ),
+        KeptForm(
+            "WITH",
+            """
+            WITH counted AS (
+                SELECT product_id, count(*) AS reviews FROM review GROUP BY product_id
+            )
+            SELECT p.id, p.name, c.reviews
+              FROM product p JOIN counted c ON c.product_id = p.id
+            """,
+        ),
+        KeptForm(
+            "JSON documents",
+            """
+            SELECT p.id,
+                   jsonb_build_object(
+                       'name', p.name,
+                       'reviews', COALESCE(
+                           (SELECT jsonb_agg(jsonb_build_object('rating', r.rating, 'body', r.body)
+                                             ORDER BY r.id)
+                              FROM review r WHERE r.product_id = p.id),
+                           '[]')) AS document
+              FROM product p
+            """,
+        ),
+    ),
+    "Groups": (
+        KeptForm(
+            "GROUP BY, with any aggregate, DISTINCT, FILTER and HAVING",
+            """
+            SELECT product_id, count(*) AS reviews, avg(rating) AS average,
+                   count(DISTINCT rating) AS ratings, count(*) FILTER (WHERE rating = 5) AS best
+              FROM review
+             GROUP BY product_id
+            HAVING count(*) > 1
+            """,
+            ("product_id",),
+        ),
+        KeptForm(
+            "Groups over joins",
+            """
+            SELECT c.id, c.name, count(r.id) AS reviews
+              FROM category c
+                   LEFT JOIN product p ON p.category_id = c.id
+                   LEFT JOIN review r ON r.product_id = p.id
+             GROUP BY c.id
+            """,
+        ),
+        KeptForm(
+            "Groups by a computed value",
+            """
+            SELECT COALESCE(c.name, 'none') AS category, count(*) AS products,
+                   sum(p.price) AS total
+              FROM product p LEFT JOIN category c ON c.id = p.category_id
+             GROUP BY COALESCE(c.name, 'none')
+            """,
+            ("category",),
+        ),
+        KeptForm(
+            "Groups by time",
+            """
+            SELECT date_trunc('month', created_at) AS month, count(*) AS products
+              FROM product
+             GROUP BY date_trunc('month', created_at)
+            """,
+            ("month",),
+            remark="Months in UTC, whatever the time zone of the session.",
+        ),
+        KeptForm(
+            "Aggregates in an order",
+            """
+            SELECT product_id, array_agg(name ORDER BY name) AS tags
+              FROM tag
+             GROUP BY product_id
+            """,
+            ("product_id",),
+            remark="The ORDER BY must leave no two rows tied, or the tied ones must be "
+            "interchangeable, as here.",
+        ),
+        KeptForm(
+            "DISTINCT",
+            """
+            SELECT DISTINCT p.category_id, t.name
+              FROM product p JOIN tag t ON t.product_id = p.id
+             WHERE p.category_id IS NOT NULL
+            """,
+            ("category_id", "name"),
+        ),
+        KeptForm(
+            "One row over a whole table",
+            """
+            SELECT 1 AS id, count(*) AS products, max(price) AS highest
+              FROM product
+            """,
+            remark="Recomputed as a whole at every change of what it reads.",
+        ),
+    ),
+    "Views and TViews": (
+        KeptForm(
+            "Helper views",
+            """
+            SELECT c.id, c.name, avg(rated.rating) AS rating
+              FROM category c LEFT JOIN rated ON rated.category_id = c.id
+             GROUP BY c.id
+            """,
+            remark="They are looked through, at any depth; nothing is materialised for them.",
+        ),
+        KeptForm(
+            "TViews that read TViews",
+            """
+            SELECT category, count(*) AS products
+              FROM product_page
+             WHERE category IS NOT NULL
+             GROUP BY category
+            """,
+            ("category",),
+            remark="`product_page` is the TView of [LEFT and RIGHT JOIN](#left-and-right-join). "
+            "It is kept first, then the changes of its rows are followed further.",
+        ),
+    ),
+    "By rebuilding": (
+        KeptForm(
+            "UNION, INTERSECT, EXCEPT",
+            """
+            SELECT name FROM product
+             UNION
+            SELECT name FROM category
+            """,
+            ("name",),
+            allow_rebuild=True,
+        ),
+        KeptForm(
+            "LIMIT of the whole query",
+            """
+            SELECT id, name, price
+              FROM product
+             ORDER BY price DESC, id
+             LIMIT 10
+            """,
+            allow_rebuild=True,
+        ),
+        KeptForm(
+            "DISTINCT ON",
+            """
+            SELECT DISTINCT ON (product_id) product_id, id, rating
+              FROM review
+             ORDER BY product_id, rating DESC, id
+            """,
+            ("product_id",),
+            allow_rebuild=True,
+        ),
+        KeptForm(
+            "A value from a table that nothing ties to the key",
+            """
+            SELECT p.id, p.price * 100 / (SELECT sum(price) FROM product) AS share
+              FROM product p
+            """,
+            allow_rebuild=True,
+        ),
+    ),
+}
+
+
+def kept_forms() -> tuple[KeptForm, ...]:
+    """Return all forms, in the order of the page."""
+    return tuple(form for forms in KEPT.values() for form in forms)
