@@ -13,6 +13,7 @@ Django has one autodetector per command, and packages extend it by subclassing t
 from __future__ import annotations
 
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from django.apps import apps
@@ -164,36 +165,113 @@ class TViewAutodetector(_Autodetector):
         """Tell whether an operation has to come first because of a dependency of another."""
         match dependency:
             case Needs():
-                return _provides(operation, dependency)
+                return any(_provides(step, dependency) for step in _in_the_database(operation))
             case Releases():
-                ours = operation if isinstance(operation, AlterTView) else _deletion(operation)
-                return ours is not None and ours.name_lower == dependency.model_name_lower
+                return any(
+                    isinstance(step, AlterTView | DeleteTView)
+                    and step.name_lower == dependency.model_name_lower
+                    for step in _in_the_database(operation)
+                )
             case Follows():
                 # It is about migrations that exist, not about operations that are being sorted.
                 return False
-        return super().check_dependency(operation, dependency)
+        return any(
+            super(TViewAutodetector, self).check_dependency(step, dependency)
+            for step in {*_in_the_database(operation), *_in_the_state(operation)}
+        )
 
     def _generate_tviews(self) -> None:
         """Add an operation for each TView that has changed, and tie the others to it."""
         self.old_readings = readings(self.from_state, self.old_tviews)
         self.new_readings = readings(self.to_state, self.new_tviews)
-        remade = self._remade()
+        others = [
+            (app_label, operation, list(_dependencies_of(operation)))
+            for app_label, operation in self._operations()
+        ]
+        split: set[ModelKey] = set()
+        while True:
+            self.generated_operations = {}
+            for app_label, operation, dependencies in others:
+                self.add_operation(app_label, operation, list(dependencies))
+            altered = self._add_tviews(split)
+            more = self._undermined(split) - altered or self._before_and_after()
+            if not more - split:
+                return
+            split |= more
+
+    def _add_tviews(self, split: set[ModelKey]) -> set[ModelKey]:
+        """Add the operations of TViews, for some in two steps; return those that are altered."""
+        altered = set()
         released = set()
         for key in sorted(self.old_tviews.keys() | self.new_tviews.keys()):
             old, new = self.old_tviews.get(key), self.new_tviews.get(key)
             if old is None:
                 self._create(key)
             elif new is None:
-                self._delete(key)
-            elif key in remade:
+                self._delete(key, in_two_steps=key in split)
+            elif key in split:
                 self._remake(key)
             elif self._differ(old, new):
                 self._alter(key)
+                altered.add(key)
             else:
                 continue
             released.add(key)
         for app_label, operation in self._operations():
             self._order_against_readers(app_label, operation, released)
+        return altered
+
+    def _undermined(self, split: set[ModelKey]) -> set[ModelKey]:
+        """Return the TViews that read what goes and comes again, so that they have to do the same.
+
+        Args:
+            split: the TViews that are known to.
+        """
+        kept = self.old_tviews.keys() & self.new_tviews.keys()
+        fields = self._remade_fields()
+        # What is a TView only before or only after is deleted and created, too.
+        gone = split | {
+            key
+            for key in self.old_tviews.keys() ^ self.new_tviews.keys()
+            if key in self.from_state.models and key in self.to_state.models
+        }
+        return {
+            key
+            for key in kept
+            if self.old_readings[key].fields & fields or self.old_readings[key].models & gone
+        }
+
+    def _before_and_after(self) -> set[ModelKey]:
+        """Return a TView whose operation has to come both before and after others, if any.
+
+        What it has read waits for it to go, and what it reads from now on waits for that. Two
+        operations, one before and one after, can do what one cannot.
+        """
+        graph = {operation: self._providers(operation) for _, operation in self._operations()}
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            *circle, _ = error.args[1]
+            for before, operation, after in zip(
+                circle, circle[1:] + circle[:1], circle[2:] + circle[:2], strict=True
+            ):
+                if (
+                    isinstance(operation, AlterTView | DeleteTView)
+                    and self._waits_for_release(after, operation)
+                    and not self._waits_for_release(operation, before)
+                ):
+                    return {
+                        (app_label, other.name_lower)
+                        for app_label, other in self._operations()
+                        if other is operation
+                    }
+        return set()
+
+    def _waits_for_release(self, operation: Operation, other: Operation) -> bool:
+        return any(
+            isinstance(dependency, Releases) and self.check_dependency(other, dependency)
+            for dependency in _dependencies_of(operation)
+        )
 
     def _operations(self) -> list[tuple[str, Operation]]:
         return [
@@ -201,27 +279,6 @@ class TViewAutodetector(_Autodetector):
             for app_label, app_operations in self.generated_operations.items()
             for operation in app_operations
         ]
-
-    def _remade(self) -> set[ModelKey]:
-        """Return the TViews that cannot stay while others change what they read.
-
-        Neither the old query nor the new one fits what is there in between.
-        """
-        kept = self.old_tviews.keys() & self.new_tviews.keys()
-        fields = self._remade_fields() | {field for key in kept for field in self._lost_fields(key)}
-        # What is a TView only before or only after is deleted and created, too.
-        remade = {
-            key
-            for key in self.old_tviews.keys() ^ self.new_tviews.keys()
-            if key in self.from_state.models and key in self.to_state.models
-        }
-        while found := {
-            key
-            for key in kept - remade
-            if self.old_readings[key].fields & fields or self.old_readings[key].models & remade
-        }:
-            remade |= found
-        return remade & kept
 
     def _remade_fields(self) -> set[FieldKey]:
         """Return the fields that go while another one of the same name comes.
@@ -269,7 +326,7 @@ class TViewAutodetector(_Autodetector):
             fields[name] = (path, arguments, keywords)
         return fields
 
-    def _create(self, key: ModelKey, *dependencies: OperationDependency) -> None:
+    def _create(self, key: ModelKey) -> None:
         self.add_operation(
             key[0],
             CreateTView(**self.new_readings[key].operation_arguments()),
@@ -277,7 +334,6 @@ class TViewAutodetector(_Autodetector):
                 # An ordinary model may have had the name.
                 OperationDependency(*key, None, _Change.REMOVE),
                 *self._dependencies(key),
-                *dependencies,
             ],
         )
 
@@ -288,8 +344,17 @@ class TViewAutodetector(_Autodetector):
             dependencies=self._dependencies(key),
         )
 
-    def _delete(self, key: ModelKey) -> None:
-        # What points to the TView has to be removed, or pointed elsewhere, before.
+    def _delete(self, key: ModelKey, *, in_two_steps: bool) -> None:
+        deletion = DeleteTView(self.old_tviews[key].name)
+        if not in_two_steps:
+            self.add_operation(key[0], deletion, self._pointing_to(key))
+            return
+        self.add_operation(key[0], _apart(database=deletion))
+        released = Releases(*key, None, _Change.ALTER)
+        self.add_operation(key[0], _apart(state=deletion), [released, *self._pointing_to(key)])
+
+    def _pointing_to(self, key: ModelKey) -> list[OperationDependency]:
+        """Return what removes, or points elsewhere, all that points to a TView."""
         dependencies: list[OperationDependency] = []
         for (app_label, name), fields in self.from_state.relations[key].items():
             if (app_label, name) in self.old_tviews:
@@ -300,17 +365,20 @@ class TViewAutodetector(_Autodetector):
                     for field in fields
                     for change in (_Change.REMOVE, _Change.ALTER)
                 ]
-        self.add_operation(
-            key[0], DeleteTView(self.old_tviews[key].name), dependencies=dependencies
-        )
+        return dependencies
 
     def _remake(self, key: ModelKey) -> None:
-        # The model stays in the state throughout, because others may point to it.
-        deletion = DeleteTView(self.old_tviews[key].name)
-        self.add_operation(
-            key[0], operations.SeparateDatabaseAndState(database_operations=[deletion])
-        )
-        self._create(key, Releases(*key, None, _Change.ALTER))
+        """Delete a TView and create it again, with what others change in between."""
+        arguments = self.new_readings[key].operation_arguments()
+        deletion: Operation = DeleteTView(self.old_tviews[key].name)
+        creation: Operation = CreateTView(**arguments)
+        if self.from_state.relations.get(key):
+            # A state must not lack what others point to.
+            deletion = _apart(database=deletion)
+            creation = _apart(database=creation, state=AlterTView(**arguments))
+        self.add_operation(key[0], deletion)
+        released = Releases(*key, None, _Change.ALTER)
+        self.add_operation(key[0], creation, [released, *self._dependencies(key)])
 
     def _dependencies(self, key: ModelKey) -> list[OperationDependency]:
         reading, change = self.new_readings[key], _Change.ALTER
@@ -324,20 +392,21 @@ class TViewAutodetector(_Autodetector):
         self, app_label: str, operation: Operation, released: set[ModelKey]
     ) -> None:
         """Make a change to what TViews read, or have read, come at the right time for them."""
-        if (changed := _changed_model(operation)) is None:
-            return
-        model = (app_label, self.renamed_models.get((app_label, changed), changed))
-        releases = {
-            Releases(*reader, None, _Change.ALTER)
-            for reader in released & self.old_tviews.keys()
-            if self._takes_away(operation, model, self.old_readings[reader])
-        }
-        follows = {
-            Follows(reader_app, "", None, _Change.CREATE)
-            for reader_app, definition in self.definitions
-            if reader_app != app_label and definition.references_model(model[1], app_label)
-        }
-        _dependencies_of(operation).extend([*sorted(releases), *sorted(follows)])
+        for step in _in_the_database(operation):
+            if (changed := _changed_model(step)) is None:
+                continue
+            model = (app_label, self.renamed_models.get((app_label, changed), changed))
+            releases = {
+                Releases(*reader, None, _Change.ALTER)
+                for reader in released & self.old_tviews.keys()
+                if self._takes_away(step, model, self.old_readings[reader])
+            }
+            follows = {
+                Follows(reader_app, "", None, _Change.CREATE)
+                for reader_app, definition in self.definitions
+                if reader_app != app_label and definition.references_model(model[1], app_label)
+            }
+            _dependencies_of(operation).extend([*sorted(releases), *sorted(follows)])
 
     def _takes_away(self, operation: Operation, model: ModelKey, reading: Reading) -> bool:
         """Tell whether an operation takes away what a TView has read."""
@@ -345,9 +414,7 @@ class TViewAutodetector(_Autodetector):
             return (*model, operation.name_lower) in reading.fields
         if isinstance(operation, AlterTView):
             return not reading.fields.isdisjoint(self._lost_fields(model))
-        if isinstance(operation, operations.DeleteModel) or _deletion(operation):
-            return model in reading.models
-        return False
+        return isinstance(operation, operations.DeleteModel) and model in reading.models
 
 
 def _dependencies_of(operation: Operation) -> list[OperationDependency]:
@@ -364,15 +431,30 @@ def _changed_model(operation: Operation) -> str | None:
             return operation.old_name_lower
         case operations.DeleteModel() | operations.AlterModelTable() | AlterTView():
             return operation.name_lower
-    deletion = _deletion(operation)
-    return None if deletion is None else deletion.name_lower
+    return None
 
 
-def _deletion(operation: Operation) -> DeleteTView | None:
-    """Return the deletion of a TView that an operation is, or wraps."""
+def _apart(
+    *, database: Operation | None = None, state: Operation | None = None
+) -> operations.SeparateDatabaseAndState:
+    return operations.SeparateDatabaseAndState(
+        database_operations=None if database is None else [database],
+        state_operations=None if state is None else [state],
+    )
+
+
+def _in_the_database(operation: Operation) -> list[Operation]:
+    """Return what an operation does in the database."""
     if isinstance(operation, operations.SeparateDatabaseAndState):
-        return next(filter(None, map(_deletion, operation.database_operations)), None)
-    return operation if isinstance(operation, DeleteTView) else None
+        return list(operation.database_operations)
+    return [operation]
+
+
+def _in_the_state(operation: Operation) -> list[Operation]:
+    """Return what an operation does in the state."""
+    if isinstance(operation, operations.SeparateDatabaseAndState):
+        return list(operation.state_operations)
+    return [operation]
 
 
 def _provides(operation: Operation, needs: Needs) -> bool:
@@ -404,16 +486,20 @@ def _take_out(keys: set[ModelKey], state: ProjectState) -> dict[ModelKey, TViewS
 def _definitions(graph: MigrationGraph | None) -> list[tuple[str, CreateTView | AlterTView]]:
     """Return every definition that TViews have ever had, with the app it is in."""
     return [
-        (app_label, operation)
+        (app_label, step)
         for (app_label, _), migration in (graph.nodes.items() if graph else ())
         if migration is not None
         for operation in migration.operations
-        if isinstance(operation, CreateTView | AlterTView)
+        for step in _in_the_database(operation)
+        if isinstance(step, CreateTView | AlterTView)
     ]
 
 
 def _is_ours(operation: Operation) -> bool:
-    return isinstance(operation, CreateTView | AlterTView) or _deletion(operation) is not None
+    return any(
+        isinstance(step, CreateTView | AlterTView | DeleteTView)
+        for step in _in_the_database(operation)
+    )
 
 
 @cache

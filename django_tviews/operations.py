@@ -113,15 +113,6 @@ class _DefinesTView(ModelOperation):
             )
         )
 
-    def can_reduce_through(self, operation: Operation, app_label: str) -> bool:
-        """Tell whether the optimizer may exchange this operation and a later one."""
-        # What is stored as SQL fits the tables as they are here, and nowhere else.
-        return self.reads is not None and not any(
-            operation.references_model(name, app_label)
-            for label, name in [(app_label, self.name), *self._models_read()]
-            if label == app_label
-        )
-
     def _models_read(self) -> set[tuple[str, str]]:
         return {make_model_tuple(label) for label in self.reads or ()}
 
@@ -183,6 +174,15 @@ class CreateTView(_DefinesTView, CreateModel):
             return reduced
         return [self._again(created) for created in reduced]
 
+    def can_reduce_through(self, operation: Operation, app_label: str) -> bool:
+        """Tell whether the optimizer may exchange this operation and a later one."""
+        # What is stored as SQL fits the tables as they are here, and nowhere else.
+        return self.reads is not None and not any(
+            operation.references_model(name, app_label)
+            for label, name in [(app_label, self.name), *self._models_read()]
+            if label == app_label
+        )
+
     def _again(self, created: Operation) -> Operation:
         # Django 5.2 merges into a plain CreateModel, whatever class it started from.
         if type(created) is not CreateModel:
@@ -236,6 +236,11 @@ class AlterTView(_DefinesTView):
         """Bring everything back in line with the definition before."""
         self.database_forwards(app_label, schema_editor, from_state, to_state)
 
+    def can_reduce_through(self, operation: Operation, app_label: str) -> bool:  # noqa: ARG002
+        """Tell whether the optimizer may exchange this operation and a later one."""
+        # What the query before has read must not go first, and only the state knows what it was.
+        return False
+
     def describe(self) -> str:
         """Say in a few words what the operation does."""
         return f"Alter TView {self.name}"
@@ -288,7 +293,7 @@ class DeleteTView(DeleteModel):
 
     def can_reduce_through(self, operation: Operation, app_label: str) -> bool:  # noqa: ARG002
         """Tell whether the optimizer may exchange this operation and a later one."""
-        # Only the state knows what the query read, and that must not go before the TView does.
+        # What the query has read must not go first, and only the state knows what it was.
         return False
 
 

@@ -159,9 +159,11 @@ def replay(history: History, order: random.Random) -> None:
             _apply(operation, key[0], state, built)
 
 
-def built_in_steps(operations: Iterable[Operation], app_label: str) -> ProjectState:
+def built_in_steps(
+    start: ProjectState, operations: Iterable[Operation], app_label: str
+) -> ProjectState:
     """Return the state that operations of one app lead to, if every step of the way is sound."""
-    state, built = ProjectState(), ProjectState()
+    state, built = start.clone(), start.clone()
     for operation in operations:
         _apply(operation, app_label, state, built)
     return state

@@ -205,6 +205,33 @@ def test_a_field_remade_under_its_name_takes_the_tview_down_in_between() -> None
     replay(history, random.Random(0))
 
 
+def test_a_column_that_another_tview_reads_goes_while_the_other_one_is_down() -> None:
+    def at(column: str, *more: ModelState) -> tuple[ModelState, ...]:
+        key = {"id": models.BigIntegerField(primary_key=True)}
+        fields = key | {column: models.TextField()}
+        return (
+            product(),
+            tview("shop.Card", f"SELECT p.id, p.name AS {column} FROM catalog_product p", fields),
+            tview("shop.List", f"SELECT c.id, c.{column} FROM shop_card c", fields),
+            *more,
+        )
+
+    steps = ["shop: Delete TView List", "shop: Alter TView Card", "shop: Create TView List"]
+    history = History()
+    history.go_to(project(*at("name")))
+    assert operations(history.go_to(project(*at("title")))) == steps
+    wish = model("shop.Wish", list=models.ForeignKey("shop.List", **LOOSE))
+    history.go_to(project(*at("title", wish)))
+    (migration,) = history.go_to(project(*at("label", wish)))
+    assert operations([migration]) == steps
+    state = history.graph.make_state(nodes=[("shop", "0003_wish")])
+    for operation in migration.operations:
+        # Wish points to List all the time.
+        operation.state_forwards("shop", state)
+        assert state.clone().apps.get_model("shop", "List")
+    replay(history, random.Random(0))
+
+
 def test_a_change_of_what_a_tview_reads_follows_the_migrations_of_its_app(
     history: History,
 ) -> None:
@@ -415,6 +442,7 @@ def test_what_an_older_django_wrote_is_no_change(tmp_path: Path) -> None:
 
 COLUMNS = ("a", "b", "c")
 SOURCES = ("m_base.Left", "m_base.Right", "z_base.Other")
+POINTERS = ("a_view.Wish", "m_base.Note")
 READERS = ("a_view.One", "n_view.Two", "z_view.Three", "m_base.Four")
 
 
@@ -425,7 +453,9 @@ def states(draw: st.DrawFn) -> tuple[ModelState, ...]:
     readable: list[tuple[str, tuple[str, ...]]] = []
     for label in draw(st.sets(st.sampled_from(SOURCES), min_size=1)):
         columns = draw(st.sets(st.sampled_from(COLUMNS)))
-        fields = {name: models.TextField(default="") for name in sorted(columns)}
+        # Another default is an altered field.
+        defaults = st.sampled_from(["", "x"])
+        fields = {name: models.TextField(default=draw(defaults)) for name in sorted(columns)}
         found.append(model(label, **fields))
         readable.append((label.lower().replace(".", "_"), ("id", *sorted(columns))))
     for label in sorted(
@@ -444,6 +474,10 @@ def states(draw: st.DrawFn) -> tuple[ModelState, ...]:
         fields |= {name: models.TextField() for name in sorted(outputs)}
         found.append(tview(label, query, fields))
         readable.append((label.lower().replace(".", "_"), ("id", *sorted(outputs))))
+    pointed_to = [f"{each.app_label}.{each.name}" for each in found]
+    for label in draw(st.sets(st.sampled_from(POINTERS))):
+        target = draw(st.sampled_from(pointed_to))
+        found.append(model(label, to=models.ForeignKey(target, null=True, **LOOSE)))
     return tuple(found)
 
 
