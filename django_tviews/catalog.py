@@ -157,6 +157,19 @@ def equality_schemas(connection: BaseDatabaseWrapper, types: Iterable[str]) -> d
     return dict(_rows(connection, "equality", [wanted]))
 
 
+def full_type_names(connection: BaseDatabaseWrapper, types: Iterable[str]) -> dict[str, str]:
+    """Read how types found by the search path are written without one.
+
+    Args:
+        connection: where.
+        types: SQL types, as declared: ``citext``, ``mood[]``.
+
+    Returns:
+        The full name by type, for those that are not PostgreSQL's own: ``public.citext``.
+    """
+    return dict(_rows(connection, "full_type_names", [sorted(set(types))]))
+
+
 def view_definition(connection: BaseDatabaseWrapper, schema: str, name: str) -> str:
     """Read a view's query with every name resolved."""
     (oid,) = resolve(connection, [(schema, name)]).values()

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from dataclasses import replace as replaced
 from typing import TYPE_CHECKING, Any
 
-import sqlparse
 from django.db import DatabaseError, transaction
 
 from . import catalog
@@ -29,7 +28,7 @@ from .facts import Facts, RelationFacts
 from .plan.plan import FORMAT_VERSION, Plan
 from .plan.planner import make_plan
 from .relational.builder import build_tree
-from .relational.canonical import called_functions, read_relations
+from .relational.canonical import called_functions, formatted, read_relations
 from .relational.constructs import refuse, refuse_function
 from .relational.functions import may_be_called
 from .sql import objects
@@ -286,12 +285,24 @@ def _all_or_nothing(
                     hint="Run migrate with the isolation level READ COMMITTED.",
                     tview=declaration.label,
                 )
-            yield
+            with _bounded_waits(schema_editor):
+                yield
     except DatabaseError as error:
         known = TViewError.from_database_error(error)
         if known is None:
             raise
         raise known from error
+
+
+@contextmanager
+def _bounded_waits(schema_editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
+    """Give up when a lock is not granted in time, instead of making all later writers wait."""
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        (previous,) = cursor.fetchone()
+    _execute(schema_editor, f"SET LOCAL lock_timeout = {literal(settings.LOCK_TIMEOUT)}")
+    yield
+    _execute(schema_editor, f"SET LOCAL lock_timeout = {literal(previous)}")
 
 
 def _planned(
@@ -302,8 +313,9 @@ def _planned(
     """Create the backing view and plan from what the server makes of it."""
     connection = schema_editor.connection
     schema = catalog.current_schema(connection)
-    query = sqlparse.format(declaration.query, reindent=True)
-    create_view = f"CREATE VIEW {qualified(schema, declaration.view)} AS\n{query}"
+    create_view = (
+        f"CREATE VIEW {qualified(schema, declaration.view)} AS\n{formatted(declaration.query)}"
+    )
     _execute(schema_editor, create_view)
     if not schema_editor.collect_sql:
         return plan_of(connection, declaration, schema)
@@ -343,6 +355,7 @@ def _plan(
             hint="Flatten the chain, or raise DJANGO_TVIEWS['DEPTH_LIMIT'].",
             tview=declaration.label,
         )
+    declaration = _with_full_type_names(connection, declaration)
     types = {column.type for column in declaration.columns}
     schemas = {**facts.equality_schemas, **catalog.equality_schemas(connection, types)}
     return make_plan(
@@ -357,6 +370,17 @@ def _plan(
     )
 
 
+def _with_full_type_names(
+    connection: BaseDatabaseWrapper, declaration: Declaration
+) -> Declaration:
+    """Write types that are not PostgreSQL's own with their schemas: maintenance has no path."""
+    full = catalog.full_type_names(connection, {column.type for column in declaration.columns})
+    columns = tuple(
+        replaced(column, type=full.get(column.type, column.type)) for column in declaration.columns
+    )
+    return replaced(declaration, columns=columns)
+
+
 def _lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
     """Wait out the writers of the sources, and keep them out until COMMIT.
 
@@ -365,12 +389,7 @@ def _lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
     if not plan.sources:
         return
     tables = sorted(relation_name(source.relation) for source in plan.sources)
-    with schema_editor.connection.cursor() as cursor:
-        cursor.execute("SHOW lock_timeout")
-        (previous,) = cursor.fetchone()
-    _execute(schema_editor, f"SET LOCAL lock_timeout = {literal(settings.LOCK_TIMEOUT)}")
     _execute(schema_editor, f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
-    _execute(schema_editor, f"SET LOCAL lock_timeout = {literal(previous)}")
 
 
 def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, plan: Plan) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from django.db import connections, transaction
+from django.db import NotSupportedError, connections, transaction
 from django.test import override_settings
 
 from django_tviews import installer
@@ -102,6 +102,15 @@ class Database:
         ((value,),) = self.execute(sql, *parameters)
         return value
 
+    def server_has(self, statement: str) -> bool:
+        """Tell whether the server was built with what a statement needs, such as ICU or libxml."""
+        try:
+            with self.rolled_back():
+                self.execute(statement)
+        except NotSupportedError:
+            return False
+        return True
+
     def run(self, *statements: str) -> None:
         """Execute statements and ask the oracle after each."""
         for statement in statements:
@@ -154,6 +163,7 @@ class Database:
         *,
         by_value: tuple[str, ...] = (),
         constraints: tuple[str, ...] = (),
+        collations: dict[str, str] | None = None,
         **options: Any,
     ) -> Declaration:
         """Install a TView and ask the oracle about its first contents.
@@ -164,10 +174,11 @@ class Database:
             key: see `declare`.
             by_value: the columns that the oracle compares by ``=`` only.
             constraints: further table constraints.
+            collations: of the columns that have one of their own.
             **options: see `declare`.
         """
         declaration = self.declare(query, column_text, key, **options)
-        self.install(declaration, by_value=by_value, constraints=constraints)
+        self.install(declaration, by_value=by_value, constraints=constraints, collations=collations)
         return declaration
 
     def install(
@@ -176,23 +187,29 @@ class Database:
         *,
         by_value: tuple[str, ...] = (),
         constraints: tuple[str, ...] = (),
+        collations: dict[str, str] | None = None,
     ) -> None:
         """Install what `declare` returned."""
         with self.connection.schema_editor() as editor:
             installer.create(
                 editor,
                 declaration,
-                lambda: editor.execute(self.create_table(declaration, constraints), params=None),
+                lambda: editor.execute(
+                    self.create_table(declaration, constraints, collations or {}), params=None
+                ),
             )
         self.tviews.append(Installed(declaration, by_value))
         self.check(f"creating {declaration.label}")
 
-    def create_table(self, declaration: Declaration, constraints: tuple[str, ...] = ()) -> str:
+    def create_table(
+        self, declaration: Declaration, constraints: tuple[str, ...], collations: dict[str, str]
+    ) -> str:
         """Write the CREATE TABLE statement of a TView."""
-        parts = [
-            f"{quoted(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
-            for column in declaration.columns
-        ]
+        parts = []
+        for column in declaration.columns:
+            collation = f" COLLATE {collations[column.name]}" if column.name in collations else ""
+            null = "" if column.nullable else " NOT NULL"
+            parts.append(f"{quoted(column.name)} {column.type}{collation}{null}")
         parts.append(f"PRIMARY KEY ({', '.join(quoted(name) for name in declaration.key)})")
         return f"CREATE TABLE {quoted(declaration.table)} ({', '.join([*parts, *constraints])})"
 

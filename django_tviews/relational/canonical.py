@@ -10,6 +10,8 @@ from __future__ import annotations
 import copy
 from itertools import count
 
+from django_tviews.errors import InvalidQuery
+
 from .syntax import Node, children, content, deparse_select, kind, names, parse_select, wrapped
 
 
@@ -23,6 +25,23 @@ def canonical_sql(sql: str) -> str:
         InvalidQuery: the text is not exactly one query.
     """
     return deparse_select(parse_select(sql))
+
+
+def formatted(sql: str) -> str:
+    """Lay a query out on several lines for people, if that does not change it.
+
+    Args:
+        sql: canonical SQL. Formatting reaches into literals that end with a backslash, and gives
+            up on very long texts; they stay as they are.
+    """
+    import sqlparse
+    from sqlparse.exceptions import SQLParseError
+
+    try:
+        text = sqlparse.format(sql, reindent=True)
+        return str(text) if canonical_sql(text) == canonical_sql(sql) else sql
+    except (SQLParseError, InvalidQuery):
+        return sql
 
 
 def same_query(first: str, second: str) -> bool:
