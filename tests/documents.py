@@ -13,7 +13,7 @@ A block of code in ``docs/`` says by its first line what a reader does with it:
 ``sql``
     Types it into ``psql``.
 
-``sh`` and ``text`` are only looked at.
+``sh``, ``text`` and whatever says by ``module="..."`` where it comes from are only looked at.
 
 Durations, and whatever stands in place of ``...``, may differ.
 """
@@ -169,6 +169,8 @@ class Reader:
         """Do what a document says, and see what it shows."""
         for block in blocks(document):
             match block.language:
+                case _ if "module" in block.attributes:
+                    pass
                 case "python" if "title" in block.attributes:
                     self._edit(block)
                 case "python" | "pycon":

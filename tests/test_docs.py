@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
 import uuid
-from typing import TYPE_CHECKING
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from .documents import DOCS, Reader
+import django_tviews
+
+from .documents import DOCS, ROOT, Reader, anchors, blocks, links
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from .harness import Database
@@ -23,7 +30,10 @@ PAGES = [
     "how_to/changing_a_query.md",
     "how_to/testing.md",
     "how_to/triggers.md",
+    "reference/api.md",
 ]
+
+DOCUMENTS = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
 
 
 def new_name() -> str:
@@ -95,3 +105,69 @@ def test_triggers_see_the_tview_as_the_page_about_triggers_says(database: Databa
         ("zz_notify", 1),
         ("constraint_", 1),
     ]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_inside_the_documentation_leads_somewhere(document: Path) -> None:
+    for target in links(document):
+        if target.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (document.parent / path).resolve() if path else document
+        assert linked.is_file(), f"{target} in {document.name}"
+        assert not anchor or anchor in anchors(linked), f"{target} in {document.name}"
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = DOCS / "index.md"
+    linked = {(DOCS / target).resolve() for target in links(index)}
+    assert set(DOCS.rglob("*.md")) - {index} <= linked
+
+
+class TestTheReferenceOfTheAPI:
+    API = DOCS / "reference" / "api.md"
+
+    def test_it_has_every_public_name(self) -> None:
+        text = self.API.read_text()
+        assert [name for name in django_tviews.__all__ if f"`{name}`" not in text] == []
+
+    def test_every_signature_is_that_of_the_code(self) -> None:
+        for block in blocks(self.API):
+            if "module" in block.attributes:
+                module = import_module(block.attributes["module"])
+                for shown in ast.parse(block.text).body:
+                    compare_definition(shown, module, str(block))
+
+
+def compare_definition(shown: ast.stmt, where: object, place: str) -> None:
+    """Compare a function or class as a document shows it with the one in a module or class."""
+    assert isinstance(shown, ast.FunctionDef | ast.ClassDef), place
+    real = inspect.getattr_static(where, shown.name)
+    place = f"{shown.name} in {place}"
+    if isinstance(shown, ast.ClassDef):
+        for part in shown.body:
+            if isinstance(part, ast.FunctionDef):
+                compare_definition(part, real, place)
+        attributes = [part for part in shown.body if isinstance(part, ast.AnnAssign)]
+        if dataclasses.is_dataclass(real):
+            assert [ast.unparse(each.target) for each in attributes] == [
+                each.name for each in dataclasses.fields(real)
+            ], place
+            assert [ast.unparse(each.annotation) for each in attributes] == [
+                each.type for each in dataclasses.fields(real)
+            ], place
+        return
+    if isinstance(real, property):
+        real = real.fget
+    elif isinstance(real, cached_property):
+        real = real.func
+    expected = inspect.signature(real)
+    namespace: dict[str, object] = {}
+    exec(f"from __future__ import annotations\n{ast.unparse(without_decorators(shown))}", namespace)
+    given = inspect.signature(cast("Callable[..., object]", namespace[shown.name]))
+    assert str(given) == str(expected), place
+
+
+def without_decorators(function: ast.FunctionDef) -> ast.FunctionDef:
+    function.decorator_list = []
+    return function
