@@ -194,8 +194,8 @@ class TViewAutodetector(_Autodetector):
             for app_label, operation, dependencies in others:
                 self.add_operation(app_label, operation, list(dependencies))
             altered = self._add_tviews(split)
-            more = self._undermined(split) - altered or self._before_and_after()
-            if not more - split:
+            more = self._undermined(split) - altered - split or self._before_and_after() - split
+            if not more:
                 return
             split |= more
 

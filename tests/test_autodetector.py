@@ -481,7 +481,7 @@ def states(draw: st.DrawFn) -> tuple[ModelState, ...]:
     return tuple(found)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(steps=st.lists(states(), min_size=1, max_size=4), order=st.randoms(use_true_random=False))
 def test_every_order_that_the_dependencies_allow_builds_the_project_from_nothing(
     steps: list[tuple[ModelState, ...]], order: random.Random

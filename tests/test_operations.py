@@ -272,7 +272,7 @@ def in_one_app(state: ModelState) -> ModelState:
     return moved
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(steps=st.lists(states(), min_size=2, max_size=4), applied=st.integers(0, 3))
 def test_squashing_gives_the_same_project_and_every_step_of_it_works(
     steps: list[tuple[ModelState, ...]], applied: int
@@ -361,7 +361,8 @@ class Library:
     def relations(self) -> set[str]:
         with self.connection.cursor() as cursor:
             cursor.execute(
-                "SELECT relname FROM pg_class WHERE relname LIKE 'library_%' AND relkind IN ('r','v')"
+                "SELECT relname FROM pg_class"
+                " WHERE relname LIKE 'library_%' AND relkind IN ('r', 'v')"
             )
             return {name for (name,) in cursor.fetchall()}
 
