@@ -95,8 +95,9 @@ def transition_delta(source: SourcePlan, event: str) -> str:
     """Return a query for the rows that a statement changed, from its transition tables.
 
     Rows whose image is the same before and after are left out, if the source has a key to pair
-    them by. Pairing a row that the statement changed twice gives each of its images against each
-    other: more than the difference, never less.
+    them by and the statement changed none of them twice. A cascade within the table does: while
+    ``SET id = id + 10`` moves row 8 to 18, the rows that refer to it are updated, and both
+    updates stand in the same transition tables. Then 18 is old and new, and not the same.
     """
     columns = [identifier(name) for name, _ in source.columns]
     old, new = _one_sided("old_rows", "true", columns), _one_sided("new_rows", "false", columns)
@@ -113,6 +114,11 @@ def transition_delta(source: SourcePlan, event: str) -> str:
         for name, schema in source.identity
     )
     names = ", ".join([REMOVED, *columns])
+    key = ", ".join(identifier(name) for name, _ in source.identity)
+    changed_twice = "\n".join(
+        f"    OR (SELECT count(*) > count(DISTINCT ({key})) FROM {table})"
+        for table in ("old_rows", "new_rows")
+    )
     return (
         "SELECT image.*\n"
         f"FROM old_rows AS o FULL JOIN new_rows AS n ON {pairing}\n"
@@ -120,7 +126,8 @@ def transition_delta(source: SourcePlan, event: str) -> str:
         f"    (true, {old_image}),\n"
         f"    (false, {new_image})\n"
         f") AS image ({names})\n"
-        f"WHERE record_image_ne(ROW({old_image}), ROW({new_image}))\n"
+        f"WHERE (record_image_ne(ROW({old_image}), ROW({new_image}))\n"
+        f"{changed_twice})\n"
         f"  AND image.{identifier(source.identity[0][0])} IS NOT NULL"
     )
 

@@ -1,0 +1,201 @@
+"""What the fuzzer, and the thinking it provoked, has found; the smallest case of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from django_tviews.errors import ColumnMismatch, UnsupportedQuery
+
+from .harness import database  # noqa: F401
+
+if TYPE_CHECKING:
+    from .harness import Database
+
+
+@pytest.fixture
+def shop(database: Database) -> Database:  # noqa: F811
+    """Tables without rows: a parent, its children, and a table beside them."""
+    database.execute("CREATE TABLE par (id integer PRIMARY KEY, flag integer NOT NULL, name text)")
+    database.execute(
+        "CREATE TABLE chi (id integer PRIMARY KEY, par_id integer, size integer, name text)"
+    )
+    database.execute("CREATE TABLE oth (id integer PRIMARY KEY, par_id integer, size integer)")
+    return database
+
+
+def test_an_aggregate_of_no_rows_without_groups_may_be_null(shop: Database) -> None:
+    with pytest.raises(ColumnMismatch):
+        shop.tview("SELECT 1 AS id, max(chi.id) AS top FROM chi", "id integer, top integer")
+
+
+def test_a_condition_in_a_lateral_aggregate_does_not_filter_the_rows_beside_it(
+    shop: Database,
+) -> None:
+    shop.tview(
+        "SELECT p.id, d.n FROM par p CROSS JOIN LATERAL "
+        "(SELECT count(*) AS n FROM chi c WHERE c.par_id = p.id AND p.flag = 1) d",
+        "id integer, n bigint",
+    )
+    shop.run(
+        "INSERT INTO par VALUES (1, 0, 'a'), (2, 1, 'b')",
+        "INSERT INTO chi VALUES (1, 1, 1, 'a'), (2, 2, 1, 'b')",
+        "UPDATE par SET flag = 1 - flag",
+        "DELETE FROM par",
+    )
+
+
+def test_a_lateral_aggregate_does_not_tie_the_relations_it_reads_together(shop: Database) -> None:
+    shop.tview(
+        "SELECT p.id, o.id AS other, d.n FROM par p CROSS JOIN oth o CROSS JOIN LATERAL "
+        "(SELECT count(*) AS n FROM chi c WHERE c.par_id = p.id AND c.size = o.size) d",
+        "id integer, other integer, n bigint",
+        "id, other",
+        allow_rebuild=True,
+    )
+    shop.run(
+        "INSERT INTO oth VALUES (1, 1, 1), (2, 1, 2)",
+        "INSERT INTO par VALUES (1, 0, 'a'), (2, 1, 'b')",
+        "INSERT INTO chi VALUES (1, 1, 1, 'a'), (2, 2, 1, 'b')",
+    )
+
+
+def test_conditions_of_one_side_of_a_union_do_not_bind_the_other(shop: Database) -> None:
+    shop.tview(
+        "SELECT p.name, sum((SELECT count(*) FROM (SELECT c.id FROM chi c WHERE c.par_id = p.id "
+        "UNION ALL SELECT o.id FROM oth o WHERE o.par_id = p.id AND p.flag = 1) u)) AS n "
+        "FROM par p WHERE p.name IS NOT NULL GROUP BY p.name",
+        "name text, n numeric",
+        "name",
+    )
+    shop.run(
+        "INSERT INTO par VALUES (1, 0, 'a'), (2, 1, 'b')",
+        "INSERT INTO chi VALUES (1, 1, 1, 'a'), (2, 2, 1, 'b')",
+        "INSERT INTO oth VALUES (1, 1, 1), (2, 2, 1)",
+        "UPDATE par SET flag = 1 - flag",
+    )
+
+
+def test_a_full_join_does_not_lead_back_to_its_own_side(shop: Database) -> None:
+    shop.tview(
+        "SELECT COALESCE(p.id, -1) AS p, COALESCE(c.id, -1) AS c, COALESCE(o.id, -1) AS o "
+        "FROM (par p CROSS JOIN chi c) FULL JOIN oth o ON o.par_id = p.flag AND o.size = c.size",
+        "p integer, c integer, o integer",
+        "p, c, o",
+        allow_rebuild=True,
+    )
+    shop.run(
+        "INSERT INTO chi VALUES (1, 1, 1, 'a'), (2, 2, 2, 'b')",
+        "INSERT INTO oth VALUES (1, 1, 1), (2, 2, 2)",
+        "INSERT INTO par VALUES (1, 1, 'a'), (2, 3, 'b')",
+        "UPDATE chi SET size = 2",
+        "DELETE FROM oth WHERE id = 1",
+    )
+
+
+def test_an_expression_of_a_row_that_is_missing_is_null_and_not_its_value_over_nulls(
+    shop: Database,
+) -> None:
+    shop.tview(
+        "SELECT COALESCE(d.label, 'none') AS label, count(*) AS n FROM par p LEFT JOIN "
+        "(SELECT c.par_id, COALESCE(c.name, 'unnamed') AS label FROM chi c) d "
+        "ON d.par_id = p.id GROUP BY 1",
+        "label text, n bigint",
+        "label",
+    )
+    shop.run(
+        "INSERT INTO par VALUES (1, 0, 'a'), (2, 1, 'b')",
+        "INSERT INTO chi VALUES (1, 1, 1, NULL), (2, 2, 1, 'b')",
+        "DELETE FROM chi WHERE id = 1",
+        "DELETE FROM chi",
+    )
+
+
+def test_a_constant_of_a_row_that_is_missing_is_null(shop: Database) -> None:
+    shop.tview(
+        "SELECT COALESCE(d.found, 0) AS found, count(*) AS n FROM par p LEFT JOIN "
+        "(SELECT c.par_id, 1 AS found FROM chi c) d ON d.par_id = p.id GROUP BY 1",
+        "found integer, n bigint",
+        "found",
+    )
+    shop.run(
+        "INSERT INTO par VALUES (1, 0, 'a'), (2, 1, 'b')",
+        "INSERT INTO chi VALUES (1, 1, 1, NULL)",
+        "DELETE FROM chi WHERE id = 1",
+    )
+
+
+def test_an_order_is_not_settled_by_a_condition_that_need_not_hold(shop: Database) -> None:
+    with pytest.raises(UnsupportedQuery) as caught:
+        shop.tview(
+            "SELECT 1 AS id, array_agg(c.name ORDER BY c.size) AS names FROM chi c "
+            "WHERE NOT EXISTS (SELECT 1 FROM oth o WHERE o.id = c.size AND o.par_id = c.id)",
+            "id integer, names text[] NULL",
+        )
+    assert caught.value.context["construct"] == "open-order"
+
+
+def test_columns_merged_by_one_join_are_not_those_of_another(shop: Database) -> None:
+    shop.execute("CREATE TABLE gra (id integer PRIMARY KEY, size integer)")
+    shop.execute("CREATE TABLE lnk (id integer PRIMARY KEY, size integer)")
+    shop.tview(
+        "SELECT c.id AS c, o.id AS o, g.id AS g, l.id AS l FROM chi c JOIN oth o USING (size), "
+        "gra g JOIN lnk l USING (size) WHERE g.id = c.id",
+        "c integer, o integer, g integer, l integer",
+        "c, o, g, l",
+    )
+    shop.run(
+        "INSERT INTO chi VALUES (1, 1, 1, 'a'), (2, 2, 2, 'b')",
+        "INSERT INTO oth VALUES (1, 1, 1), (2, 2, 2)",
+        "INSERT INTO gra VALUES (1, 2), (2, 1)",
+        "INSERT INTO lnk VALUES (1, 1), (2, 2)",
+        "UPDATE lnk SET size = 3 - size",
+    )
+
+
+def test_rows_that_are_compared_may_give_null(shop: Database) -> None:
+    with pytest.raises(ColumnMismatch):
+        shop.tview(
+            "SELECT c.id, ROW(c.par_id, c.size) = ROW(1, 2) AS same FROM chi c",
+            "id integer, same boolean",
+        )
+
+
+@pytest.mark.parametrize(
+    "value", ["$bulk$", "$function$", "$body$", "@into@", "@{table}", "50%", "%s", "a\\b", "it's"]
+)
+def test_a_literal_in_the_query_is_not_read_by_what_generates_the_functions(
+    shop: Database, value: str
+) -> None:
+    text = value.replace("'", "''")
+    shop.tview(
+        f"SELECT p.id, p.name FROM par p LEFT JOIN chi c ON c.id = p.id AND c.name = '{text}' "
+        f"WHERE p.name <> '{text}' AND EXISTS (SELECT 1 FROM oth o "
+        f"WHERE o.par_id = p.id AND p.name <> '{text}')",
+        "id integer, name text",
+    )
+    shop.run(
+        f"INSERT INTO par VALUES (1, 0, '{text}'), (2, 0, 'other')",
+        "INSERT INTO oth VALUES (1, 1, 1), (2, 2, 2)",
+        f"UPDATE par SET name = '{text}' WHERE id = 2",
+    )
+
+
+def test_a_row_that_a_cascade_within_the_table_changes_again_is_not_taken_for_unchanged(
+    shop: Database,
+) -> None:
+    shop.execute(
+        "CREATE TABLE tree (id integer PRIMARY KEY, "
+        "up integer REFERENCES tree ON DELETE CASCADE ON UPDATE CASCADE)"
+    )
+    shop.tview("SELECT id FROM tree", "id integer")
+    shop.tview(
+        "SELECT t.id, u.id AS up FROM tree t LEFT JOIN tree u ON u.id = t.up",
+        "id integer, up integer NULL",
+    )
+    shop.run(
+        "INSERT INTO tree VALUES (9, NULL), (8, 9)",
+        "UPDATE tree SET id = id + 10",
+        "UPDATE tree SET id = id + 1",
+    )
