@@ -1,0 +1,25 @@
+"""A differential fuzzer: random schemas, queries and writes, compared after every statement.
+
+    python -m tests.fuzz --minutes 5 --seed 7
+    python -m tests.fuzz --case 7:12
+
+The modules, in the order in which a case comes about:
+
+``schema``
+    random tables, with the foreign keys, keys and triggers that make writes interesting.
+``queries``
+    a grammar of SELECT.
+``statements``
+    a grammar of writes.
+``case``
+    what was generated, as plain SQL text: a failing case can be read, cut down and run again.
+``playground``
+    runs a case twice in one database, once with TViews and once with plain views in their place,
+    and fails when the two can be told apart.
+``shrink``
+    cuts a failing case down to what fails.
+``campaign``
+    generates case after case, and counts what was accepted, refused and compared.
+"""
+
+from __future__ import annotations

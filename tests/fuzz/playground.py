@@ -1,0 +1,507 @@
+"""Runs a case twice in one database: with TViews, and with plain views in their place.
+
+The schema ``fuzz_main`` has the tables and the TViews, ``fuzz_shadow`` the same tables and, in
+place of each TView, a plain view over its query, cast to the types of the TView's columns. Every
+statement runs in both. A case fails when
+
+* a TView's table differs from the shadow's view after a statement: *drift*;
+* a statement fails in one schema only, although every query can be evaluated, has no key twice
+  and, where that was promised, no NULL;
+* the tables differ, so that maintenance has changed what the statement itself does;
+* something is left over: rows in the spool, a statement that counts as open;
+* the compiler fails with anything but a refusal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from django.db import DatabaseError
+from django.test import override_settings
+
+from django_tviews import catalog, installer
+from django_tviews.definition import Column, Declaration
+from django_tviews.errors import KeyNotUnique, TViewError
+from django_tviews.plan.plan import MAINTENANCE_ENVIRONMENT
+from django_tviews.relational.builder import build_tree
+from django_tviews.relational.canonical import canonical_sql
+
+from .case import Case, TViewText
+from .schema import quote, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+MAIN, SHADOW = "fuzz_main", "fuzz_shadow"
+
+_CONTROL = re.compile(r"BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE")
+_COPY = re.compile(r"COPY .* FROM STDIN\n", re.DOTALL)
+
+# Longer than any query over a handful of rows should take.
+TIMEOUT = "20s"
+
+
+class CaseFailedError(Exception):
+    """The two schemas could be told apart.
+
+    Args:
+        kind: drift, error, crash, tables, leftover.
+        message: what was seen.
+        signature: what must be the same for a smaller case to fail in the same way.
+    """
+
+    def __init__(self, kind: str, message: str, signature: str = "") -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind
+        self.signature = (kind, signature)
+
+
+class NotValidError(Exception):
+    """PostgreSQL itself does not take the definition."""
+
+
+@dataclass
+class RefusedError(Exception):
+    """The compiler does not take the query.
+
+    Attributes:
+        construct: why, as the name of a construct or of an exception.
+    """
+
+    construct: str
+
+
+@dataclass
+class Playground:
+    """Two schemas and the TViews in them.
+
+    Attributes:
+        connection: Django's connection, in autocommit mode.
+        bulk_threshold: the setting with which TViews are installed.
+        compared: how many times a TView was found equal to its query after a statement.
+        moved: how many times of these it was not what it was before.
+        errors: of statements that PostgreSQL refused in both schemas, by SQLSTATE.
+        explained: errors that maintenance has to raise, because the query does, by SQLSTATE.
+    """
+
+    connection: BaseDatabaseWrapper
+    bulk_threshold: int = 100
+    compared: int = 0
+    moved: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    explained: Counter[str] = field(default_factory=Counter)
+    _tables: list[str] = field(default_factory=list)
+    _tviews: list[Declaration] = field(default_factory=list)
+    _images: dict[str, str | None] = field(default_factory=dict)
+    _in_transaction: bool = False
+
+    # Life
+
+    def open(self) -> None:
+        """Create the two schemas, empty."""
+        self._execute("SET client_min_messages = warning")
+        for schema in (MAIN, SHADOW):
+            self._execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+            self._execute(f"CREATE SCHEMA {schema}")
+        self._execute(f"SET statement_timeout = '{TIMEOUT}'")
+        self._execute(f"SET search_path = {MAIN}")
+        with self.connection.schema_editor() as editor:
+            installer.install_runtime(editor)
+
+    def close(self) -> None:
+        """Drop them again."""
+        if self._in_transaction:
+            self._execute("ROLLBACK")
+        self._execute("RESET ALL")
+        self._execute("SET client_min_messages = warning")
+        for schema in (MAIN, SHADOW):
+            self._execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+    # Definitions
+
+    def define(self, definition: str | TViewText) -> None:
+        """Execute DDL in both schemas, or install a TView.
+
+        Raises:
+            NotValidError: PostgreSQL does not take it.
+            RefusedError: django_tviews does not.
+            CaseFailedError: django_tviews fails in another way.
+        """
+        if isinstance(definition, TViewText):
+            self._install(definition)
+            return
+        try:
+            for schema in (SHADOW, MAIN):
+                self._execute(f"SET search_path = {schema}")
+                self._execute(definition)
+        except DatabaseError as error:
+            raise NotValidError(str(error)) from error
+        finally:
+            self._execute(f"SET search_path = {MAIN}")
+        if match := re.match(r'CREATE TABLE ((?:"[^"]+")|\w+)', definition):
+            self._tables.append(match[1])
+
+    def is_empty(self, query: str) -> bool:
+        """Tell whether a query is valid and finds nothing."""
+        try:
+            ((found,),) = self._execute(f"SELECT count(*) FROM ({query}) AS query")
+        except DatabaseError:
+            return False
+        return not found
+
+    def _install(self, tview: TViewText) -> None:
+        try:
+            self._execute(f"CREATE VIEW {MAIN}.probe AS {tview.query}")
+        except DatabaseError as error:
+            raise NotValidError(str(error)) from error
+        try:
+            declaration = self._declare(tview)
+        except TViewError as error:
+            raise RefusedError(_construct(error)) from error
+        except Exception as error:
+            message = f"{error!r} compiling {tview.query}"
+            raise CaseFailedError("crash", message, repr(type(error))) from error
+        finally:
+            self._execute(f"DROP VIEW {MAIN}.probe")
+        self._create_shadow(declaration)
+        try:
+            with (
+                override_settings(DJANGO_TVIEWS={"BULK_THRESHOLD": self.bulk_threshold}),
+                self.connection.schema_editor() as editor,
+            ):
+                installer.create(
+                    editor,
+                    declaration,
+                    lambda: editor.execute(_create_table(declaration), params=None),
+                )
+        except Exception as error:
+            raise self._judged(declaration, error) from error
+        self._tviews.append(declaration)
+        self._compare("its creation")
+
+    def _judged(self, declaration: Declaration, error: Exception) -> Exception:
+        """Tell a refusal, and contents that the query itself does not allow, from a failure."""
+        state = _state(error)
+        explained = self._explains(declaration, state)
+        self._execute(f"DROP VIEW {SHADOW}.{quote(declaration.table)}")
+        if explained:
+            return RefusedError(f"contents: {state}")
+        if isinstance(error, TViewError) and state is None:
+            return RefusedError(_construct(error))
+        message = f"{error!r} installing {declaration.query}"
+        if isinstance(error, TViewError | DatabaseError):
+            return CaseFailedError("error", message, f"install {state}")
+        return CaseFailedError("crash", message, repr(type(error)))
+
+    def _declare(self, tview: TViewText) -> Declaration:
+        """Declare the TView of the view ``probe``, NOT NULL wherever the compiler proves it."""
+        types = dict(
+            self._execute(
+                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+                f"WHERE attrelid = '{MAIN}.probe'::regclass AND attnum > 0 ORDER BY attnum"
+            )
+        )
+        query = catalog.view_definition(self.connection, MAIN, "probe")
+        tree = build_tree(query, installer.read_facts(self.connection, query))
+        nullable = {output.name: output.nullable for output in tree.outputs}
+        return Declaration(
+            label=f"fuzz.{tview.name}",
+            table=tview.name,
+            query=canonical_sql(tview.query),
+            columns=tuple(
+                Column(name, type_, nullable[name] and name not in tview.key, name)
+                for name, type_ in types.items()
+            ),
+            key=tview.key,
+            allow_rebuild=tview.allow_rebuild,
+        )
+
+    def _create_shadow(self, declaration: Declaration) -> None:
+        outputs = ", ".join(
+            f"CAST(query.{quote(column.output)} AS {column.type}) AS {quote(column.name)}"
+            for column in declaration.columns
+        )
+        self._execute(f"SET search_path = {SHADOW}")
+        self._execute(
+            f"CREATE VIEW {SHADOW}.{quote(declaration.table)} AS "
+            f"SELECT {outputs} FROM ({declaration.query}) AS query"
+        )
+        self._execute(f"SET search_path = {MAIN}")
+
+    # Statements
+
+    def step(self, statement: str) -> None:
+        """Run a statement in both schemas, and compare.
+
+        Raises:
+            CaseFailedError: they can be told apart.
+        """
+        if _CONTROL.match(statement):
+            self._control(statement)
+            self._compare(statement)
+            return
+        if self._in_transaction:
+            self._run(statement)
+        else:
+            self._execute("BEGIN")
+            try:
+                self._run(statement)
+            except BaseException:
+                self._execute("ROLLBACK")
+                raise
+            self._end("COMMIT")
+        self._compare(statement)
+
+    def _control(self, statement: str) -> None:
+        if statement in ("COMMIT", "ROLLBACK"):
+            if self._in_transaction:
+                self._in_transaction = False
+                self._end(statement)
+            return
+        if statement == "BEGIN":
+            if not self._in_transaction:
+                self._in_transaction = True
+                self._execute("BEGIN")
+            return
+        if self._in_transaction:
+            # A case that was cut down may name a savepoint that it no longer makes.
+            self._execute("SAVEPOINT fuzz_control")
+            try:
+                self._execute(statement)
+            except DatabaseError:
+                self._execute("ROLLBACK TO SAVEPOINT fuzz_control")
+
+    def _end(self, statement: str) -> None:
+        try:
+            self._execute(statement)
+        except DatabaseError as error:
+            # A deferred foreign key: of both schemas alike.
+            self.errors[_state(error) or "?"] += 1
+
+    def _run(self, statement: str) -> None:
+        self._execute("SAVEPOINT fuzz_step")
+        expected = self._attempt(SHADOW, statement)
+        if expected is not None:
+            self._execute("ROLLBACK TO SAVEPOINT fuzz_step")
+        actual = self._attempt(MAIN, statement)
+        if actual is not None:
+            state = _state(actual)
+            if expected is None:
+                # Maintenance failed. That is right only where the query fails as well.
+                self._execute("ROLLBACK TO SAVEPOINT fuzz_step")
+                self._attempt(SHADOW, statement)
+                if not any(self._explains(each, state) for each in self._tviews):
+                    raise CaseFailedError(
+                        "error", f"{actual} after {statement}", str(state)
+                    ) from actual
+                self.explained[state or "?"] += 1
+            self._execute("ROLLBACK TO SAVEPOINT fuzz_step")
+        if expected is not None:
+            if actual is None:
+                raise CaseFailedError("error", f"no {expected} after {statement}", "none")
+            self.errors[_state(expected) or "?"] += 1
+        self._execute("RELEASE SAVEPOINT fuzz_step")
+
+    def _attempt(self, schema: str, statement: str) -> DatabaseError | None:
+        """Run a statement in a schema; return the error it met."""
+        self._execute(f"SET LOCAL search_path = {schema}")
+        try:
+            copy = _COPY.match(statement)
+            if copy:
+                self._copy(copy[0].rstrip("\n"), statement[copy.end() :])
+            else:
+                self._execute(statement)
+        except DatabaseError as error:
+            return error
+        finally:
+            if self.connection.connection.info.transaction_status.name != "INERROR":
+                self._settle()
+        return None
+
+    def _settle(self) -> None:
+        """Undo what a statement has SET."""
+        for name, value in MAINTENANCE_ENVIRONMENT:
+            if name not in ("search_path", "row_security"):
+                text = value if name == "DateStyle" else f"'{value}'"
+                self._execute(f"SET LOCAL {name} = {text}")
+        for name in _TOGGLES:
+            self._execute(f"SET LOCAL {name} TO DEFAULT")
+
+    # The oracle
+
+    def _compare(self, step: str) -> None:
+        self._execute(f"SET search_path = {MAIN}")
+        for declaration in self._tviews:
+            table = quote(declaration.table)
+            try:
+                ((image, differences),) = self._execute(_COMPARISON.format(table=table))
+            except DatabaseError as error:
+                raise CaseFailedError(
+                    "error", f"{error} evaluating {declaration.query}", "oracle"
+                ) from error
+            if differences:
+                raise CaseFailedError(
+                    "drift",
+                    f"{declaration.label} after {step}\n{differences}\n{declaration.query}",
+                )
+            self.compared += 1
+            self.moved += self._images.get(table, image) != image
+            self._images[table] = image
+        self._check_leftovers(step)
+
+    def _check_leftovers(self, step: str) -> None:
+        ((spooled, opened),) = self._execute(
+            f"SELECT (SELECT count(*) FROM {MAIN}.django_tviews_spool), "
+            f"current_setting('django_tviews.{MAIN}_open', true)"
+        )
+        if spooled or opened not in (None, "", "0"):
+            raise CaseFailedError("leftover", f"{spooled} spooled, {opened} open after {step}")
+
+    def compare_tables(self) -> None:
+        """Compare the tables themselves.
+
+        Raises:
+            CaseFailedError: maintenance has changed what a statement does.
+        """
+        for table in self._tables:
+            both = [
+                self._execute(f"SELECT row::text FROM {schema}.{table} AS row ORDER BY 1")
+                for schema in (MAIN, SHADOW)
+            ]
+            if both[0] != both[1]:
+                raise CaseFailedError(
+                    "tables", f"{table}: {both[0]} with TViews, {both[1]} without"
+                )
+
+    def _explains(self, declaration: Declaration, state: str | None) -> bool:
+        """Tell whether a query's own result, without maintenance, accounts for an error."""
+        view = f"{SHADOW}.{quote(declaration.table)}"
+        if self._open():
+            self._execute("SAVEPOINT fuzz_probe")
+        try:
+            rows = self._execute(f"SELECT * FROM {view}")
+        except DatabaseError as error:
+            if self._open():
+                self._execute("ROLLBACK TO SAVEPOINT fuzz_probe")
+            return _state(error) == state
+        if state not in (KeyNotUnique.sqlstate, "23505"):
+            return False
+        keys = Counter(
+            tuple(
+                str(value)
+                for value, column in zip(row, declaration.columns, strict=True)
+                if column.name in declaration.key
+            )
+            for row in rows
+        )
+        return max(keys.values(), default=0) > 1
+
+    def _open(self) -> bool:
+        return self.connection.connection.info.transaction_status.name != "IDLE"
+
+    # SQL
+
+    def _execute(self, sql: str) -> list[tuple[Any, ...]]:
+        # No parameters, so that a percent sign is one.
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, None)
+            return cursor.fetchall() if cursor.description else []
+
+    def _copy(self, sql: str, data: str) -> None:
+        with (
+            self.connection.wrap_database_errors,
+            self.connection.cursor() as cursor,
+            cursor.copy(sql) as copy,
+        ):
+            copy.write(data)
+
+
+# Rows as text, so that equal values with different looks stay apart.
+_COMPARISON = f"""
+    WITH actual AS (SELECT row::text AS row, count(*) AS n FROM {MAIN}.{{table}} AS row GROUP BY 1),
+    expected AS (SELECT row::text AS row, count(*) AS n FROM {SHADOW}.{{table}} AS row GROUP BY 1),
+    differences AS (
+        SELECT row, actual.n AS actual, expected.n AS expected
+        FROM actual FULL JOIN expected USING (row)
+        WHERE actual.n IS DISTINCT FROM expected.n
+        ORDER BY row LIMIT 5
+    )
+    SELECT (SELECT md5(string_agg(row, ' ' ORDER BY row)) FROM actual),
+        (SELECT string_agg(
+            format('    %s: %s in the table, %s in the query',
+                row, coalesce(actual, 0), coalesce(expected, 0)), E'\\n')
+         FROM differences)
+"""
+
+_TOGGLES = (
+    "enable_hashjoin",
+    "enable_nestloop",
+    "enable_mergejoin",
+    "enable_hashagg",
+    "enable_sort",
+    "enable_seqscan",
+    "plan_cache_mode",
+    "transform_null_equals",
+    "standard_conforming_strings",
+    "quote_all_identifiers",
+)
+
+
+def _create_table(declaration: Declaration) -> str:
+    columns = [
+        f"{quote(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
+        for column in declaration.columns
+    ]
+    key = f"PRIMARY KEY ({quoted(declaration.key)})"
+    return f"CREATE TABLE {quote(declaration.table)} ({', '.join([*columns, key])})"
+
+
+def _construct(error: TViewError) -> str:
+    return str(error.context.get("construct") or type(error).__name__)
+
+
+def _state(error: BaseException | None) -> str | None:
+    """Return the SQLSTATE that PostgreSQL sent."""
+    while error is not None:
+        if isinstance(error, psycopg.Error) and error.sqlstate:
+            return error.sqlstate
+        error = error.__cause__
+    return None
+
+
+@contextmanager
+def playground(connection: BaseDatabaseWrapper, bulk_threshold: int = 100) -> Iterator[Playground]:
+    """Give a playground, and clean up after it."""
+    made = Playground(connection, bulk_threshold)
+    made.open()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def replay(connection: BaseDatabaseWrapper, case: Case) -> CaseFailedError | None:
+    """Run a case from the beginning.
+
+    Returns:
+        How it failed; None if it did not.
+    """
+    try:
+        with playground(connection, case.bulk_threshold) as ground:
+            for definition in case.definitions:
+                ground.define(definition)
+            for statement in case.statements:
+                ground.step(statement)
+            ground.compare_tables()
+    except CaseFailedError as failure:
+        return failure
+    except (NotValidError, RefusedError):
+        return None
+    return None
