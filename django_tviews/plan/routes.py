@@ -197,7 +197,7 @@ class _Search:
         derived = dict.fromkeys(
             part for expression in key for part in expression.parts if isinstance(part, Presence)
         )
-        missable = [*nullable, *derived]
+        missable: list[int | Presence] = [*nullable, *derived]
         choices = chain.from_iterable(
             combinations(missable, size) for size in range(len(missable) + 1)
         )
@@ -318,13 +318,14 @@ class _Search:
 def _usable(tree: QueryTree, start: Occurrence, condition: Condition) -> bool:
     """Tell whether the condition says anything about combinations with the changed row."""
     occurrences = [tree.occurrences[number - 1] for number in condition.expression.occurrences]
+    missable = [each.outer_joins for each in occurrences]
+    missable += [each.outer_joins for each in condition.expression.presences]
     inside = [condition.sublinks, *(each.sublinks for each in occurrences)]
     if not all(_encloses(sublinks, start.sublinks) for sublinks in inside):
         return False
     # NULLs in place of a row satisfy no equality, but they may satisfy anything else.
     return condition.equality is not None or all(
-        each.outer_joins <= condition.outer_joins | condition.full
-        for each in (*occurrences, *condition.expression.presences)
+        outer_joins <= condition.outer_joins | condition.full for outer_joins in missable
     )
 
 

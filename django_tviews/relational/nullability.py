@@ -26,7 +26,7 @@ class Nullability:
             "case_expr": self._of_case,
             "a_expr": self._of_operator,
             "func_call": self._of_function,
-            "sub_link": self._of_sublink,
+            "sub_link": lambda sublink, scope, _: self._of_sublink(sublink, scope),
             "collate_clause": lambda clause, *place: self.of(clause.arg, *place),
         }
 
@@ -110,7 +110,7 @@ class Nullability:
             return True
         return any(self.of(argument, scope, grouped) for argument in call.args)
 
-    def _of_sublink(self, sublink: Node, scope: Scope, grouped: bool) -> bool:
+    def _of_sublink(self, sublink: Node, scope: Scope) -> bool:
         from postgast import pg_query_pb2
 
         if sublink.sub_link_type in (pg_query_pb2.EXISTS_SUBLINK, pg_query_pb2.ARRAY_SUBLINK):
