@@ -13,6 +13,8 @@ from . import functions
 from .syntax import Node, content, kind, names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from .builder import BoundColumn, Builder, Scope
 
 
@@ -21,13 +23,13 @@ class Nullability:
 
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
-        self._by_kind = {
+        self._by_kind: Mapping[str, Callable[[Node, Scope, bool], bool]] = {
             "type_cast": self._of_cast,
             "case_expr": self._of_case,
             "a_expr": self._of_operator,
             "func_call": self._of_function,
             "sub_link": lambda sublink, scope, _: self._of_sublink(sublink, scope),
-            "collate_clause": lambda clause, *place: self.of(clause.arg, *place),
+            "collate_clause": lambda clause, scope, grouped: self.of(clause.arg, scope, grouped),
         }
 
     def of_column(self, column: BoundColumn, scope: Scope) -> bool:
