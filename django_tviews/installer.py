@@ -370,9 +370,7 @@ def _plan(
     )
 
 
-def _with_full_type_names(
-    connection: BaseDatabaseWrapper, declaration: Declaration
-) -> Declaration:
+def _with_full_type_names(connection: BaseDatabaseWrapper, declaration: Declaration) -> Declaration:
     """Write types that are not PostgreSQL's own with their schemas: maintenance has no path."""
     full = catalog.full_type_names(connection, {column.type for column in declaration.columns})
     columns = tuple(
@@ -416,10 +414,13 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
 def _create_triggers(
     schema_editor: BaseDatabaseSchemaEditor, triggers: Iterable[objects.Trigger]
 ) -> None:
-    present = {
-        (qualified(each.schema, each.table), each.name)
-        for each in catalog.triggers(schema_editor.connection)
-    }
+    present = set()
+    # sqlmigrate has only printed what drops them.
+    if not schema_editor.collect_sql:
+        present = {
+            (qualified(each.schema, each.table), each.name)
+            for each in catalog.triggers(schema_editor.connection)
+        }
     for trigger in triggers:
         if not trigger.shared or (trigger.relation, trigger.name) not in present:
             _execute(schema_editor, trigger.create)

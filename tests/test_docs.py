@@ -28,6 +28,7 @@ PAGES = [
     "explanation/how_it_works.md",
     "how_to/backup_and_restore.md",
     "how_to/changing_a_query.md",
+    "how_to/deploying.md",
     "how_to/testing.md",
     "how_to/triggers.md",
     "reference/api.md",
