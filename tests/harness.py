@@ -90,6 +90,7 @@ class Database:
     connection: BaseDatabaseWrapper
     tviews: list[Installed] = field(default_factory=list)
     _opened: list[psycopg.Connection[Any]] = field(default_factory=list)
+    _roles: list[str] = field(default_factory=list)
 
     def execute(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Execute SQL text and return its rows. The oracle is not asked."""
@@ -241,6 +242,14 @@ class Database:
             yield
             transaction.set_rollback(True, ALIAS)
 
+    def create_role(self, options: str = "") -> str:
+        """Create a role that may use the schema and own things in it; dropped after the test."""
+        name = f"{self.schema}_{os.getpid()}_{len(self._roles)}"
+        self.execute(f"CREATE ROLE {name} {options}")
+        self._roles.append(name)
+        self.execute(f"GRANT USAGE ON SCHEMA {self.schema} TO {name}")
+        return name
+
     @contextmanager
     def role(self, name: str) -> Iterator[None]:
         """Run what is inside as another role."""
@@ -272,6 +281,9 @@ class Database:
         self.execute("RESET ROLE")
         self.execute("SET client_min_messages = warning")
         self.execute(f"DROP SCHEMA {self.schema} CASCADE")
+        for name in self._roles:
+            self.execute(f"DROP OWNED BY {name} CASCADE")
+            self.execute(f"DROP ROLE {name}")
         self.connection.close()
 
 

@@ -1,0 +1,710 @@
+"""Who may write what, whose rights and settings count, and what survives DROP and pg_restore."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from django.db import DatabaseError, connections
+
+from django_tviews import installer
+from django_tviews.errors import (
+    IsolationUnsupported,
+    KeyNotUnique,
+    KeyNull,
+    RefreshFailed,
+    TViewError,
+    TViewReadOnly,
+    UnsupportedQuery,
+)
+from tests.harness import ALIAS, Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def shop(database: Database) -> Database:
+    """Suppliers, products and stock under a card and a TView over it."""
+    database.execute("""
+        CREATE TABLE supplier (id integer PRIMARY KEY, name text NOT NULL);
+        CREATE TABLE product (id integer PRIMARY KEY, name text NOT NULL,
+            added timestamptz NOT NULL DEFAULT '2024-06-01 12:00+00',
+            supplier_id integer REFERENCES supplier ON DELETE SET NULL);
+        CREATE TABLE stock (id integer PRIMARY KEY, amount integer,
+            product_id integer REFERENCES product ON DELETE CASCADE);
+        INSERT INTO supplier VALUES (1, 'acme'), (2, 'best');
+        INSERT INTO product (id, name, supplier_id) VALUES (1, 'a', 1), (2, 'b', NULL), (3, 'c', 2);
+        INSERT INTO stock VALUES (1, 5, 1), (2, 7, 1), (3, NULL, 2);
+    """)
+    database.tview(
+        "SELECT p.id, p.name, s.name AS supplier, "
+        "(SELECT coalesce(sum(t.amount), 0) FROM stock t WHERE t.product_id = p.id) AS amount "
+        "FROM product p LEFT JOIN supplier s ON s.id = p.supplier_id",
+        "id integer, name text, supplier text NULL, amount bigint",
+        table="card",
+    )
+    database.tview(
+        "SELECT coalesce(supplier, 'none') AS supplier, sum(amount) AS amount, count(*) AS n "
+        "FROM card GROUP BY coalesce(supplier, 'none')",
+        "supplier text, amount numeric, n bigint",
+        "supplier",
+        table="board",
+    )
+    return database
+
+
+WRITES = (
+    "INSERT INTO product (id, name, supplier_id) VALUES (9, 'i', 2)",
+    "UPDATE supplier SET name = upper(name)",
+    "UPDATE stock SET product_id = 3 WHERE id < 3",
+    "WITH s AS (UPDATE supplier SET name = 'x' || id RETURNING 1) DELETE FROM stock WHERE id = 1",
+    "INSERT INTO stock VALUES (2, 1, 1), (20, 2, 1) ON CONFLICT (id) "
+    "DO UPDATE SET amount = excluded.amount",
+    "DELETE FROM supplier WHERE id = 2",
+    "DELETE FROM product WHERE id = 1",
+    "TRUNCATE stock",
+)
+
+
+class TestWritesToATView:
+    @pytest.mark.parametrize(
+        "write",
+        [
+            "INSERT INTO card VALUES (100, 'x', NULL, 0)",
+            "UPDATE card SET amount = 0",
+            "UPDATE card SET amount = 0 WHERE false",
+            "DELETE FROM card WHERE id = 1",
+            "DELETE FROM card",
+            "MERGE INTO card USING (VALUES (1)) AS s (id) ON s.id = card.id "
+            "WHEN MATCHED THEN UPDATE SET amount = 0",
+            "WITH u AS (UPDATE card SET amount = 0 RETURNING 1) SELECT 1",
+            "INSERT INTO card VALUES (1, 'x', NULL, 0) ON CONFLICT DO NOTHING",
+            "UPDATE board SET n = 0",
+        ],
+    )
+    def test_sql_is_refused_with_42809(self, shop: Database, write: str) -> None:
+        with pytest.raises(DatabaseError) as refusal:
+            shop.execute(write)
+        cause = refusal.value.__cause__
+        assert isinstance(cause, psycopg.Error)
+        assert cause.sqlstate == "42809"
+        assert cause.diag.schema_name == shop.schema
+        assert cause.diag.table_name in ("card", "board")
+        assert "write to the tables the query reads" in (cause.diag.message_hint or "")
+        assert isinstance(TViewError.from_database_error(refusal.value), TViewReadOnly)
+        shop.check(write)
+
+    def test_copy_is_refused(self, shop: Database) -> None:
+        with pytest.raises(psycopg.errors.WrongObjectType), shop.connection.cursor() as cursor:
+            with cursor.copy("COPY card FROM STDIN") as copy:
+                copy.write_row((100, "x", None, 0))
+
+    def test_an_owner_who_is_no_superuser_is_refused_too(self, shop: Database) -> None:
+        owner = shop.create_role()
+        shop.execute(f"ALTER TABLE card OWNER TO {owner}")
+        with shop.role(owner), pytest.raises(DatabaseError, match="cannot change TView"):
+            shop.execute("UPDATE card SET amount = 0")
+
+    def test_locking_rows_of_a_tview_is_allowed(self, shop: Database) -> None:
+        with shop.transaction():
+            assert len(shop.execute("SELECT id FROM card FOR UPDATE")) == 3
+            shop.run("UPDATE product SET name = 'locked'")
+
+    def test_a_foreign_key_to_a_tview_follows_its_rows(self, shop: Database) -> None:
+        shop.execute("CREATE TABLE favourite (card_id integer REFERENCES card ON DELETE CASCADE)")
+        shop.execute("INSERT INTO favourite VALUES (1), (2)")
+        shop.run("DELETE FROM product WHERE id = 1", "UPDATE product SET name = 'z'")
+        assert shop.execute("SELECT card_id FROM favourite") == [(2,)]
+
+
+class TestOtherRoles:
+    @pytest.fixture
+    def writer(self, shop: Database) -> str:
+        name = shop.create_role()
+        shop.execute(
+            f"GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON supplier, product, stock TO {name}"
+        )
+        return name
+
+    def test_a_writer_of_the_base_tables_needs_no_right_on_tviews(
+        self, shop: Database, writer: str
+    ) -> None:
+        for statement in WRITES:
+            with shop.role(writer):
+                shop.execute(statement)
+                with shop.transaction(), pytest.raises(DatabaseError, match="permission denied"):
+                    with shop.transaction():
+                        shop.execute("SELECT * FROM card")
+            shop.check(statement)
+
+    def test_a_role_without_rights_sees_none_of_our_objects(
+        self, shop: Database, writer: str
+    ) -> None:
+        functions = shop.execute(
+            "SELECT oid::regprocedure::text, proname FROM pg_proc WHERE pronamespace = "
+            "current_schema()::regnamespace AND prokind = 'f'"
+        )
+        assert len(functions) > 20
+        with shop.role(writer):
+            for signature, _ in functions:
+                assert not shop.value(
+                    "SELECT has_function_privilege(%s::regprocedure, 'EXECUTE')", signature
+                ), signature
+            for table in ("registry", "spool", "refresh"):
+                for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+                    name = f"django_tviews_{table}"
+                    assert not shop.value("SELECT has_table_privilege(%s, %s)", name, right), name
+            for view in ("card_query", "board_query"):
+                assert not shop.value("SELECT has_table_privilege(%s, 'SELECT')", view)
+
+    def test_a_stranger_cannot_attach_our_functions(self, shop: Database, writer: str) -> None:
+        shop.execute(f"GRANT CREATE ON SCHEMA {shop.schema} TO {writer}")
+        with shop.role(writer):
+            shop.execute("CREATE TABLE mine (LIKE product)")
+            for (function,) in shop.execute(
+                "SELECT proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace "
+                "AND prorettype = 'trigger'::regtype"
+            ):
+                with pytest.raises(DatabaseError, match="permission denied"):
+                    shop.execute(
+                        "CREATE TRIGGER forged AFTER INSERT ON mine "
+                        f"REFERENCING NEW TABLE AS new_rows EXECUTE FUNCTION {function}()"
+                    )
+
+    def test_an_attached_function_refuses_to_run_where_acls_were_lost(
+        self, shop: Database, writer: str
+    ) -> None:
+        # As after pg_restore --no-acl: everybody may execute everything.
+        shop.execute(f"GRANT CREATE ON SCHEMA {shop.schema} TO {writer}")
+        shop.execute(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {shop.schema} TO PUBLIC")
+        with shop.role(writer):
+            shop.execute("CREATE TABLE mine (LIKE product)")
+            for event, tables in (
+                ("INSERT", "REFERENCING NEW TABLE AS new_rows"),
+                ("UPDATE", "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"),
+                ("DELETE", "REFERENCING OLD TABLE AS old_rows"),
+                ("TRUNCATE", ""),
+            ):
+                function = "tviews_card_" + (
+                    "truncated" if event == "TRUNCATE" else f"on_product_{event.lower()}"
+                )
+                shop.execute(
+                    f"CREATE TRIGGER forged AFTER {event} ON mine {tables} "
+                    f"FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
+                )
+                write = {
+                    "INSERT": "INSERT INTO mine VALUES (666, 'forged', now(), NULL)",
+                    "UPDATE": "UPDATE mine SET name = 'forged'",
+                    "DELETE": "DELETE FROM mine",
+                    "TRUNCATE": "TRUNCATE mine",
+                }[event]
+                with pytest.raises(DatabaseError) as refusal:
+                    shop.execute(write)
+                assert refusal.value.__cause__.sqlstate == "42501"  # type: ignore[union-attr]
+                shop.execute("DROP TRIGGER forged ON mine")
+        shop.check("the forgery")
+
+    def test_everything_works_without_any_superuser(self, database: Database) -> None:
+        owner, writer = database.create_role(), database.create_role()
+        schema = f"{database.schema}_plain"
+        database.execute(f"CREATE SCHEMA {schema} AUTHORIZATION {owner}")
+        try:
+            database.execute(f"SET ROLE {owner}")
+            database.execute(f"SET search_path = {schema}")
+            with database.connection.schema_editor() as editor:
+                installer.install_runtime(editor)
+            database.execute(f"""
+                CREATE TABLE p (id integer PRIMARY KEY, name text NOT NULL);
+                CREATE TABLE c (id integer PRIMARY KEY, p_id integer REFERENCES p ON DELETE CASCADE);
+                GRANT USAGE ON SCHEMA {schema} TO {writer};
+                GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON p, c TO {writer};
+            """)
+            database.tview(
+                "SELECT p.id, p.name, count(c.id) AS n FROM p LEFT JOIN c ON c.p_id = p.id "
+                "GROUP BY p.id",
+                "id integer, name text, n bigint",
+                table="counted",
+            )
+            database.tview(
+                "SELECT n, count(*) AS parents FROM counted GROUP BY n",
+                "n bigint, parents bigint",
+                "n",
+            )
+            for statement in (
+                "INSERT INTO p VALUES (1, 'a'), (2, 'b')",
+                "INSERT INTO c VALUES (1, 1), (2, 1), (3, 2)",
+                "UPDATE c SET p_id = 2",
+                "DELETE FROM p WHERE id = 2",
+                "TRUNCATE p, c",
+            ):
+                database.execute(f"SET ROLE {writer}")
+                database.execute(statement)
+                database.execute(f"SET ROLE {owner}")
+                database.check(statement)
+            database.drop(database.tviews[1].declaration)
+            database.drop(database.tviews[0].declaration)
+        finally:
+            database.execute("RESET ROLE")
+            database.execute(f"SET search_path = {database.schema}, public")
+            database.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+class TestRowLevelSecurity:
+    def test_what_the_writer_may_see_makes_no_difference(self, shop: Database) -> None:
+        writer = shop.create_role()
+        shop.execute(f"""
+            GRANT SELECT, INSERT, UPDATE, DELETE ON supplier, product, stock TO {writer};
+            ALTER TABLE product ENABLE ROW LEVEL SECURITY;
+            ALTER TABLE supplier ENABLE ROW LEVEL SECURITY;
+            ALTER TABLE card ENABLE ROW LEVEL SECURITY;
+            CREATE POLICY one_row ON product USING (id = 1) WITH CHECK (true);
+            CREATE POLICY no_row ON supplier USING (false) WITH CHECK (true);
+        """)
+        for statement in (
+            "UPDATE product SET name = 'mine'",
+            "INSERT INTO product (id, name, supplier_id) VALUES (50, 'new', 1)",
+            "INSERT INTO supplier VALUES (51, 'unseen')",
+            "UPDATE stock SET product_id = 2",
+        ):
+            with shop.role(writer):
+                shop.execute(statement)
+            shop.check(statement)
+        assert shop.value("SELECT supplier FROM card WHERE id = 50") == "acme"
+
+    @contextmanager
+    def owned(self, database: Database) -> Iterator[str]:
+        """A plain role that owns a schema of its own, current inside."""
+        owner = database.create_role()
+        schema = f"{database.schema}_owned"
+        database.execute(f"CREATE SCHEMA {schema} AUTHORIZATION {owner}")
+        try:
+            database.execute(f"SET ROLE {owner}")
+            database.execute(f"SET search_path = {schema}")
+            with database.connection.schema_editor() as editor:
+                installer.install_runtime(editor)
+            database.execute("CREATE TABLE t (id integer PRIMARY KEY, tenant integer)")
+            database.execute("CREATE POLICY p ON t USING (tenant = 1) WITH CHECK (true)")
+            yield owner
+        finally:
+            database.execute("RESET ROLE")
+            database.execute(f"SET search_path = {database.schema}, public")
+            database.execute(f"DROP SCHEMA {schema} CASCADE")
+
+    def test_a_table_that_filters_its_owner_is_refused(self, database: Database) -> None:
+        with self.owned(database):
+            database.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+            with pytest.raises(UnsupportedQuery) as refusal:
+                database.tview("SELECT id FROM t", "id integer")
+            assert refusal.value.context["construct"] == "row-security"
+
+    def test_a_table_of_another_owner_under_row_security_is_refused(
+        self, database: Database
+    ) -> None:
+        with self.owned(database) as owner:
+            database.execute("RESET ROLE")
+            database.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+            database.execute("ALTER TABLE t OWNER TO current_user")
+            database.execute(f"GRANT ALL ON t TO {owner}")
+            database.execute(f"SET ROLE {owner}")
+            with pytest.raises(UnsupportedQuery) as refusal:
+                database.tview("SELECT id FROM t", "id integer")
+            assert refusal.value.context["construct"] == "row-security"
+
+    def test_filtering_the_owner_later_fails_writes_and_never_filters(
+        self, database: Database
+    ) -> None:
+        with self.owned(database):
+            database.tview("SELECT id, tenant FROM t", "id integer, tenant integer NULL")
+            database.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+            database.run("INSERT INTO t VALUES (1, 1), (2, 2)")
+            database.execute("ALTER TABLE t FORCE ROW LEVEL SECURITY")
+            with pytest.raises(DatabaseError, match="row-level security"):
+                database.execute("INSERT INTO t VALUES (3, 1), (4, 2)")
+            database.execute("ALTER TABLE t NO FORCE ROW LEVEL SECURITY")
+            database.check("the refusal")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "TimeZone = 'Pacific/Chatham'",
+        "DateStyle = 'SQL, DMY'",
+        "IntervalStyle = 'iso_8601'",
+        "extra_float_digits = -10",
+        "bytea_output = 'escape'",
+        "search_path = ''",
+        "search_path = pg_temp",
+        "standard_conforming_strings = off",
+        "transform_null_equals = on",
+        "default_text_search_config = 'pg_catalog.german'",
+        "xmlbinary = 'hex'",
+        "array_nulls = off",
+        "enable_hashjoin = off",
+        "plan_cache_mode = force_generic_plan",
+        "row_security = off",
+        "client_encoding = 'LATIN1'",
+        "lc_messages = 'C'",
+    ],
+)
+def test_settings_of_the_session_make_no_difference(database: Database, setting: str) -> None:
+    database.execute("""
+        CREATE TABLE t (id integer PRIMARY KEY, at timestamptz, gap interval, f double precision,
+            raw bytea, price numeric, label text);
+        INSERT INTO t VALUES (1, '2024-01-31 23:30+00', '1 day 2 hours', 0.1, '\\x00ff', 1.5, 'x');
+    """)
+    database.tview(
+        "SELECT id, jsonb_build_object('at', at, 'gap', gap, 'f', f, 'raw', raw) AS data, "
+        "at::text AS at_text, at::date AS day, date_trunc('day', at) AS midnight, "
+        "to_char(at, 'YYYY-MM-DD HH24:MI TZ') AS shown, gap::text AS gap_text, f::text AS f_text, "
+        "concat(at, gap, f, raw) AS joined, ARRAY[label, NULL]::text AS list, "
+        "extract(hour FROM at) AS hour, label = 'x' AS same, label LIKE E'a\\\\b' AS odd FROM t",
+        "id integer, data jsonb, at_text text NULL, day date NULL, midnight timestamptz NULL, "
+        "shown text NULL, gap_text text NULL, f_text text NULL, joined text, list text NULL, "
+        "hour numeric NULL, same boolean NULL, odd boolean NULL",
+    )
+    database.tview(
+        "SELECT date_trunc('month', at) AS month, count(*) AS n FROM t WHERE at IS NOT NULL "
+        "GROUP BY date_trunc('month', at)",
+        "month timestamptz, n bigint",
+        "month",
+    )
+    database.execute(f"SET {setting}")
+    schema = database.schema
+    for statement in (
+        f"INSERT INTO {schema}.t SELECT g, '2024-03-31 22:30+00', '30 days', g / 3.0, 'abc', g, 'a\\b' "
+        "FROM generate_series(2, 5) AS g",
+        f"UPDATE {schema}.t SET at = at + '1 hour'::interval, f = f / 7",
+        f"WITH u AS (UPDATE {schema}.t SET gap = '1 mon -1 day' WHERE id = 2 RETURNING 1) "
+        f"DELETE FROM {schema}.t WHERE id = 3",
+        f"TRUNCATE {schema}.t",
+        f"INSERT INTO {schema}.t (id, at) VALUES (1, '2024-01-01 00:00+00')",
+    ):
+        database.execute(statement)
+        database.execute(f"SET search_path = {schema}, public")
+        database.check(f"SET {setting}; {statement}")
+        database.execute(f"SET {setting}")
+
+
+class TestErrorsOfAWrite:
+    """What cannot be known beforehand fails the write cleanly, with a name."""
+
+    @pytest.fixture
+    def family(self, maintained: Database) -> Database:
+        maintained.execute("""
+            CREATE TABLE parent (id integer PRIMARY KEY, name text);
+            CREATE TABLE child (id integer PRIMARY KEY, parent_id integer, name text);
+            INSERT INTO parent VALUES (1, 'a'), (2, 'b');
+            INSERT INTO child VALUES (1, 1, 'b'), (2, 2, 'c');
+        """)
+        return maintained
+
+    @pytest.mark.parametrize("union", ["", " UNION ALL SELECT -1, NULL, NULL WHERE false"])
+    @pytest.mark.parametrize(
+        "write",
+        [
+            "INSERT INTO child VALUES (9, 1, 'z')",
+            "INSERT INTO child VALUES (9, 1, 'A')",
+            "INSERT INTO child VALUES (0, 1, 'z')",
+            "UPDATE child SET parent_id = 1",
+            "UPDATE child SET parent_id = 1, name = 'other' || id",
+            "WITH a AS (UPDATE parent SET name = 'x' RETURNING 1) "
+            "INSERT INTO child VALUES (9, 1, 'z')",
+        ],
+    )
+    def test_a_key_that_comes_twice(self, family: Database, write: str, union: str) -> None:
+        tview = family.tview(
+            "SELECT p.id, p.name, c.name AS child FROM parent p "
+            f"LEFT JOIN child c ON c.parent_id = p.id{union}",
+            "id integer, name text NULL, child text NULL",
+            allow_rebuild=True,
+        )
+        with pytest.raises(DatabaseError) as refusal:
+            family.execute(write)
+        error = TViewError.from_database_error(refusal.value)
+        assert isinstance(error, KeyNotUnique)
+        assert error.hint
+        family.check("the refusal")
+        family.run("DELETE FROM child WHERE id = 1", "INSERT INTO child VALUES (5, 1, 'fine')")
+        assert len(family.rows(tview)) == 2
+
+    def test_a_value_that_is_null_after_all(self, family: Database) -> None:
+        # Declared NOT NULL by hand, behind the back of the declaration.
+        family.tview(
+            "SELECT p.id, p.name FROM parent p",
+            "id integer, name text NULL",
+            constraints=("CONSTRAINT named CHECK (name IS NOT NULL)",),
+        )
+        family.execute("ALTER TABLE tview_1 ALTER COLUMN name SET NOT NULL")
+        with pytest.raises(DatabaseError) as refusal:
+            family.execute("UPDATE parent SET name = NULL WHERE id = 1")
+        error = TViewError.from_database_error(refusal.value)
+        assert isinstance(error, KeyNull)
+        assert error.context["column"] == "name"
+        family.check("the refusal")
+
+    @pytest.mark.parametrize(
+        ("expression", "type_sql", "write"),
+        [
+            ("100 / length(p.name)", "integer", "UPDATE parent SET name = '' WHERE id = 1"),
+            ("p.name", "varchar(3)", "INSERT INTO parent VALUES (3, 'four')"),
+            ("p.id * 1000000000", "integer", "UPDATE parent SET id = 9 WHERE id = 2"),
+            ("p.id::numeric ^ 9", "numeric(5, 2)", "INSERT INTO parent VALUES (99, 'x')"),
+            ("p.name::integer + 1", "integer", "UPDATE parent SET name = 'seven'"),
+            (
+                "(SELECT c.name FROM child c WHERE c.parent_id = p.id)",
+                "text",
+                "UPDATE child SET parent_id = 1",
+            ),
+        ],
+    )
+    def test_a_value_that_cannot_be_computed_or_stored(
+        self, family: Database, expression: str, type_sql: str, write: str
+    ) -> None:
+        family.execute("UPDATE parent SET name = id")
+        family.tview(
+            f"SELECT p.id, {expression} AS v FROM parent p", f"id integer, v {type_sql} NULL"
+        )
+        with pytest.raises(DatabaseError) as refusal:
+            family.execute(write)
+        assert isinstance(TViewError.from_database_error(refusal.value), RefreshFailed)
+        family.check("the refusal")
+        family.run("UPDATE parent SET name = '8' WHERE id = 1", "DELETE FROM child")
+
+    def test_an_error_of_the_drain_at_the_end_of_a_cascade(self, family: Database) -> None:
+        family.tview(
+            "SELECT p.id, 10 / (SELECT count(*) FROM child c WHERE c.parent_id = p.id) AS v FROM parent p",
+            "id integer, v bigint NULL",
+        )
+        with pytest.raises(DatabaseError) as refusal:
+            family.execute(
+                "WITH d AS (DELETE FROM child WHERE id = 1 RETURNING 1) "
+                "UPDATE parent SET name = 'x' WHERE id = 2"
+            )
+        assert isinstance(TViewError.from_database_error(refusal.value), RefreshFailed)
+        family.check("the refusal")
+        with family.transaction():
+            with pytest.raises(DatabaseError), family.transaction():
+                family.execute("DELETE FROM child")
+            family.run("INSERT INTO child VALUES (3, 1, 'more')")
+
+    def test_an_error_of_a_table_of_the_project_is_none_of_ours(self, family: Database) -> None:
+        family.tview("SELECT id FROM parent", "id integer")
+        with pytest.raises(DatabaseError) as failure:
+            family.execute("INSERT INTO parent VALUES (1, 'again')")
+        assert TViewError.from_database_error(failure.value) is None
+
+
+class TestInstalling:
+    """All of a TView or nothing."""
+
+    @pytest.mark.parametrize(
+        ("query", "columns"),
+        [
+            ("SELECT id, missing FROM t", "id integer, missing text"),
+            ("SELECT id, random() AS r FROM t", "id integer, r double precision"),
+            ("SELECT id, name FROM t", "id integer, other text NULL"),
+            ("SELECT id, name FROM t", "id integer, name text"),
+            ("SELECT 1 / (id - 1) AS id, name FROM t", "id integer, name text NULL"),
+            ("SELECT id % 1 AS id, name FROM t", "id integer, name text NULL"),
+            ("SELECT id, name FROM t", "id integer, name varchar(2) NULL"),
+            ("SELECT id, name FROM t", "id integer, name date NULL"),
+        ],
+    )
+    def test_a_failure_leaves_nothing_behind(
+        self, database: Database, query: str, columns: str
+    ) -> None:
+        database.execute(
+            "CREATE TABLE t (id integer PRIMARY KEY, name text); "
+            "INSERT INTO t VALUES (1, 'one'), (2, 'two')"
+        )
+        before = self.objects(database)
+        with pytest.raises((TViewError, DatabaseError)):
+            database.tview(query, columns)
+        assert self.objects(database) == before
+        assert installer.installed(database.connection) == []
+        database.execute("INSERT INTO t VALUES (3, 'three')")
+        database.tview("SELECT id, name FROM t", "id integer, name text NULL")
+
+    def test_a_dropped_tview_leaves_nothing_behind(self, database: Database) -> None:
+        database.execute("CREATE TABLE t (id integer PRIMARY KEY, name text)")
+        before = self.objects(database)
+        tview = database.tview("SELECT id, name FROM t", "id integer, name text NULL")
+        assert self.objects(database) != before
+        database.drop(tview)
+        assert self.objects(database) == before
+        assert installer.installed(database.connection) == []
+
+    def test_dropping_the_runtime_leaves_nothing_behind(self, database: Database) -> None:
+        with database.connection.schema_editor() as editor:
+            installer.drop_runtime(editor)
+        assert self.objects(database) == []
+        with database.connection.schema_editor() as editor:
+            installer.install_runtime(editor)
+
+    @staticmethod
+    def objects(database: Database) -> list[tuple[object, ...]]:
+        return database.execute("""
+            SELECT 'relation', relname::text FROM pg_class
+            WHERE relnamespace = current_schema()::regnamespace
+            UNION ALL
+            SELECT 'function', oid::regprocedure::text FROM pg_proc
+            WHERE pronamespace = current_schema()::regnamespace
+            UNION ALL
+            SELECT 'trigger', tgname || ' on ' || c.relname FROM pg_trigger t
+            JOIN pg_class c ON c.oid = t.tgrelid
+            WHERE c.relnamespace = current_schema()::regnamespace
+            ORDER BY 1, 2
+        """)
+
+    @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+    def test_installing_above_read_committed_is_refused_with_25001(
+        self, shop: Database, level: str
+    ) -> None:
+        shop.execute(f"SET default_transaction_isolation = '{level}'")
+        with pytest.raises(IsolationUnsupported) as refusal:
+            shop.drop(shop.tviews[-1].declaration)
+        assert refusal.value.sqlstate == "25001"
+        shop.execute("SET default_transaction_isolation = 'read committed'")
+        shop.run("UPDATE product SET name = 'still kept'")
+
+
+class TestDrop:
+    def test_drop_table_is_refused_without_cascade(self, shop: Database) -> None:
+        with pytest.raises(DatabaseError) as refusal:
+            shop.execute("DROP TABLE board")
+        assert refusal.value.__cause__.sqlstate == "2BP01"  # type: ignore[union-attr]
+        shop.run("UPDATE product SET name = 'still kept'")
+
+    def test_drop_table_with_cascade_leaves_no_broken_trigger(self, shop: Database) -> None:
+        shop.execute("DROP TABLE board CASCADE")
+        shop.tviews.pop()
+        shop.run(*WRITES)
+        shop.execute("DROP TABLE card CASCADE")
+        shop.tviews.clear()
+        shop.run("INSERT INTO product (id, name) VALUES (70, 'free')", "TRUNCATE product, stock")
+
+    def test_a_source_dropped_with_cascade_makes_later_writes_fail_and_not_drift(
+        self, shop: Database
+    ) -> None:
+        shop.execute("DROP TABLE stock CASCADE")
+        with pytest.raises(DatabaseError):
+            shop.execute("UPDATE product SET name = 'x'")
+
+    def test_a_renamed_tview_or_schema_fails_writes_and_not_silently(self, shop: Database) -> None:
+        shop.execute("ALTER TABLE card RENAME TO moved")
+        with pytest.raises(DatabaseError):
+            shop.execute("UPDATE product SET name = 'x'")
+        shop.execute("ALTER TABLE moved RENAME TO card")
+        shop.run("UPDATE product SET name = 'y'")
+
+
+class TestDumpAndRestore:
+    """A full pg_dump is a backup: triggers come last, everything works afterwards."""
+
+    @staticmethod
+    def dump(database: Database, programs: Path, *options: str) -> bytes:
+        return subprocess.run(
+            [programs / "pg_dump", "--dbname", url(database), *options],
+            check=True,
+            capture_output=True,
+        ).stdout
+
+    @staticmethod
+    @contextmanager
+    def empty_database(database: Database) -> Iterator[Database]:
+        """A second database of the server, under the same alias, with the TViews expected."""
+        usual = connections[ALIAS]
+        name = f"{usual.settings_dict['NAME']}_restored"
+        with database.connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        connections[ALIAS] = type(usual)({**usual.settings_dict, "NAME": name}, ALIAS)
+        restored = Database(database.schema, connections[ALIAS], database.tviews)
+        try:
+            yield restored
+        finally:
+            connections[ALIAS].close()
+            connections[ALIAS] = usual
+            database.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @staticmethod
+    def verify(restored: Database) -> None:
+        restored.execute(f"SET search_path = {restored.schema}, public")
+        restored.check("restoring")
+        restored.run(*WRITES)
+        with pytest.raises(DatabaseError, match="cannot change TView"):
+            restored.execute("DELETE FROM card")
+        with pytest.raises(DatabaseError, match="other objects depend on it"):
+            restored.execute("DROP TABLE board")
+        assert [each.label for each in installer.installed(restored.connection)] == [
+            "tests.card",
+            "tests.board",
+        ]
+        restored.drop(restored.tviews[-1].declaration)
+
+    @pytest.mark.parametrize("options", [(), ("--no-acl", "--no-owner"), ("--jobs=3",)])
+    def test_an_archive(
+        self, shop: Database, server_programs: Path, tmp_path: Path, options: tuple[str, ...]
+    ) -> None:
+        shop.run("UPDATE product SET name = 'dumped'")
+        archive = tmp_path / "archive"
+        archive.write_bytes(self.dump(shop, server_programs, "--format=custom"))
+        with self.empty_database(shop) as restored:
+            subprocess.run(
+                [
+                    *(server_programs / "pg_restore", "--exit-on-error", "--dbname", url(restored)),
+                    *(*options, archive),
+                ],
+                check=True,
+                capture_output=True,
+            )
+            self.verify(restored)
+
+    def test_a_script(self, shop: Database, server_programs: Path) -> None:
+        script = self.dump(shop, server_programs, "--inserts")
+        with self.empty_database(shop) as restored:
+            self.psql(restored, server_programs, script)
+            self.verify(restored)
+
+    def test_over_what_is_there(self, shop: Database, server_programs: Path) -> None:
+        script = self.dump(shop, server_programs, "--clean", "--if-exists")
+        shop.execute("DELETE FROM product; UPDATE supplier SET name = 'to be replaced'")
+        self.psql(shop, server_programs, script)
+        self.verify(shop)
+
+    def test_data_alone_is_refused_by_a_live_schema(
+        self, shop: Database, server_programs: Path
+    ) -> None:
+        script = self.dump(shop, server_programs, "--data-only", "--table=*.card")
+        with pytest.raises(subprocess.CalledProcessError) as refusal:
+            self.psql(shop, server_programs, script)
+        assert b"cannot change TView" in refusal.value.stderr
+        shop.check("the refusal")
+
+    @staticmethod
+    def psql(database: Database, programs: Path, script: bytes) -> None:
+        subprocess.run(
+            [
+                *(programs / "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"),
+                *("--dbname", url(database)),
+            ],
+            input=script,
+            check=True,
+            capture_output=True,
+        )
+
+
+def url(database: Database) -> str:
+    """Where a database is, as the server's programs want it."""
+    parameters = database.connection.get_connection_params()
+    return psycopg.conninfo.make_conninfo(
+        **{
+            name: parameters[name]
+            for name in ("host", "port", "user", "dbname", "password")
+            if parameters.get(name)
+        }
+    )
