@@ -28,6 +28,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -250,17 +251,22 @@ class Reader:
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}"
 
-    def copy(self, directory: Path, database: str) -> Reader:
-        """Return another reader who stands where this one does, with a copy of everything."""
-        shutil.copytree(self.directory, directory, dirs_exist_ok=True)
-        subprocess.run(
-            [self.programs / "createdb", "--template", self.database, database],
-            env=self.environment,
-            check=True,
-        )
+    @contextmanager
+    def copied(self, directory: Path, database: str) -> Iterator[Reader]:
+        """Give another reader who stands where this one does, with a copy of everything."""
+        shutil.copytree(self.directory, directory)
         settings = directory / "config" / "settings.py"
         settings.write_text(settings.read_text().replace(self.database, database))
-        return Reader(directory, self.server_url, self.programs, database)
+        copy = Reader(directory, self.server_url, self.programs, database)
+        try:
+            subprocess.run(
+                [self.programs / "createdb", "--template", self.database, database],
+                env=self.environment,
+                check=True,
+            )
+            yield copy
+        finally:
+            copy.forget()
 
     def forget(self) -> None:
         """Drop the databases that the reader has made."""

@@ -41,12 +41,11 @@ def new_name() -> str:
     return f"library_{uuid.uuid4().hex[:8]}"
 
 
-@pytest.fixture(scope="module")
-def library(
-    tmp_path_factory: pytest.TempPathFactory, server_url: str, server_programs: Path
-) -> Iterator[Reader]:
+@pytest.fixture
+def library(tmp_path: Path, server_url: str, server_programs: Path) -> Iterator[Reader]:
     """Give a reader who has followed the tutorial."""
-    directory = tmp_path_factory.mktemp("library")
+    directory = tmp_path / "library"
+    directory.mkdir()
     reader = Reader(directory, server_url, server_programs, new_name())
     try:
         reader.follow(DOCS / "tutorial.md")
@@ -55,27 +54,17 @@ def library(
         reader.forget()
 
 
-@pytest.fixture
-def reader(library: Reader, tmp_path: Path) -> Iterator[Reader]:
-    """Give the same, to do as they like."""
-    copy = library.copy(tmp_path, new_name())
-    try:
-        yield copy
-    finally:
-        copy.forget()
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_a_reader_who_has_followed_the_tutorial_can_follow_the_page(
-    reader: Reader, page: str
+# One test, since each of these begins with the tutorial, which takes longest.
+def test_a_reader_can_follow_the_tutorial_and_then_each_page(
+    library: Reader, tmp_path: Path
 ) -> None:
-    reader.follow(DOCS / page)
-
-
-def test_a_tview_whose_table_was_dropped_comes_back(reader: Reader) -> None:
-    reader.type("psql library -c 'DROP TABLE books_bookpage CASCADE'")
-    reader.follow(DOCS / "how_to" / "troubleshooting.md")
-    reader.follow(DOCS / "how_to" / "changing_a_query.md")
+    for page in PAGES:
+        with library.copied(tmp_path / page.replace("/", "_"), new_name()) as reader:
+            reader.follow(DOCS / page)
+    with library.copied(tmp_path / "dropped", new_name()) as reader:
+        reader.type("psql library -c 'DROP TABLE books_bookpage CASCADE'")
+        reader.follow(DOCS / "how_to" / "troubleshooting.md")
+        reader.follow(DOCS / "how_to" / "changing_a_query.md")
 
 
 def test_triggers_see_the_tview_as_the_page_about_triggers_says(database: Database) -> None:
