@@ -232,6 +232,51 @@ def test_a_column_that_another_tview_reads_goes_while_the_other_one_is_down() ->
     replay(history, random.Random(0))
 
 
+def test_a_tview_goes_before_what_points_to_it_can_point_elsewhere() -> None:
+    one = {"id": models.BigIntegerField(primary_key=True)}
+    history = History()
+    history.go_to(
+        project(
+            product(),
+            tview(
+                "shop.One",
+                "SELECT p.id, p.name FROM catalog_product p",
+                one | {"name": models.TextField()},
+            ),
+            tview("shop.Old", "SELECT o.name AS id FROM shop_one o"),
+            model("shop.Note", to=models.ForeignKey("shop.Old", **LOOSE)),
+        )
+    )
+    (migration,) = history.go_to(
+        project(
+            product(),
+            tview("shop.One", "SELECT p.id FROM catalog_product p", one),
+            tview("shop.New", "SELECT o.id FROM shop_one o"),
+            model("shop.Note", to=models.ForeignKey("shop.New", **LOOSE)),
+        )
+    )
+    # One cannot lose the name that Old reads; New needs One; Note moves from Old to New.
+    assert operations([migration]) == [
+        "shop: Delete TView Old",
+        "shop: Alter TView One",
+        "shop: Create TView New",
+        "shop: Alter field to on note",
+    ]
+    replay(history, random.Random(0))
+    assert ("shop", "old") not in history.state.models
+
+
+def test_a_tview_that_points_to_another_lets_go_of_it_first() -> None:
+    fields = {"card": models.OneToOneField("shop.Card", primary_key=True, **LOOSE)}
+    history = History()
+    pointing = tview("shop.Able", "SELECT p.id AS card_id FROM catalog_product p", fields)
+    history.go_to(project(product(), card(), pointing))
+    assert operations(history.go_to(project(product()))) == [
+        "shop: Delete TView Able",
+        "shop: Delete TView Card",
+    ]
+
+
 def test_a_change_of_what_a_tview_reads_follows_the_migrations_of_its_app(
     history: History,
 ) -> None:
