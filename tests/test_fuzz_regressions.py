@@ -199,3 +199,32 @@ def test_a_row_that_a_cascade_within_the_table_changes_again_is_not_taken_for_un
         "UPDATE tree SET id = id + 10",
         "UPDATE tree SET id = id + 1",
     )
+
+
+@pytest.mark.parametrize(
+    ("type_sql", "one", "other"),
+    [
+        ("numeric", "1.0", "1.00"),
+        ("double precision", "'0'", "'-0'"),
+        ("interval", "'1 day'", "'24 hours'"),
+        ("jsonb", "'1.0'", "'1.00'"),
+        ("numeric[]", "'{1.0}'", "'{1.00}'"),
+    ],
+)
+def test_equal_values_that_look_different_are_not_taken_for_each_other(
+    shop: Database, type_sql: str, one: str, other: str
+) -> None:
+    shop.execute(f"CREATE TABLE mark (id integer PRIMARY KEY, v {type_sql} NOT NULL)")
+    shop.execute(f"CREATE TABLE made (id integer PRIMARY KEY, v {type_sql} NOT NULL)")
+    shop.tview(
+        "SELECT concat(m.v) AS look, count(d.id) AS n FROM mark m LEFT JOIN made d ON d.v = m.v "
+        "GROUP BY concat(m.v)",
+        "look text, n bigint",
+        "look",
+    )
+    shop.run(
+        f"INSERT INTO mark VALUES (1, {one})",
+        f"INSERT INTO made VALUES (1, {other})",
+        f"UPDATE made SET v = {one}",
+        "DELETE FROM made",
+    )

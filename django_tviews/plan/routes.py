@@ -39,6 +39,8 @@ from django_tviews.relational.tree import (
     QueryTree,
 )
 
+from .types import has_one_look
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
@@ -121,7 +123,7 @@ def find_route(
     for expression in key:
         if expression.opaque:
             return NoRoute(occurrence, f"the key is computed by {expression.opaque}")
-    search = _Search(tree, occurrence)
+    search = _Search(tree, occurrence, key)
     wanted = sorted(set(chain.from_iterable(expression.columns for expression in key)))
     for column in wanted:
         if not search.supply(column):
@@ -140,9 +142,13 @@ def find_route(
 
 
 class _Search:
-    def __init__(self, tree: QueryTree, start: Occurrence) -> None:
+    def __init__(self, tree: QueryTree, start: Occurrence, key: Sequence[Expression]) -> None:
         self.tree = tree
         self.start = start
+        # A key that is a column is matched by value; one computed from it may tell looks apart.
+        self.looked_at = frozenset(
+            chain.from_iterable(each.columns for each in key if each.column is None)
+        )
         self.usable = [
             condition for condition in tree.conditions if _usable(tree, start, condition)
         ]
@@ -249,7 +255,8 @@ class _Search:
         return min(at_hand, default=None)
 
     def _equals(self, column: ColumnOf) -> set[ColumnOf]:
-        """The columns that hold the same value in every combination with the changed row."""
+        """The columns that may stand for one in the key, in every combination with the row."""
+        looked_at = column in self.looked_at
         found = {column}
         pending = [column]
         while pending:
@@ -259,7 +266,7 @@ class _Search:
                     condition.equality is None
                     or known not in condition.equality
                     or not self._leads_to(condition, known.occurrence)
-                    or not self._interchangeable(*condition.equality)
+                    or not self._interchangeable(*condition.equality, looked_at=looked_at)
                 ):
                     continue
                 new = set(condition.equality) - found
@@ -267,13 +274,17 @@ class _Search:
                 pending.extend(new)
         return found
 
-    def _interchangeable(self, first: ColumnOf, second: ColumnOf) -> bool:
-        """Equal values of the two columns are the same value, in look and in type."""
+    def _interchangeable(self, first: ColumnOf, second: ColumnOf, *, looked_at: bool) -> bool:
+        """Tell whether of equal values of two columns either may be used."""
         facts = [
             self.tree.occurrences[column.occurrence - 1].relation.by_name[column.name]
             for column in (first, second)
         ]
-        return facts[0].type == facts[1].type and all(each.deterministic for each in facts)
+        return (
+            facts[0].type == facts[1].type
+            and all(each.deterministic for each in facts)
+            and (not looked_at or has_one_look(facts[0].type))
+        )
 
     def _shortest_path(self, targets: set[int]) -> list[int] | None:
         """The occurrences to join, in order, so that one of the targets is joined."""

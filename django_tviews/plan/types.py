@@ -23,6 +23,13 @@ _SYNONYMS = {
 _WITH_MODIFIER = re.compile(r"^([a-z0-9_ ]+?) ?\(([\d, ]+)\)(.*)$")
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _STRINGS = frozenset({"text", "character varying", "character", "bpchar"})
+# Equal values of these look the same, whatever their modifier, and under a deterministic collation.
+_ONE_LOOK = _INTEGERS | {
+    *("boolean", "bytea", "character varying", "date", "oid", "text", "uuid"),
+    *("timestamp with time zone", "timestamp without time zone"),
+}
+# Those of these do if the modifier fixes the scale, or the length.
+_ONE_LOOK_IF_MODIFIED = frozenset({"numeric", "character"})
 
 
 def without_length(type_sql: str) -> str:
@@ -49,6 +56,19 @@ def keeps_values(declared: str, computed: str) -> bool:
         if name in family:
             return other in family
     return name == other and modifier in ("", other_modifier)
+
+
+def has_one_look(type_sql: str) -> bool:
+    """Tell whether equal values of a type look the same, as far as the type is known.
+
+    1.0 and 1.00 are equal numerics, 1 day and 24 hours equal intervals; a cast to text tells
+    them apart.
+
+    Args:
+        type_sql: any type.
+    """
+    name, modifier = _parsed(type_sql)
+    return name in _ONE_LOOK or (name in _ONE_LOOK_IF_MODIFIED and modifier != "")
 
 
 def _parsed(type_sql: str) -> tuple[str, str]:
