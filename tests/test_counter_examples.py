@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.test import override_settings
 
 from django_tviews import installer
@@ -27,7 +27,6 @@ from django_tviews.errors import (
     TViewError,
     UnsupportedQuery,
 )
-from tests.harness import ALIAS
 
 if TYPE_CHECKING:
     from tests.harness import Database
@@ -1013,33 +1012,3 @@ class TestBrokenByChangesOfTheSchema:
         assert isinstance(failure.value.__cause__, psycopg.errors.StringDataRightTruncation)
         assert TViewError.from_database_error(failure.value) is not None
         maintained.check("the refusal")
-
-
-def test_two_sessions_at_read_committed_leave_no_drift(database: Database) -> None:
-    """Two children under one parent, a new row beside a renamed parent: holes 9 and 10."""
-    database.execute("""
-        CREATE TABLE p (id integer PRIMARY KEY, name text NOT NULL);
-        CREATE TABLE c (id integer PRIMARY KEY, p_id integer, name text NOT NULL);
-        INSERT INTO p VALUES (1, 'old');
-    """)
-    database.tview(
-        "SELECT p.id, p.name, ARRAY(SELECT c.name FROM c WHERE c.p_id = p.id ORDER BY c.id) AS names FROM p",
-        "id integer, name text, names text[]",
-    )
-    database.tview("SELECT c.id, p.name FROM c JOIN p ON p.id = c.p_id", "id integer, name text")
-    first, second = database.connect(), database.connect()
-    for one, other in (
-        ("INSERT INTO c VALUES (1, 1, 'A')", "INSERT INTO c VALUES (2, 1, 'B')"),
-        ("UPDATE p SET name = 'new'", "INSERT INTO c VALUES (3, 1, 'C')"),
-        ("INSERT INTO c VALUES (4, 1, 'D')", "UPDATE p SET name = 'newer'"),
-        ("DELETE FROM c WHERE id = 1", "UPDATE c SET name = 'BB' WHERE id = 2"),
-    ):
-        first.execute("BEGIN")
-        first.execute(one)
-        waiting = threading.Thread(target=second.execute, args=[other])
-        waiting.start()
-        waiting.join(0.1)
-        first.execute("COMMIT")
-        waiting.join()
-        database.check(f"{one} beside {other}")
-    assert connections[ALIAS] is database.connection

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 
 from django_tviews import installer
 from django_tviews.errors import (
@@ -20,11 +20,13 @@ from django_tviews.errors import (
     TViewReadOnly,
     UnsupportedQuery,
 )
-from tests.harness import ALIAS, Database
+from tests.dumps import dump, empty_database, psql, restore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.harness import Database
 
 
 @pytest.fixture
@@ -607,31 +609,6 @@ class TestDumpAndRestore:
     """A full pg_dump is a backup: triggers come last, everything works afterwards."""
 
     @staticmethod
-    def dump(database: Database, programs: Path, *options: str) -> bytes:
-        return subprocess.run(
-            [programs / "pg_dump", "--dbname", url(database), *options],
-            check=True,
-            capture_output=True,
-        ).stdout
-
-    @staticmethod
-    @contextmanager
-    def empty_database(database: Database) -> Iterator[Database]:
-        """A second database of the server, under the same alias, with the TViews expected."""
-        usual = connections[ALIAS]
-        name = f"{usual.settings_dict['NAME']}_restored"
-        with database.connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        connections[ALIAS] = type(usual)({**usual.settings_dict, "NAME": name}, ALIAS)
-        restored = Database(database.schema, connections[ALIAS], database.tviews)
-        try:
-            yield restored
-        finally:
-            connections[ALIAS].close()
-            connections[ALIAS] = usual
-            database.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-    @staticmethod
     def verify(restored: Database) -> None:
         restored.execute(f"SET search_path = {restored.schema}, public")
         restored.check("restoring")
@@ -652,59 +629,28 @@ class TestDumpAndRestore:
     ) -> None:
         shop.run("UPDATE product SET name = 'dumped'")
         archive = tmp_path / "archive"
-        archive.write_bytes(self.dump(shop, server_programs, "--format=custom"))
-        with self.empty_database(shop) as restored:
-            subprocess.run(
-                [
-                    *(server_programs / "pg_restore", "--exit-on-error", "--dbname", url(restored)),
-                    *(*options, archive),
-                ],
-                check=True,
-                capture_output=True,
-            )
+        archive.write_bytes(dump(shop, server_programs, "--format=custom"))
+        with empty_database(shop) as restored:
+            restore(restored, server_programs, archive, *options)
             self.verify(restored)
 
     def test_a_script(self, shop: Database, server_programs: Path) -> None:
-        script = self.dump(shop, server_programs, "--inserts")
-        with self.empty_database(shop) as restored:
-            self.psql(restored, server_programs, script)
+        script = dump(shop, server_programs, "--inserts")
+        with empty_database(shop) as restored:
+            psql(restored, server_programs, script)
             self.verify(restored)
 
     def test_over_what_is_there(self, shop: Database, server_programs: Path) -> None:
-        script = self.dump(shop, server_programs, "--clean", "--if-exists")
+        script = dump(shop, server_programs, "--clean", "--if-exists")
         shop.execute("DELETE FROM product; UPDATE supplier SET name = 'to be replaced'")
-        self.psql(shop, server_programs, script)
+        psql(shop, server_programs, script)
         self.verify(shop)
 
     def test_data_alone_is_refused_by_a_live_schema(
         self, shop: Database, server_programs: Path
     ) -> None:
-        script = self.dump(shop, server_programs, "--data-only", "--table=*.card")
+        script = dump(shop, server_programs, "--data-only", "--table=*.card")
         with pytest.raises(subprocess.CalledProcessError) as refusal:
-            self.psql(shop, server_programs, script)
+            psql(shop, server_programs, script)
         assert b"cannot change TView" in refusal.value.stderr
         shop.check("the refusal")
-
-    @staticmethod
-    def psql(database: Database, programs: Path, script: bytes) -> None:
-        subprocess.run(
-            [
-                *(programs / "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"),
-                *("--dbname", url(database)),
-            ],
-            input=script,
-            check=True,
-            capture_output=True,
-        )
-
-
-def url(database: Database) -> str:
-    """Where a database is, as the server's programs want it."""
-    parameters = database.connection.get_connection_params()
-    return psycopg.conninfo.make_conninfo(
-        **{
-            name: parameters[name]
-            for name in ("host", "port", "user", "dbname", "password")
-            if parameters.get(name)
-        }
-    )

@@ -52,6 +52,7 @@ def make_plan(
         _check_null(declaration, column.name, column.nullable, outputs[column.name])
     types = {column.name: column.type for column in declaration.columns}
     for name in declaration.key:
+        _refuse_array(declaration, name, types[name])
         if output_types is not None:
             _check_key_type(declaration, name, types[name], output_types[outputs[name].name])
     key = tuple(
@@ -133,6 +134,17 @@ def _check_null(declaration: Declaration, name: str, nullable: bool, output: Out
         tview=declaration.label,
         column=name,
     )
+
+
+def _refuse_array(declaration: Declaration, name: str, declared: str) -> None:
+    """Refuse a key that cannot be an element of an array, in which affected keys are passed on."""
+    if declared.endswith("]"):
+        raise ColumnMismatch(
+            f"{declaration.label}: key column {name!r} is an array, which cannot be a key.",
+            hint="Cast it in the query (CAST(… AS text)), or key the TView by another column.",
+            tview=declaration.label,
+            column=name,
+        )
 
 
 def _check_key_type(declaration: Declaration, name: str, declared: str, computed: str) -> None:
