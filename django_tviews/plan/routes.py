@@ -297,7 +297,9 @@ class _Search:
             found: dict[int, list[int]] = {}
             for condition in self.usable:
                 missing = condition.expression.occurrences - reached.keys()
-                if len(missing) == 1 and self._leads_to(condition, min(missing)):
+                # A condition on one relation alone would lead to it from anywhere, to all its rows.
+                joins = len(condition.expression.occurrences) > 1
+                if joins and len(missing) == 1 and self._leads_to(condition, min(missing)):
                     (number,) = missing
                     before = chain.from_iterable(
                         reached[other]

@@ -1,0 +1,373 @@
+"""Queries and facts in, routes out: the planner without a database."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_tviews.definition import Column, Declaration
+from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, UnsupportedQuery
+from django_tviews.plan.plan import Plan, Strategy
+from django_tviews.plan.planner import make_plan
+from django_tviews.sql.routes import describe
+
+from .plans import FACTS, routes, tree_of
+
+
+class TestDirectRoutes:
+    """The key is read off the changed row."""
+
+    def test_the_key_is_a_column_of_the_changed_table(self) -> None:
+        assert routes("SELECT id, name FROM product") == ["product | KEY product.id"]
+
+    def test_a_condition_on_the_root_filters_its_changes(self) -> None:
+        assert routes("SELECT id FROM product WHERE price > 5 AND name <> 'x'") == [
+            "product WHERE (product.price > 5) AND (product.name <> 'x') | KEY product.id"
+        ]
+
+    def test_a_column_equal_to_the_key_stands_for_it(self) -> None:
+        assert routes(
+            "SELECT p.id, (SELECT count(*) FROM review r WHERE r.product_id = p.id) AS n "
+            "FROM product p"
+        ) == ["product | KEY product.id", "review | KEY review.product_id"]
+
+    def test_equality_carries_over_several_columns(self) -> None:
+        assert routes(
+            "SELECT p.id FROM product p JOIN review r ON r.product_id = p.id "
+            "JOIN tag t ON t.product_id = r.product_id"
+        ) == [
+            "product | KEY product.id",
+            "review | KEY review.product_id",
+            "tag | KEY tag.product_id",
+        ]
+
+    def test_a_constant_key_needs_nothing_of_the_row(self) -> None:
+        assert routes("SELECT 1 AS id, count(*) AS n FROM product WHERE price > 1") == [
+            "product WHERE (product.price > 1) | KEY 1"
+        ]
+
+    def test_a_key_may_be_an_expression(self) -> None:
+        assert routes("SELECT lower(p.name) AS id, count(*) AS n FROM product p GROUP BY 1") == [
+            "product | KEY lower(product.name)"
+        ]
+
+    def test_a_composite_key_is_read_off_together(self) -> None:
+        assert routes("SELECT name, product_id FROM tag", "product_id, name") == [
+            "tag | KEY tag.product_id, tag.name"
+        ]
+
+
+class TestPaths:
+    """The key is found by joining."""
+
+    def test_parents_are_joined_step_by_step(self) -> None:
+        assert routes(
+            "SELECT r.id, t.name FROM review r JOIN product p ON p.id = r.product_id "
+            "LEFT JOIN category c ON c.id = p.category_id LEFT JOIN category t ON t.id = c.parent_id"
+        ) == [
+            "review | KEY review.id",
+            "product | review ON (product.id = review.product_id) | KEY review.id",
+            "category | product ON (category.id = product.category_id) "
+            "| review ON (product.id = review.product_id) | KEY review.id",
+            "category_2 | category ON (category_2.id = category.parent_id) "
+            "| product ON (category.id = product.category_id) "
+            "| review ON (product.id = review.product_id) | KEY review.id",
+        ]
+
+    def test_every_occurrence_of_a_table_has_a_route_of_its_own(self) -> None:
+        assert routes(
+            "SELECT a.product_id AS a, b.product_id AS b FROM tag a JOIN tag b "
+            "ON a.name = b.name AND a.product_id < b.product_id",
+            "a, b",
+        ) == [
+            "tag | tag_2 ON (tag.name = tag_2.name) AND (tag.product_id < tag_2.product_id) "
+            "| KEY tag.product_id, tag_2.product_id",
+            "tag_2 | tag ON (tag.name = tag_2.name) AND (tag.product_id < tag_2.product_id) "
+            "| KEY tag.product_id, tag_2.product_id",
+        ]
+
+    def test_a_condition_on_one_relation_alone_leads_nowhere(self) -> None:
+        found = routes(
+            "SELECT m.country, c.name, count(*) AS n FROM product p "
+            "JOIN maker m ON m.id = p.maker_id JOIN category c ON c.id = p.category_id "
+            "WHERE m.country IS NOT NULL GROUP BY 1, 2",
+            "country, name",
+        )
+        assert found[2] == (
+            "category | product ON (category.id = product.category_id) "
+            "| maker ON (maker.id = product.maker_id) AND (maker.country IS NOT NULL) "
+            "| KEY maker.country, category.name"
+        )
+        assert routes("SELECT p.id FROM product p CROSS JOIN discount d WHERE p.price > 5")[1] == (
+            "discount | NONE: no join condition leads from shop.discount to shop.product, "
+            "which supplies the key"
+        )
+
+    def test_conditions_other_than_equality_lead_on_as_well(self) -> None:
+        assert routes(
+            "SELECT p.id, d.id AS discount FROM product p JOIN discount d "
+            "ON p.price BETWEEN d.low AND d.high",
+            "id, discount",
+        ) == [
+            "product | discount ON (product.price BETWEEN discount.low AND discount.high) "
+            "| KEY product.id, discount.id",
+            "discount | product ON (product.price BETWEEN discount.low AND discount.high) "
+            "| KEY product.id, discount.id",
+        ]
+
+    def test_types_that_differ_do_not_stand_for_each_other(self) -> None:
+        # numeric 1.0 equals bigint 1 and is not the same.
+        assert (
+            routes(
+                "SELECT p.price AS id, count(*) AS n FROM product p JOIN review r "
+                "ON r.product_id = p.price GROUP BY p.price"
+            )[1]
+            == "review | product ON (review.product_id = product.price) | KEY product.price"
+        )
+
+    def test_looks_that_differ_do_not_stand_for_each_other(self) -> None:
+        assert routes("SELECT f.id FROM folded f JOIN folded g ON g.name = f.id")[1] == (
+            "folded_2 | folded ON (folded_2.name = folded.id) | KEY folded.id"
+        )
+
+
+class TestOuterJoins:
+    def test_an_anti_join_keeps_no_condition_on_the_missing_side(self) -> None:
+        assert routes(
+            "SELECT p.id FROM product p LEFT JOIN review r ON r.product_id = p.id "
+            "AND r.stars > 3 WHERE r.id IS NULL AND p.price > 1"
+        ) == [
+            "product WHERE (product.price > 1) | KEY product.id",
+            "review WHERE (review.stars > 3) | KEY review.product_id",
+        ]
+
+    def test_a_key_over_a_nullable_side_is_evaluated_both_ways(self) -> None:
+        both = "KEY COALESCE(category.name, 'none') OR COALESCE(CAST(NULL AS text), 'none')"
+        assert routes(
+            "SELECT coalesce(c.name, 'none') AS id, count(*) AS n FROM product p "
+            "LEFT JOIN category c ON c.id = p.category_id GROUP BY 1"
+        ) == [
+            f"product | category ON (category.id = product.category_id) | {both}",
+            f"category | {both}",
+        ]
+
+    def test_a_condition_of_the_join_does_not_filter_the_side_that_stays(self) -> None:
+        assert routes(
+            "SELECT p.id, s.name FROM product p LEFT JOIN maker s "
+            "ON s.id = p.maker_id AND p.price > 5 AND s.country = 'de'"
+        ) == [
+            "product | KEY product.id",
+            "maker WHERE (maker.country = 'de') "
+            "| product ON (maker.id = product.maker_id) AND (product.price > 5) | KEY product.id",
+        ]
+
+    def test_where_over_a_nullable_side_does_not_filter_it(self) -> None:
+        assert routes(
+            "SELECT p.id FROM product p LEFT JOIN category c ON c.id = p.category_id "
+            "WHERE coalesce(c.name, '') <> 'x'"
+        ) == [
+            "product | KEY product.id",
+            "category | product ON (category.id = product.category_id) | KEY product.id",
+        ]
+
+    def test_both_sides_of_a_full_join_may_be_missing(self) -> None:
+        found = routes(
+            "SELECT coalesce(p.id, r.product_id, 0) AS id FROM product p "
+            "FULL JOIN review r ON r.product_id = p.id"
+        )
+        assert [route.count(" OR ") for route in found] == [3, 3]
+        assert all("COALESCE(CAST(NULL AS bigint), CAST(NULL AS bigint), 0)" in r for r in found)
+
+
+class TestSublinks:
+    def test_conditions_inside_a_sublink_lead_out_of_it(self) -> None:
+        assert routes(
+            "SELECT r.id FROM review r JOIN product p ON p.id = r.product_id WHERE EXISTS "
+            "(SELECT FROM tag t WHERE t.product_id = p.id AND t.name = p.name)"
+        ) == [
+            "review | KEY review.id",
+            "product | review ON (product.id = review.product_id) | KEY review.id",
+            "tag | product ON (tag.product_id = product.id) AND (tag.name = product.name) "
+            "| review ON (product.id = review.product_id) | KEY review.id",
+        ]
+
+    def test_conditions_inside_a_sublink_filter_nothing_outside(self) -> None:
+        assert routes(
+            "SELECT p.id FROM product p WHERE NOT EXISTS (SELECT FROM review r "
+            "WHERE r.product_id = p.id AND p.price > 5)"
+        ) == [
+            "product | KEY product.id",
+            "review | KEY review.product_id",
+        ]
+
+    @pytest.mark.parametrize(
+        ("condition", "expected"),
+        [
+            ("p.category_id IN (SELECT c.id FROM category c)", True),
+            ("p.id IN (SELECT c.parent_id FROM category c)", True),
+            ("p.id NOT IN (SELECT c.id FROM category c)", True),
+            # A NULL on either side decides for every row.
+            ("p.category_id NOT IN (SELECT c.id FROM category c)", False),
+            ("p.id NOT IN (SELECT c.parent_id FROM category c)", False),
+            ("(p.id IN (SELECT c.parent_id FROM category c)) IS NULL", False),
+            ("(p.id IN (SELECT c.parent_id FROM category c) OR p.price > 5)", False),
+            ("EXISTS (SELECT FROM category c WHERE c.parent_id IS NULL)", False),
+            ("p.price > (SELECT avg(q.price) FROM product q)", False),
+        ],
+    )
+    def test_in_is_a_route_only_where_no_null_can_decide(
+        self, condition: str, expected: bool
+    ) -> None:
+        found = routes(f"SELECT p.id FROM product p WHERE {condition}")
+        assert found[0].endswith("| KEY product.id")
+        assert ("NONE" not in found[1]) is expected
+
+    def test_a_sublink_as_a_value_of_in_needs_both_sides_not_null(self) -> None:
+        found = routes(
+            "SELECT p.id, p.id IN (SELECT c.parent_id FROM category c) AS f FROM product p"
+        )
+        assert "NONE" in found[1]
+        found = routes("SELECT p.id, p.id IN (SELECT c.id FROM category c) AS f FROM product p")
+        assert found[1] == "category | KEY category.id"
+
+
+class TestLayers:
+    def test_helper_views_are_looked_through(self) -> None:
+        assert routes(
+            "SELECT c.id, r.mean FROM category c LEFT JOIN rated r ON r.category_id = c.id"
+        ) == [
+            "category | KEY category.id",
+            "product | KEY product.category_id",
+            "review | product ON (review.product_id = product.id) | KEY product.category_id",
+        ]
+
+    def test_derived_tables_ctes_and_laterals_are_looked_through(self) -> None:
+        expected = ["product | KEY product.id", "tag | KEY tag.product_id"]
+        grouped = "SELECT product_id, count(*) AS n FROM tag GROUP BY product_id"
+        for query in (
+            f"SELECT p.id, t.n FROM product p JOIN ({grouped}) t ON t.product_id = p.id",
+            f"WITH t AS ({grouped}) SELECT p.id, t.n FROM product p JOIN t ON t.product_id = p.id",
+            "SELECT p.id, t.name FROM product p LEFT JOIN LATERAL (SELECT x.name FROM tag x "
+            "WHERE x.product_id = p.id ORDER BY x.name LIMIT 1) t ON true",
+        ):
+            assert routes(query) == expected
+
+    @pytest.mark.parametrize(
+        ("query", "construct"),
+        [
+            ("SELECT id FROM product ORDER BY price, id LIMIT 3", "LIMIT"),
+            (
+                "SELECT DISTINCT ON (maker_id) maker_id AS id, name FROM product "
+                "ORDER BY maker_id, product.id",
+                "DISTINCT ON",
+            ),
+            ("SELECT max(id) AS id FROM product GROUP BY maker_id", "an aggregate"),
+            ("SELECT (SELECT max(r.id) FROM review r) AS id FROM product", "a subquery"),
+        ],
+    )
+    def test_a_key_that_no_single_row_tells_has_no_route(self, query: str, construct: str) -> None:
+        assert f"NONE: the key is computed by {construct}" in routes(query)[0]
+
+
+class TestPlan:
+    """make_plan: what is checked of a declaration, and what a plan holds."""
+
+    @staticmethod
+    def plan(query: str, columns: str, key: str = "id", *, allow_rebuild: bool = False) -> Plan:
+        return make_plan(
+            Declaration(
+                "shop.Card",
+                "shop_card",
+                query,
+                tuple(
+                    Column(name.strip("?"), type_sql, name.endswith("?"), name.strip("?"))
+                    for name, type_sql in (part.split(" ", 1) for part in columns.split(", "))
+                ),
+                tuple(key.split(", ")),
+                allow_rebuild=allow_rebuild,
+            ),
+            tree_of(query),
+            FACTS,
+            schema="shop",
+            runtime_schema="public",
+        )
+
+    def test_a_source_is_named_once_however_often_it_occurs(self) -> None:
+        plan = self.plan(
+            "SELECT p.id, a.name, b.name AS other FROM product p LEFT JOIN category a "
+            "ON a.id = p.category_id LEFT JOIN category b ON b.id = a.parent_id",
+            "id bigint, name? text, other? text",
+        )
+        assert [source.relation.name for source in plan.sources] == ["product", "category"]
+        assert [len(source.routes) for source in plan.sources] == [1, 2]
+        assert [describe(route) for route in plan.sources[1].routes] == [
+            "category → product → key",
+            "category_2 → category → product → key",
+        ]
+
+    def test_an_image_has_the_key_and_what_is_read(self) -> None:
+        plan = self.plan(
+            "SELECT p.id FROM product p JOIN category c ON c.name = p.name", "id bigint"
+        )
+        assert [name for name, _ in plan.sources[0].columns] == ["id", "name"]
+        assert [name for name, _ in plan.sources[1].columns] == ["id", "name"]
+
+    def test_a_table_without_a_key_has_no_identity(self) -> None:
+        plan = self.plan(
+            "SELECT weight AS id, count(*) AS n FROM event WHERE weight IS NOT NULL GROUP BY 1",
+            "id integer, n bigint",
+        )
+        assert plan.sources[0].identity == ()
+        assert plan.sources[0].columns == (("weight", "integer"),)
+
+    def test_without_a_route_the_source_is_refused_by_name(self) -> None:
+        query = "SELECT p.id, (SELECT max(d.high) FROM discount d) AS top FROM product p"
+        with pytest.raises(
+            UnsupportedQuery, match=r"shop\.discount may affect every row"
+        ) as refusal:
+            self.plan(query, "id bigint, top? numeric")
+        assert refusal.value.context["construct"] == "no-route"
+        assert "allow_rebuild" in refusal.value.hint
+        plan = self.plan(query, "id bigint, top? numeric", allow_rebuild=True)
+        assert [source.strategy for source in plan.sources] == [
+            Strategy.RECOMPUTE,
+            Strategy.REBUILD,
+        ]
+        assert [source.relation.name for source, _ in plan.rebuilds] == ["discount"]
+
+    def test_a_column_without_an_output_is_a_mismatch(self) -> None:
+        with pytest.raises(ColumnMismatch, match="'title', which the query does not have") as error:
+            self.plan("SELECT id, name FROM product", "id bigint, title text")
+        assert "It has: id, name." in error.value.message
+
+    def test_an_output_without_a_column_is_a_mismatch(self) -> None:
+        with pytest.raises(ColumnMismatch, match="no field takes output column 'name'"):
+            self.plan("SELECT id, name FROM product", "id bigint")
+
+    def test_a_key_without_an_output_is_missing(self) -> None:
+        with pytest.raises(KeyMissing):
+            self.plan("SELECT name FROM product", "name text, id bigint")
+
+    def test_a_key_that_may_be_null_is_refused(self) -> None:
+        query = "SELECT category_id AS id, count(*) AS n FROM product{} GROUP BY 1"
+        with pytest.raises(KeyNull):
+            self.plan(query.format(""), "id bigint, n bigint")
+        self.plan(query.format(" WHERE category_id IS NOT NULL"), "id bigint, n bigint")
+
+    def test_an_array_is_no_key(self) -> None:
+        with pytest.raises(ColumnMismatch, match="array"):
+            self.plan(
+                "SELECT labels AS id, count(*) AS n FROM product GROUP BY 1", "id text[], n bigint"
+            )
+
+    def test_grouped_columns_are_compared_by_value(self) -> None:
+        plan = self.plan(
+            "SELECT price AS id, count(*) AS n FROM product GROUP BY price", "id numeric, n bigint"
+        )
+        assert [column.value_equal for column in plan.columns] == [True, False]
+        plan = self.plan("SELECT id, price FROM product", "id bigint, price numeric")
+        assert [column.value_equal for column in plan.columns] == [False, False]
+
+    def test_equal_declarations_give_equal_plans(self) -> None:
+        arguments = ("SELECT p.id FROM product p JOIN tag t ON t.product_id = p.id", "id bigint")
+        assert self.plan(*arguments) == self.plan(*arguments)
+        assert hash(self.plan(*arguments)) == hash(self.plan(*arguments))
