@@ -152,8 +152,10 @@ def _query_can_be_kept(model: type[TView]) -> Iterator[CheckMessage]:
     from .plan.planner import make_plan
     from .relational.builder import build_tree
 
-    if any(_query_compiles(model)) or any(_outputs_match_fields(model)):
-        return
+    # Those say more exactly what the plan would stumble over.
+    for check in (_query_compiles, _outputs_match_fields, _key_can_be_compared):
+        if any(check(model)):
+            return
     facts = facts_from_models(apps)
     try:
         declaration = Declaration.from_model(model)
