@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 import django_tviews
+from django_tviews.sql.objects import LOCK_CLASS
 
 from .documents import DOCS, ROOT, Reader, anchors, blocks, links
 
@@ -112,6 +113,10 @@ def test_the_index_leads_to_every_page() -> None:
     index = DOCS / "index.md"
     linked = {(DOCS / target).resolve() for target in links(index)}
     assert set(DOCS.rglob("*.md")) - {index} <= linked
+
+
+def test_the_page_about_concurrency_names_the_lock_as_it_is() -> None:
+    assert f"classid = {LOCK_CLASS}" in (DOCS / "explanation" / "concurrency.md").read_text()
 
 
 class TestTheReferenceOfTheAPI:
