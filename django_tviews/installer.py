@@ -147,12 +147,9 @@ def drop(
     with _all_or_nothing(schema_editor, declaration):
         found = _find(schema_editor.connection, declaration.table)
         if found is not None:
-            for reader in _readers(schema_editor.connection, found):
-                raise DependentColumn(
-                    f"TView {declaration.label} cannot be dropped: TView {reader.label} reads it.",
-                    hint=f"Delete {reader.label} first, or change its query.",
-                    tview=declaration.label,
-                )
+            # sqlmigrate only prints that the readers go first: they are still there.
+            if not schema_editor.collect_sql:
+                _refuse_readers(schema_editor.connection, found)
             _uninstall(schema_editor, found)
         delete_table()
 
@@ -470,6 +467,15 @@ def _readers(connection: BaseDatabaseWrapper, read: InstalledTView) -> list[Inst
         pending = set(new) - reached
         reached |= pending
     return [each for each in installed(connection) if each.oid in reached - {read.oid}]
+
+
+def _refuse_readers(connection: BaseDatabaseWrapper, tview: InstalledTView) -> None:
+    for reader in _readers(connection, tview):
+        raise DependentColumn(
+            f"TView {tview.label} cannot be dropped: TView {reader.label} reads it.",
+            hint=f"Delete {reader.label} first, or change its query.",
+            tview=tview.label,
+        )
 
 
 def _uninstall(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -> None:

@@ -62,6 +62,4 @@ class InstallRuntime(Operation):
 
 def _belongs(app_label: str, schema_editor: BaseDatabaseSchemaEditor) -> bool:
     connection = schema_editor.connection
-    return connection.vendor == "postgresql" and router.allow_migrate(
-        connection.alias, app_label
-    )
+    return connection.vendor == "postgresql" and router.allow_migrate(connection.alias, app_label)

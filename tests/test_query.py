@@ -277,3 +277,11 @@ def test_starting_django_does_not_import_the_parser() -> None:
         check=False,
     )
     assert finished.returncode == 0
+
+
+def test_the_order_of_constants_in_an_in_list_does_not_make_another_query() -> None:
+    first = "SELECT id FROM product WHERE status IN ('new', 'old') AND size IN (2, 1)"
+    second = "SELECT id FROM product WHERE status IN ('old', 'new') AND size IN (1, 2)"
+    assert same_query(first, second)
+    assert not same_query(first, first.replace("'new', ", ""))
+    assert not same_query(first, first.replace("size IN", "size NOT IN"))

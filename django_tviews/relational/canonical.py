@@ -2,7 +2,8 @@
 
 Two texts are the same query when their syntax trees are equal once the names that only the
 query itself can see (aliases of relations) are replaced by their order of appearance. Django
-5.2 writes ``FROM "app_review" U0`` where 6.1 writes ``"U0"``: other names, the same query.
+5.2 writes ``FROM "app_review" U0`` where 6.1 writes ``"U0"``: other names, the same query. The
+constants of an IN list have no order, either.
 """
 
 from __future__ import annotations
@@ -12,7 +13,17 @@ from itertools import count
 
 from django_tviews.errors import InvalidQuery
 
-from .syntax import Node, children, content, deparse_select, kind, names, parse_select, wrapped
+from .syntax import (
+    Node,
+    children,
+    content,
+    deparse_expression,
+    deparse_select,
+    kind,
+    names,
+    parse_select,
+    wrapped,
+)
 
 
 def canonical_sql(sql: str) -> str:
@@ -136,7 +147,22 @@ def _figure_sublink_name(sublink: Node) -> str | None:
 def _alpha_renamed(sql: str) -> str:
     select = copy.deepcopy(parse_select(sql))
     _rename(select, {}, count(1))
+    _sort_in_lists(select)
     return deparse_select(select)
+
+
+def _sort_in_lists(message: Node) -> None:
+    """Put the constants of each IN list in one order: Django writes a set in any."""
+    from postgast import pg_query_pb2
+
+    for child in children(message):
+        _sort_in_lists(child)
+    if message.DESCRIPTOR.name != "A_Expr" or message.kind != pg_query_pb2.AEXPR_IN:
+        return
+    items = list(message.rexpr.list.items)
+    if all(kind(item) == "a_const" for item in items):
+        del message.rexpr.list.items[:]
+        message.rexpr.list.items.extend(sorted(items, key=deparse_expression))
 
 
 def _rename(select: Node, outer: dict[str, str], numbers: count[int]) -> None:
