@@ -94,9 +94,9 @@ def tower(maintained: Database) -> Database:
 
 def test_a_change_at_the_bottom_climbs_through_tviews(tower: Database) -> None:
     tower.run("UPDATE company SET name = 'ACME' WHERE id = 1")
-    assert tower.value("SELECT data -> 'author' -> 'company' ->> 'name' FROM tv_post WHERE id = 1") == (
-        "ACME"
-    )
+    assert tower.value(
+        "SELECT data -> 'author' -> 'company' ->> 'name' FROM tv_post WHERE id = 1"
+    ) == ("ACME")
 
 
 def test_tviews_over_tviews_through_all_kinds_of_statements(tower: Database) -> None:
@@ -127,7 +127,9 @@ def test_a_tview_over_a_rebuilt_tview(maintained: Database) -> None:
         table="top",
         allow_rebuild=True,
     )
-    maintained.tview("SELECT 1 AS id, coalesce(sum(points), 0) AS points FROM top", "id integer, points bigint")
+    maintained.tview(
+        "SELECT 1 AS id, coalesce(sum(points), 0) AS points FROM top", "id integer, points bigint"
+    )
     maintained.run(
         "INSERT INTO score SELECT g, g * 7 % 10 FROM generate_series(1, 20) AS g",
         "UPDATE score SET points = 100 WHERE id = 5",
@@ -308,7 +310,9 @@ def test_names_of_sixty_three_bytes(maintained: Database) -> None:
     )
     for tview in tviews:
         maintained.drop(tview)
-        maintained.run(f"""INSERT INTO "{twin}" SELECT max("{LONG}") + 1, 'n' FROM "{LONG}" HAVING false""")
+        maintained.run(
+            f"""INSERT INTO "{twin}" SELECT max("{LONG}") + 1, 'n' FROM "{LONG}" HAVING false"""
+        )
 
 
 def test_tables_named_like_ours(maintained: Database) -> None:

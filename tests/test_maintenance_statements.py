@@ -93,9 +93,8 @@ def test_copy(shop: Database) -> None:
             for number in range(100, 150):
                 copy.write_row((number, f"copied {number}", 1 + number % 3))
     shop.check("COPY into books")
-    with shop.connection.cursor() as cursor:
-        with cursor.copy("COPY loan FROM STDIN") as copy:
-            copy.write_row((900, 100, 9))
+    with shop.connection.cursor() as cursor, cursor.copy("COPY loan FROM STDIN") as copy:
+        copy.write_row((900, 100, 9))
     shop.check("COPY of one loan")
 
 
@@ -419,7 +418,10 @@ def test_a_write_that_touches_nothing_read_writes_no_row(shop: Database) -> None
 
 def test_rows_that_stay_equal_are_not_written(shop: Database) -> None:
     before = shop.execute("SELECT ctid, xmin FROM card WHERE id <> 3 ORDER BY id")
-    shop.run("UPDATE loan SET days = 0, book_id = 3 WHERE id = 4", "UPDATE book SET editor_id = 1 WHERE id = 3")
+    shop.run(
+        "UPDATE loan SET days = 0, book_id = 3 WHERE id = 4",
+        "UPDATE book SET editor_id = 1 WHERE id = 3",
+    )
     assert shop.execute("SELECT ctid, xmin FROM card WHERE id <> 3 ORDER BY id") == before
 
 
