@@ -849,9 +849,12 @@ class TestFillBesideWriters:
         writer = database.connect()
         writer.execute("BEGIN")
         writer.execute("UPDATE t SET v = 20")
-        with override_settings(DJANGO_TVIEWS={"LOCK_TIMEOUT": "100ms"}):
-            with pytest.raises(LockTimeout), database.connection.schema_editor() as editor:
-                installer.replace(editor, old, new, lambda: None)
+        with (
+            override_settings(DJANGO_TVIEWS={"LOCK_TIMEOUT": "100ms"}),
+            pytest.raises(LockTimeout),
+            database.connection.schema_editor() as editor,
+        ):
+            installer.replace(editor, old, new, lambda: None)
         # The old definition is still in force.
         writer.execute("COMMIT")
         database.check("the lock timeout")

@@ -102,9 +102,12 @@ class TestWritesToATView:
         shop.check(write)
 
     def test_copy_is_refused(self, shop: Database) -> None:
-        with pytest.raises(psycopg.errors.WrongObjectType), shop.connection.cursor() as cursor:
-            with cursor.copy("COPY card FROM STDIN") as copy:
-                copy.write_row((100, "x", None, 0))
+        with (
+            pytest.raises(psycopg.errors.WrongObjectType),
+            shop.connection.cursor() as cursor,
+            cursor.copy("COPY card FROM STDIN") as copy,
+        ):
+            copy.write_row((100, "x", None, 0))
 
     def test_an_owner_who_is_no_superuser_is_refused_too(self, shop: Database) -> None:
         owner = shop.create_role()
@@ -139,9 +142,12 @@ class TestOtherRoles:
         for statement in WRITES:
             with shop.role(writer):
                 shop.execute(statement)
-                with shop.transaction(), pytest.raises(DatabaseError, match="permission denied"):
-                    with shop.transaction():
-                        shop.execute("SELECT * FROM card")
+                with (
+                    shop.transaction(),
+                    pytest.raises(DatabaseError, match="permission denied"),
+                    shop.transaction(),
+                ):
+                    shop.execute("SELECT * FROM card")
             shop.check(statement)
 
     def test_a_role_without_rights_sees_none_of_our_objects(

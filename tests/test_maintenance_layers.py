@@ -179,9 +179,11 @@ def test_helper_views_nested_deeper_than_allowed_are_refused(database: Database)
     for number in range(5):
         database.execute(f"CREATE VIEW view_{number} AS SELECT id FROM {below}")
         below = f"view_{number}"
-    with override_settings(DJANGO_TVIEWS={"DEPTH_LIMIT": 3}):
-        with pytest.raises(DependencyDepthExceeded, match="3 deep"):
-            database.tview(f"SELECT id FROM {below}", "id integer")
+    with (
+        override_settings(DJANGO_TVIEWS={"DEPTH_LIMIT": 3}),
+        pytest.raises(DependencyDepthExceeded, match="3 deep"),
+    ):
+        database.tview(f"SELECT id FROM {below}", "id integer")
     database.tview(f"SELECT id FROM {below}", "id integer")
     database.run("INSERT INTO base VALUES (1)")
 

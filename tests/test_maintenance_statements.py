@@ -88,10 +88,12 @@ def test_a_small_statement_after_a_big_one_and_the_other_way_round(database: Dat
 
 
 def test_copy(shop: Database) -> None:
-    with shop.connection.cursor() as cursor:
-        with cursor.copy("COPY book (id, title, author_id) FROM STDIN") as copy:
-            for number in range(100, 150):
-                copy.write_row((number, f"copied {number}", 1 + number % 3))
+    with (
+        shop.connection.cursor() as cursor,
+        cursor.copy("COPY book (id, title, author_id) FROM STDIN") as copy,
+    ):
+        for number in range(100, 150):
+            copy.write_row((number, f"copied {number}", 1 + number % 3))
     shop.check("COPY into books")
     with shop.connection.cursor() as cursor, cursor.copy("COPY loan FROM STDIN") as copy:
         copy.write_row((900, 100, 9))
