@@ -129,6 +129,11 @@ def casts_of_text_to_time(connection: BaseDatabaseWrapper, views: Iterable[int])
     return [name for (name,) in _rows(connection, "reads_clock", [sorted(set(views))])]
 
 
+def float_aggregates(connection: BaseDatabaseWrapper, views: Iterable[int]) -> list[str]:
+    """Read the aggregates by which views add up floats."""
+    return [name for (name,) in _rows(connection, "float_aggregates", [sorted(set(views))])]
+
+
 def volatilities(
     connection: BaseDatabaseWrapper, names: Iterable[tuple[str | None, str]]
 ) -> dict[tuple[str | None, str], tuple[Volatility, bool]]:

@@ -26,6 +26,7 @@ class RelationKind(StrEnum):
     MATERIALIZED_VIEW = "materialized view"
     FOREIGN_TABLE = "foreign table"
     TEMPORARY_TABLE = "temporary table"
+    UNLOGGED_TABLE = "unlogged table"
     SYSTEM_CATALOG = "system catalog"
 
 

@@ -226,6 +226,8 @@ def _refuse_mutable_functions(
             refuse_function(name, volatility)
     for type_name in catalog.casts_of_text_to_time(connection, views):
         refuse("text-to-time", f"a cast to {type_name}")
+    for name in catalog.float_aggregates(connection, views):
+        refuse("float-aggregate", f"{name}()")
 
 
 def read_facts(connection: BaseDatabaseWrapper, query: str) -> Facts:

@@ -172,10 +172,14 @@ class Hammer:
         return chance.choice(
             [
                 f"UPDATE product SET category_id = {category} WHERE id = {product}",
-                (f"UPDATE category SET name = '{chance.choice('abc')}{category}'"
-                f" WHERE id = {category}"),
-                (f"INSERT INTO review VALUES ({review}, {product}, 3)"
-                " ON CONFLICT (id) DO UPDATE SET product_id = excluded.product_id"),
+                (
+                    f"UPDATE category SET name = '{chance.choice('abc')}{category}'"
+                    f" WHERE id = {category}"
+                ),
+                (
+                    f"INSERT INTO review VALUES ({review}, {product}, 3)"
+                    " ON CONFLICT (id) DO UPDATE SET product_id = excluded.product_id"
+                ),
                 f"DELETE FROM review WHERE id = {review}",
             ]
         )

@@ -228,3 +228,29 @@ def test_equal_values_that_look_different_are_not_taken_for_each_other(
         f"UPDATE made SET v = {one}",
         "DELETE FROM made",
     )
+
+
+def test_a_sum_of_floats_is_refused(shop: Database) -> None:
+    shop.execute("CREATE TABLE mass (id integer PRIMARY KEY, g integer NOT NULL, x float8)")
+    with pytest.raises(UnsupportedQuery, match=r"sum\(\) is an aggregate that adds up floats"):
+        shop.tview("SELECT g AS id, sum(x) AS x FROM mass GROUP BY g", "id integer, x float8 NULL")
+    shop.tview(
+        "SELECT g AS id, sum(x::numeric) AS x, max(x) AS top FROM mass GROUP BY g",
+        "id integer, x numeric NULL, top float8 NULL",
+    )
+    shop.run("INSERT INTO mass VALUES (1, 1, 1e16), (2, 1, 1), (3, 1, -1e16), (4, 2, 0.1)")
+
+
+def test_an_unlogged_table_which_a_crash_empties_is_refused(shop: Database) -> None:
+    shop.execute("CREATE UNLOGGED TABLE volatile (id integer PRIMARY KEY)")
+    with pytest.raises(UnsupportedQuery, match=r"volatile \(unlogged table\)"):
+        shop.tview("SELECT id FROM volatile", "id integer")
+
+
+def test_a_constant_beside_the_values_leaves_no_order_open(shop: Database) -> None:
+    shop.tview(
+        "SELECT par_id AS id, string_agg(name, ', ' ORDER BY name) AS names FROM chi"
+        " WHERE par_id IS NOT NULL GROUP BY par_id",
+        "id integer, names text NULL",
+    )
+    shop.run("INSERT INTO chi VALUES (1, 1, 1, 'b'), (2, 1, 1, 'a'), (3, 1, 1, 'b')")

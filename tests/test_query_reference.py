@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 # What only examples of refused constructs read. A virtual column is one from PostgreSQL 18 on.
 MORE_SCHEMA = """
 CREATE EXTENSION citext;
-ALTER TABLE product ADD COLUMN code citext, ADD COLUMN doubled numeric;
+ALTER TABLE product
+    ADD COLUMN code citext, ADD COLUMN doubled numeric, ADD COLUMN weight double precision;
 CREATE TABLE secret (id bigint PRIMARY KEY);
 ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
 CREATE ROLE nobody_special NOLOGIN;

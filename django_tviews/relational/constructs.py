@@ -62,6 +62,12 @@ CONSTRUCTS = {
             "SELECT id, (data ->> 'day')::date AS day FROM product",
         ),
         Construct(
+            "float-aggregate",
+            "an aggregate that adds up floats, whose result depends on the order of the rows",
+            "Cast the values to numeric: sum(weight::numeric).",
+            "SELECT category_id, sum(weight) AS weight FROM product GROUP BY category_id",
+        ),
+        Construct(
             "default-argument",
             "a function that reads the clock or a session setting unless given one more argument",
             "Pass the argument: age(a, b), to_tsvector('english', text).",
@@ -175,7 +181,7 @@ CONSTRUCTS = {
         ),
         Construct(
             "relation-kind",
-            "a relation that fires no triggers",
+            "a relation that can change without a trigger",
             "Read ordinary tables, plain views over them, or other TViews.",
             "SELECT oid AS id, relname FROM pg_catalog.pg_class",
         ),

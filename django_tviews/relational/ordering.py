@@ -48,6 +48,7 @@ def _settle(
     select: Node | None = None,
 ) -> None:
     ordered = [_ordered_expression(item.sort_by.node, select) for item in order]
+    values = [value for value in values if not _is_constant(value)]
     if values and all(any(same(value, item) for item in ordered) for value in values):
         return
     columns = {
@@ -67,6 +68,12 @@ def _settle(
     for item in open_items:
         for name in _key(builder, item):
             _append(order, item.alias, name)
+
+
+def _is_constant(node: Node) -> bool:
+    return kind(node) == "a_const" or (
+        kind(node) == "type_cast" and _is_constant(node.type_cast.arg)
+    )
 
 
 def _ordered_expression(node: Node, select: Node | None) -> Node:

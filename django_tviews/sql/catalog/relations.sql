@@ -3,6 +3,7 @@ SELECT c.oid::bigint, n.nspname, c.relname,
     CASE
         WHEN n.nspname IN ('pg_catalog', 'information_schema') THEN 'system catalog'
         WHEN c.relpersistence = 't' THEN 'temporary table'
+        WHEN c.relpersistence = 'u' THEN 'unlogged table'
         WHEN c.relkind = 'p' THEN 'partitioned table'
         WHEN c.relkind = 'v' THEN 'view'
         WHEN c.relkind = 'm' THEN 'materialized view'

@@ -76,7 +76,8 @@ BEGIN
         FROM @{runtime}.django_tviews_spool AS spool
         JOIN @{runtime}.django_tviews_registry AS registry ON registry.tview = spool.tview
         WHERE spool.transaction_id = pg_current_xact_id()
-        ORDER BY registry.depth, registry.tview::text
+        -- As the triggers fire, so that single statements never lock each other up.
+        ORDER BY registry.depth, registry.tview::text COLLATE "C"
         LIMIT 1;
         EXIT WHEN NOT FOUND;
         rounds := rounds + 1;
