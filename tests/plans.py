@@ -60,7 +60,7 @@ RELATIONS = (
         "product",
         "id bigint!, name text!, price numeric!, code public.citext, category_id bigint, "
         "maker_id bigint!, labels text[]!, created_at timestamp with time zone!, data jsonb!, "
-        "doubled integer~",
+        "doubled integer~, weight double precision",
         "id",
     ),
     table("review", "id bigint!, product_id bigint!, stars integer, body text", "id"),

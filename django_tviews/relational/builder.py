@@ -38,7 +38,7 @@ from .syntax import (
 from .tree import ColumnOf, Condition, Expression, Occurrence, Output, Presence, QueryTree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 # A control character cannot come from a query: the parser would have refused it.
 _PLACEHOLDER = re.compile('"\x01(\\d+)"')
@@ -397,7 +397,7 @@ class Builder:
         if not node.schemaname and node.relname in scope.ctes:
             cte, visible = scope.ctes[node.relname]
             inner = Scope(ctes=visible, sublinks=scope.sublinks, outer_joins=outer_joins)
-            column_names = names(node.alias.colnames) or names(cte.aliascolnames)
+            column_names = _renamed(node, names(cte.aliascolnames))
             return self._derived(alias, cte.ctequery.select_stmt, inner, column_names)
         relation = self.facts.relations.get((node.schemaname or None, node.relname))
         if relation is None:
@@ -448,9 +448,7 @@ class Builder:
         self, node: Node, relation: RelationFacts, scope: Scope, outer_joins: frozenset[int]
     ) -> Item:
         inner = Scope(sublinks=scope.sublinks, outer_joins=outer_joins)
-        column_names = names(node.alias.colnames) or tuple(
-            column.name for column in relation.columns
-        )
+        column_names = _renamed(node, tuple(column.name for column in relation.columns))
         alias = node.alias.aliasname or node.relname
         definition = parse_select(relation.definition or "")
         return self._derived(alias, definition, inner, column_names)
@@ -691,6 +689,10 @@ class Builder:
         bound = copy.deepcopy(node)
         references: list[Expression] = []
         opaque = self._walk(bound, scope, references)
+        if self.completing:
+            # What was added belongs to the query, not to the copy.
+            for completed, sublink in zip(_sublinks(bound), _sublinks(node), strict=True):
+                sublink.CopyFrom(completed)
         text = deparse_expression(bound) if kind(bound) != "sort_by" else ""
         parts: list[str | ColumnOf | Presence] = []
         for place, piece in enumerate(_PLACEHOLDER.split(text)):
@@ -854,6 +856,21 @@ class Builder:
             if draft.relation.by_name[column.name].virtual:
                 refuse("virtual-column", f"{draft.relation.full_name}.{column.name}")
             draft.columns.add(column.name)
+
+
+def _sublinks(message: Node) -> Iterator[Node]:
+    """Yield the subqueries in an expression, but not those in one of them."""
+    if message.DESCRIPTOR.name == "SubLink":
+        yield message
+        return
+    for child in children(message):
+        yield from _sublinks(child)
+
+
+def _renamed(item: Node, column_names: tuple[str, ...]) -> tuple[str, ...]:
+    """The column names of a FROM item, whose alias may rename the first of them."""
+    renamed = names(item.alias.colnames)
+    return renamed + column_names[len(renamed) :]
 
 
 def deparse_expression_of(reference: Node) -> str:

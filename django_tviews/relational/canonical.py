@@ -61,7 +61,7 @@ def same_query(first: str, second: str) -> bool:
 
 
 def read_relations(sql: str) -> tuple[tuple[str | None, str], ...]:
-    """Return (schema or None, name) of every relation the query names, in order, once each.
+    """Return (schema or None, name) of every relation the query names, once each.
 
     Names of its own common table expressions are left out.
     """
@@ -71,7 +71,7 @@ def read_relations(sql: str) -> tuple[tuple[str | None, str], ...]:
 
 
 def called_functions(sql: str) -> tuple[tuple[str | None, str], ...]:
-    """Return (schema or None, name) of every function the query calls, in order, once each."""
+    """Return (schema or None, name) of every function the query calls, once each."""
     found: dict[tuple[str | None, str], None] = {}
     pending = [parse_select(sql)]
     while pending:

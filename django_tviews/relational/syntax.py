@@ -32,12 +32,10 @@ def parse_select(sql: str) -> Node:
     try:
         statements = postgast.parse(sql).stmts
     except postgast.PgQueryError as error:
-        # The parser counts bytes from 1; people count characters from 1.
-        position = len(sql.encode()[: max(error.cursorpos - 1, 0)].decode(errors="ignore")) + 1
         raise InvalidQuery(
-            f"The query is not valid SQL: {error.message}, at character {position}.",
+            f"The query is not valid SQL: {error.message}, at character {error.cursorpos}.",
             hint="Run the query in psql to see what PostgreSQL makes of it.",
-            position=position,
+            position=error.cursorpos,
         ) from error
     if len(statements) != 1 or statements[0].stmt.WhichOneof("node") != "select_stmt":
         raise InvalidQuery(
