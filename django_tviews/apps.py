@@ -15,7 +15,8 @@ class DjangoTViewsConfig(AppConfig):
 
     def ready(self) -> None:
         """Compose the autodetector with the one in force; nothing here asks a database."""
-        from . import autodetector, checks
+        from . import autodetector, checks, unmigrated
 
         autodetector.install()
         checks.register()
+        unmigrated.connect()
