@@ -377,3 +377,48 @@ def test_many_tviews_on_one_table(maintained: Database) -> None:
     )
     maintained.drop(maintained.tviews[5].declaration)
     maintained.run("UPDATE fact SET a = 3", "TRUNCATE fact")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "two\nlines",
+        "x\n; DROP TABLE victim; --",
+        "back\\slash",
+        "it's",
+        'a"b',
+        "100%s %(x)s %",
+        "$function$ $bulk$ $1",
+        "@{table} @into@",
+        "tab\tand\rreturn",
+        "line\u2028\x0bfeed",
+        "😀 é",
+        "-- comment",
+        "/* open",
+    ],
+)
+def test_names_with_anything_in_them(database: Database, odd: str) -> None:
+    name = '"' + odd.replace('"', '""') + '"'
+    # Django hands text with a percent sign to the driver as it is only without parameters.
+    database.execute("CREATE TABLE victim (id integer)")
+    database.execute(
+        f"CREATE TABLE {name} ({name} integer PRIMARY KEY, v text, up integer);"
+        f"CREATE TABLE child (id integer PRIMARY KEY, {name} integer)"
+    )
+    database.tview(
+        f"SELECT s.{name}, s.v, u.v AS above, (SELECT count(*) FROM child c "
+        f"WHERE c.{name} = s.{name}) AS n FROM {name} s LEFT JOIN {name} u ON u.{name} = s.up",
+        f"{name} integer, v text NULL, above text NULL, n bigint",
+        odd,
+        table=f"{odd} kept",
+    )
+    database.run(
+        f"INSERT INTO {name} VALUES (1, 'a', NULL), (2, 'b', 1)",
+        "INSERT INTO child VALUES (1, 1), (2, 2)",
+        f"UPDATE {name} SET {name} = {name} + 10",
+        f"WITH u AS (UPDATE {name} SET v = 'c' RETURNING 1) UPDATE child SET {name} = 11",
+        f"DELETE FROM {name} WHERE v = 'c'",
+        f"TRUNCATE {name}",
+        "TABLE victim",
+    )
+    database.drop(database.tviews[0].declaration)

@@ -7,7 +7,6 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from textwrap import indent
 from typing import TYPE_CHECKING
 
 from django_tviews.definition import object_name
@@ -21,6 +20,7 @@ from django_tviews.plan.plan import (
     Strategy,
 )
 from django_tviews.plan.routes import Route
+from django_tviews.text import indented
 
 from .quoting import (
     bounded,
@@ -315,25 +315,26 @@ class _Writer:
             for place, column in enumerate(self.plan.key, start=1)
         )
         requests = f"SELECT {asked}\n{spooled} AND spool.source = 0"
-        ctes = ",\n".join(
-            f"{name} AS {hint}(\n{indent(text, '    ')}\n)" for name, hint, text in tables
-        )
-        query = affected_keys(self.plan, deltas, states, extra=(requests,))
-        if ctes:
-            query = f"WITH {ctes}\n{query}"
+        ctes = ",\n".join(f"{name} AS {hint}(\n{indented(text)}\n)" for name, hint, text in tables)
         return render(
             "drain",
             **self.values,
-            **self._routes(query),
+            **self._routes(f"WITH {ctes}\n" if ctes else "", deltas, states, (requests,)),
             everything="spool.source = 0 AND spool.image IS NULL",
         )
 
-    def _routes(self, query: str) -> dict[str, str]:
+    def _routes(
+        self,
+        ctes: str,
+        deltas: dict[int, str],
+        states: dict[RelationFacts, str],
+        extra: tuple[str, ...] = (),
+    ) -> dict[str, str]:
         """A query for keys, once into the variables and once for EXECUTE."""
-        into = f"INTO {self.values['key_variables']}\n"
+        variables = str(self.values["key_variables"])
         return {
-            "routes_into": query.replace("@into@", into),
-            "routes": query.replace("@into@", ""),
+            "routes_into": ctes + affected_keys(self.plan, deltas, states, extra, variables),
+            "routes": ctes + affected_keys(self.plan, deltas, states, extra),
         }
 
     def _events(self, source: SourcePlan) -> Iterator[str]:
@@ -363,25 +364,26 @@ class _Writer:
                 maintenance=f"PERFORM {self.values['rebuild']}();",
             )
         images = ", ".join(f"delta.{identifier(name)}::text" for name, _ in source.columns)
-        query = affected_keys(self.plan, {source.number: "delta"}, self._states(source, event))
-        query = f"{self._with_delta(source, event, delta)}\n{query}"
+        ctes = f"{self._with_delta(source, event, delta)}\n"
+        routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
         removed = identifier("removed?")
         return render(
             "source",
             **values,
-            spooled=f"WITH delta AS (\n{indent(delta, '    ')}\n)\n"
+            spooled=f"WITH delta AS (\n{indented(delta)}\n)\n"
             f"SELECT {self.values['tview']}, {source.number}, delta.{removed}, "
             f"ARRAY[{images}]::text[]\nFROM delta",
             maintenance=render(
-                "source_recompute", **values, keys=self._keys(source, values, query)
+                "source_recompute", **values, keys=self._keys(source, values, routes)
             ),
         )
 
-    def _keys(self, source: SourcePlan, values: dict[str, str | int], query: str) -> str:
+    @staticmethod
+    def _keys(source: SourcePlan, values: dict[str, str | int], routes: dict[str, str]) -> str:
         """Find the keys; by joins only in a plan made for as many rows as there are."""
         if any(route.steps for route in source.routes if isinstance(route, Route)):
-            return render("small_or_bulk", **values, **self._routes(query))
-        return self._routes(query)["routes_into"] + ";"
+            return render("small_or_bulk", **values, **routes)
+        return routes["routes_into"] + ";"
 
     def _states(self, source: SourcePlan, event: str) -> dict[RelationFacts, str]:
         joined = any(
@@ -393,9 +395,9 @@ class _Writer:
         return {source.relation: "states"} if joined and event != "INSERT" else {}
 
     def _with_delta(self, source: SourcePlan, event: str, delta: str) -> str:
-        text = f"WITH delta AS (\n{indent(delta, '    ')}\n)"
+        text = f"WITH delta AS (\n{indented(delta)}\n)"
         if self._states(source, event):
-            states = indent(current_and_removed(source, "delta"), "    ")
+            states = indented(current_and_removed(source, "delta"))
             text += f",\nstates AS NOT MATERIALIZED (\n{states}\n)"
         return text
 

@@ -49,6 +49,11 @@ def kept_apart(text: str) -> str:
     return text.replace("\n", _LINE_BREAK)
 
 
+def on_one_line(text: str) -> str:
+    """Write SQL text so that it fits into a comment to the end of the line."""
+    return " ".join(text.replace(_LINE_BREAK, "\n").splitlines())
+
+
 def complete(statement: str) -> str:
     """Undo :func:`kept_apart` in a finished statement."""
     return statement.replace(_LINE_BREAK, "\n")

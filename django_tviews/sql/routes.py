@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from textwrap import indent
 from typing import TYPE_CHECKING
 
 from django_tviews.plan.routes import NoRoute, Route
+from django_tviews.text import indented
 
 from .quoting import equals, identifier, kept_apart, relation_name
 
@@ -25,6 +25,7 @@ def affected_keys(
     deltas: Mapping[int, str],
     states: Mapping[RelationFacts, str],
     extra: tuple[str, ...] = (),
+    into: str = "",
 ) -> str:
     """Return a query for one row of arrays: the affected keys, each once, NULL if there are none.
 
@@ -35,6 +36,7 @@ def affected_keys(
         states: what to join in place of a source that lost rows; its current rows together with
             those removed.
         extra: further queries for keys.
+        into: the variables that static SQL puts the arrays into.
     """
     branches = [
         _branch(plan, route, deltas[source.number], states)
@@ -49,8 +51,9 @@ def affected_keys(
     union = "\nUNION\n".join([*branches, *extra])
     if len(branches) + len(extra) == 1:
         union = union.replace("SELECT", "SELECT DISTINCT", 1)
+    target = f"INTO {into}\n" if into else ""
     return (
-        f"SELECT {arrays}\n@into@FROM (\n{indent(union, '    ')}\n"
+        f"SELECT {arrays}\n{target}FROM (\n{indented(union)}\n"
         f") AS affected ({', '.join(columns)})\nWHERE {known}"
     )
 

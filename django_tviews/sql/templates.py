@@ -7,6 +7,8 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from .quoting import on_one_line
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,6 +47,9 @@ def _unused(tag: str, values: Mapping[str, str | int]) -> str:
 def _filled(line: str, values: Mapping[str, str | int]) -> str:
     """Replace the placeholders of a line; what has several lines is indented like the first."""
     margin = "\n" + " " * (len(line) - len(line.lstrip()))
+    if line.lstrip().startswith("--"):
+        # A name with a line break in it would end the comment.
+        return _PLACEHOLDER.sub(lambda match: on_one_line(str(values[match[1]])), line)
     return _PLACEHOLDER.sub(lambda match: str(values[match[1]]).replace("\n", margin), line)
 
 
