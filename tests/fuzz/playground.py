@@ -301,7 +301,7 @@ class Playground:
                     raise CaseFailedError(
                         "error", f"{actual} after {statement}", str(state)
                     ) from actual
-                self.explained[state or "?"] += 1
+                self.explained[f"{state}: {str(actual).splitlines()[0]}"] += 1
             self._execute("ROLLBACK TO SAVEPOINT fuzz_step")
         if expected is not None:
             if actual is None:

@@ -223,6 +223,8 @@ class QueryWriter:
                 plain.append(shown)
         if not groups:
             return self.one_row(outer, depth, top=False)
+        if self.chance(0.15):
+            outputs += self.dependent(outputs, source, groups, plain)
         for _ in range(self.random.randint(1, 3)):
             sql, type_ = self.aggregate_value(source, outer, plain, depth)
             outputs.append(self.output(outputs, sql, type_, ()))
@@ -232,6 +234,41 @@ class QueryWriter:
             tail += f" HAVING {self.having(source, outer, plain, depth)}"
         where = joined_by_and(conditions)
         return self.finish(outputs, source, where, tail)
+
+    def dependent(
+        self,
+        outputs: list[Output],
+        source: Joined,
+        groups: list[tuple[str, str]],
+        plain: list[Field],
+    ) -> list[Output]:
+        """Group by a table's primary key, too, and show a column that depends on it."""
+        tables = {each.name: each for each in self.relations if each.foreign_keys or each.key}
+        for shown in source.fields:
+            relation = tables.get(shown.origin[0]) if shown.origin else None
+            if relation is None or shown.nullable or relation.key != (shown.origin or ("", ""))[1:]:
+                continue
+            if relation.name[:3] in ("tv_", "hv_"):
+                continue
+            prefix = shown.sql.rsplit(".", 1)[0]
+            others = [
+                each
+                for each in source.fields
+                if each.sql.rsplit(".", 1)[0] == prefix
+                and each.origin is not None
+                and each.origin[0] == relation.name
+                and each != shown
+            ]
+            if not others or shown.sql in [sql for sql, _ in groups]:
+                continue
+            self.note("functional dependency")
+            groups.append((shown.sql, shown.type))
+            key = self.output(outputs, shown.sql, shown.type, (shown,), in_key=True, nullable=False)
+            outputs.insert(len(groups) - 1, key)
+            other = self.random.choice(others)
+            plain.append(other)
+            return [self.output(outputs, other.sql, other.type, (other,))]
+        return []
 
     def group_reference(self, outputs: list[Output], place: int, sql: str) -> str:
         return str(place + 1) if self.chance(0.2) else sql
@@ -622,6 +659,7 @@ class QueryWriter:
             self._distinction: 4,
             self._pattern: 4,
             self._in_list: 6,
+            self._any_of_array: 2,
             self._between: 3,
             self._json_test: 4,
             self._case: 3,
@@ -689,6 +727,16 @@ class QueryWriter:
             return None
         first, second = self.literal(shown.family), self.literal(shown.family)
         return f"{shown.sql} {self.random.choice(['IN', 'NOT IN'])} ({first}, {second})"
+
+    def _any_of_array(
+        self, fields: Sequence[Field], outer: Sequence[Field], depth: int
+    ) -> str | None:
+        pairs = self.pairs(fields, (*fields, *outer))
+        if not pairs:
+            return None
+        self.note("= any (array)")
+        tested, other = self.random.choice(pairs)
+        return f"{tested.sql} = ANY (ARRAY[{other.sql}, {self.literal(tested.family)}])"
 
     def _between(self, fields: Sequence[Field], outer: Sequence[Field], depth: int) -> str | None:
         shown = self.random.choice(fields)
@@ -794,6 +842,14 @@ class QueryWriter:
             self.note("scalar limit")
             orders = [each.sql for each in (*self.sortable(source.fields)[:1], *source.key)]
             order = ", ".join(orders)
+            if self.chance(0.3):
+                self.note("distinct on")
+                first = source.key[0].sql if source.key else "1"
+                inner = (
+                    f"SELECT DISTINCT ON ({first}) {shown.sql} AS v, {first} AS o "
+                    f"FROM {source.sql}{where} ORDER BY {first}, {order}"
+                )
+                return f"(SELECT max(d.o::text || d.v::text) FROM ({inner}) d)", "text"
             sql = f"(SELECT {shown.sql} FROM {source.sql}{where} ORDER BY {order} LIMIT 1)"
             return sql, shown.type
         sql, type_ = self.aggregate(source)

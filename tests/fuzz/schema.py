@@ -261,38 +261,54 @@ class SchemaWriter:
         return f"CREATE TABLE {quote(name)} ({', '.join(parts)})"
 
     def _triggers(self) -> list[str]:
-        """Write triggers as users have them: they write elsewhere, or change the row at hand."""
+        """Write triggers as users have them: they change the row at hand, or write elsewhere."""
         statements: list[str] = []
-        while self.random.random() < 0.2:
-            written = self.random.choice(self.tables)
-            other = self.random.choice(self.tables)
-            number = len(statements)
-            if self.random.random() < 0.6:
-                column = self.random.choice(other.columns)
-                if other.key is None or column.name in other.key or column.family != "integer":
-                    break
-                timing, value = "AFTER", f"COALESCE({quote(column.name)}, 0) % 5 + 1"
-                body = (
-                    f"UPDATE {quote(other.name)} SET {quote(column.name)} = {value}; RETURN NULL;"
-                )
-            else:
-                texts = [c for c in written.columns if c.type == "text"]
-                if not texts:
-                    break
-                column = self.random.choice(texts)
-                timing = "BEFORE"
-                body = f"NEW.{quote(column.name)} := upper(NEW.{quote(column.name)}); RETURN NEW;"
-            event = self.random.choice(["INSERT", "UPDATE", "INSERT OR UPDATE"])
-            # A trigger that updates its own table must not set itself off for ever.
-            name = f"users_{number}"
-            statements += [
-                (
-                    f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql "
-                    f"AS $body$ BEGIN {body} END $body$"
-                ),
-                (
-                    f"CREATE TRIGGER {name} {timing} {event} ON {quote(written.name)} FOR EACH "
-                    f"ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION {name}()"
-                ),
-            ]
+        while self.random.random() < 0.25:
+            kind = self.random.choice([self._row_changing_trigger, self._writing_trigger])
+            statements += kind(len(statements))
         return statements
+
+    def _row_changing_trigger(self, number: int) -> list[str]:
+        table = self.random.choice(self.tables)
+        referring = {name for key in table.foreign_keys for name in key.columns}
+        texts = [c for c in table.columns if c.type == "text" and c.name not in referring]
+        if not texts:
+            return []
+        column = quote(self.random.choice(texts).name)
+        body = f"NEW.{column} := upper(NEW.{column}); RETURN NEW;"
+        event = self.random.choice(["INSERT", "UPDATE", "INSERT OR UPDATE"])
+        return self._trigger(f"users_{number}", f"BEFORE {event}", table, "ROW", body)
+
+    def _writing_trigger(self, number: int) -> list[str]:
+        """Write a trigger that updates a number in another table, or in the same one."""
+        written, other = self.random.choice(self.tables), self.random.choice(self.tables)
+        referring = {name for key in other.foreign_keys for name in key.columns}
+        numbers = [
+            column
+            for column in other.columns
+            if column.family == "integer" and column.name not in (*referring, *(other.key or ()))
+        ]
+        if not numbers:
+            return []
+        column = quote(self.random.choice(numbers).name)
+        body = f"UPDATE {quote(other.name)} SET {column} = COALESCE({column}, 0) % 5 + 1;"
+        # Before and after those of the package, in the order of names.
+        name = self.random.choice(["a", "users", "zz"]) + f"_{number}"
+        timing = self.random.choice(["BEFORE", "AFTER", "AFTER"])
+        level = self.random.choice(["ROW", "STATEMENT"])
+        event = self.random.choice(["INSERT", "UPDATE", "DELETE", "INSERT OR UPDATE"])
+        if level == "ROW" and timing == "BEFORE":
+            timing = "AFTER"
+        return self._trigger(name, f"{timing} {event}", written, level, f"{body} RETURN NULL;")
+
+    def _trigger(self, name: str, when: str, table: Relation, level: str, body: str) -> list[str]:
+        # Updates of its own table must not set it off for ever.
+        depth = self.random.choice([1, 1, 2])
+        result = "NEW" if when.startswith("BEFORE") and level == "ROW" else "NULL"
+        guarded = f"IF pg_trigger_depth() <= {depth} THEN {body} END IF; RETURN {result};"
+        function = f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
+        trigger = f"CREATE TRIGGER {name} {when} ON {quote(table.name)} FOR EACH {level}"
+        return [
+            f"{function} AS $body$ BEGIN {guarded} END $body$",
+            f"{trigger} EXECUTE FUNCTION {name}()",
+        ]

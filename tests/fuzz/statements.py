@@ -107,7 +107,8 @@ class StatementWriter:
             self._several: 10,
             self._truncate: 1,
             self._copy: 2,
-            self._block: 3,
+            self._block: 4,
+            self._update_from: 5,
         }
         return self.random.choices(list(kinds), list(kinds.values()))[0](table)
 
@@ -348,8 +349,41 @@ class StatementWriter:
     def _block(self, table: Relation) -> str:
         """Write a PL/pgSQL block: several statements in one, some undone by an exception."""
         first, second = self._update(table), self._delete(self.random.choice(self.tables))
-        undo = "RAISE EXCEPTION 'undo';" if self._chance(0.5) else ""
+        third = self._insert_rows(self.random.choice(self.tables), 2, conflict="")
+        undo = self.random.choice(["RAISE EXCEPTION 'undo';", "", f"{third};"])
         return (
             f"DO $do$ BEGIN {first}; BEGIN {second}; {undo} "
-            "EXCEPTION WHEN raise_exception THEN NULL; END; END $do$"
+            "EXCEPTION WHEN raise_exception OR integrity_constraint_violation THEN NULL; END; "
+            f"{self._update(table)}; END $do$"
         )
+
+    def _update_from(self, table: Relation) -> str:
+        """Write an update, or a deletion, of the rows that another table has a match for."""
+        for key in table.foreign_keys:
+            on = " AND ".join(
+                f"target.{quote(column)} = other.{quote(name)}"
+                for column, name in zip(key.columns, key.targets, strict=True)
+            )
+            if self._chance(0.3):
+                return (
+                    f"DELETE FROM {quote(table.name)} AS target USING {quote(key.table)} AS other "
+                    f"WHERE {on} AND {self._some_of('other', key)}"
+                )
+            plain = [
+                column
+                for column in table.columns
+                if column.name not in (table.key or ())
+                and not any(column.name in each.columns for each in table.foreign_keys)
+            ]
+            if plain:
+                column = self.random.choice(plain)
+                return (
+                    f"UPDATE {quote(table.name)} AS target SET {quote(column.name)} = "
+                    f"{self._value(column)} FROM {quote(key.table)} AS other "
+                    f"WHERE {on} AND {self._some_of('other', key)}"
+                )
+        return self._update(table)
+
+    def _some_of(self, alias: str, key: ForeignKey) -> str:
+        text = " || '/' || ".join(f"{alias}.{quote(name)}::text" for name in key.targets)
+        return f"ascii(md5({text} || '{self._salt()}')) % 2 = 0"
