@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.test import override_settings
 
+from django_tviews import installer
 from django_tviews.errors import DependencyDepthExceeded, DependentColumn
 
 if TYPE_CHECKING:
@@ -247,6 +248,32 @@ def test_two_tviews_of_one_name_in_two_schemas(database: Database) -> None:
         database.execute(f"SET search_path = {database.schema}, public")
         database.execute(f"DROP SCHEMA {other} CASCADE")
     database.execute("UPDATE item SET name = 'after'")
+
+
+@pytest.mark.parametrize("name", ["My Schema", "a.b", "1st", "order", "é" * 31, "x" * 63])
+def test_everything_in_a_schema_of_any_name(database: Database, name: str) -> None:
+    schema = '"' + name + '"'
+    database.execute(f"CREATE SCHEMA {schema}")
+    try:
+        database.execute(f"SET search_path = {schema}")
+        with database.connection.schema_editor() as editor:
+            installer.install_runtime(editor)
+        database.execute("CREATE TABLE p (id integer PRIMARY KEY, name text NOT NULL)")
+        database.execute("CREATE TABLE c (id integer PRIMARY KEY, p_id integer)")
+        database.tview(
+            "SELECT p.id, p.name, (SELECT count(*) FROM c WHERE c.p_id = p.id) AS n FROM p",
+            "id integer, name text, n bigint",
+        )
+        database.run(
+            "INSERT INTO p VALUES (1, 'a'), (2, 'b')",
+            "WITH u AS (UPDATE p SET name = 'c' RETURNING 1) INSERT INTO c VALUES (1, 1), (2, 2)",
+            "TRUNCATE c",
+            "DELETE FROM p WHERE id = 1",
+        )
+        database.drop(database.tviews[0].declaration)
+    finally:
+        database.execute(f"SET search_path = {database.schema}, public")
+        database.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
 def test_quoted_and_mixed_case_names(maintained: Database) -> None:

@@ -105,7 +105,7 @@ class Trigger:
 
 def setting(schema: str, name: str) -> str:
     """Name a transaction-local setting of the runtime in a schema."""
-    plain = schema if re.fullmatch("[a-z_][a-z0-9_]{0,40}", schema) else _digest(schema)
+    plain = schema if re.fullmatch("[a-z_][a-z0-9_]{0,40}", schema) else f"_{_digest(schema)}"
     return f"django_tviews.{plain}_{name}"
 
 
