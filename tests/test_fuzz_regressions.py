@@ -163,22 +163,35 @@ def test_rows_that_are_compared_may_give_null(shop: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["$bulk$", "$function$", "$body$", "@into@", "@{table}", "50%", "%s", "a\\b", "it's"]
+    "value",
+    [
+        "$bulk$",
+        "$function$",
+        "$body$",
+        "@into@",
+        "@{table}",
+        "50%",
+        "%s",
+        "a\\b",
+        "it's",
+        "a\n    b",
+    ],
 )
 def test_a_literal_in_the_query_is_not_read_by_what_generates_the_functions(
     shop: Database, value: str
 ) -> None:
     text = value.replace("'", "''")
     shop.tview(
-        f"SELECT p.id, p.name FROM par p LEFT JOIN chi c ON c.id = p.id AND c.name = '{text}' "
-        f"WHERE p.name <> '{text}' AND EXISTS (SELECT 1 FROM oth o "
-        f"WHERE o.par_id = p.id AND p.name <> '{text}')",
-        "id integer, name text",
+        f"SELECT p.id, p.name = '{text}' AS same FROM par p "
+        f"WHERE EXISTS (SELECT 1 FROM chi c WHERE c.size = p.flag AND c.name = '{text}')",
+        "id integer, same boolean NULL",
     )
     shop.run(
-        f"INSERT INTO par VALUES (1, 0, '{text}'), (2, 0, 'other')",
-        "INSERT INTO oth VALUES (1, 1, 1), (2, 2, 2)",
+        f"INSERT INTO par VALUES (1, 1, '{text}'), (2, 2, 'other')",
+        f"INSERT INTO chi VALUES (1, 1, 1, '{text}'), (2, 2, 2, '{text}')",
         f"UPDATE par SET name = '{text}' WHERE id = 2",
+        "UPDATE chi SET name = 'other' WHERE id = 1",
+        f"UPDATE chi SET name = '{text}'",
     )
 
 

@@ -32,7 +32,7 @@ from .quoting import (
     regclass,
     relation_name,
 )
-from .routes import affected_keys, current_and_removed, spool_delta, transition_delta
+from .routes import affected_keys, current_and_removed, image, spool_delta, transition_delta
 from .templates import render
 
 if TYPE_CHECKING:
@@ -304,9 +304,10 @@ class _Writer:
         )
         routed = [s for s in self.plan.sources if s.strategy is not Strategy.REBUILD]
         tables, deltas, states = [], {}, {}
+        # Materialized: no text of another source may be cast, whatever the query asks of a column.
         for source in routed:
             delta, state = f"delta_{source.number}", f"states_{source.number}"
-            tables.append((delta, "", spool_delta(source, spooled)))
+            tables.append((delta, "MATERIALIZED ", spool_delta(source, spooled)))
             tables.append((state, "NOT MATERIALIZED ", current_and_removed(source, delta)))
             deltas[source.number] = delta
             states[source.relation] = state
@@ -315,11 +316,12 @@ class _Writer:
             for place, column in enumerate(self.plan.key, start=1)
         )
         requests = f"SELECT {asked}\n{spooled} AND spool.source = 0"
+        tables.append(("requests", "MATERIALIZED ", requests))
         ctes = ",\n".join(f"{name} AS {hint}(\n{indented(text)}\n)" for name, hint, text in tables)
         return render(
             "drain",
             **self.values,
-            **self._routes(f"WITH {ctes}\n" if ctes else "", deltas, states, (requests,)),
+            **self._routes(f"WITH {ctes}\n", deltas, states, ("SELECT * FROM requests",)),
             everything="spool.source = 0 AND spool.image IS NULL",
         )
 
@@ -363,7 +365,6 @@ class _Writer:
                 spooled=f"SELECT {self.values['tview']}, 0, false, NULL",
                 maintenance=f"PERFORM {self.values['rebuild']}();",
             )
-        images = ", ".join(f"delta.{identifier(name)}::text" for name, _ in source.columns)
         ctes = f"{self._with_delta(source, event, delta)}\n"
         routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
         removed = identifier("removed?")
@@ -372,7 +373,7 @@ class _Writer:
             **values,
             spooled=f"WITH delta AS (\n{indented(delta)}\n)\n"
             f"SELECT {self.values['tview']}, {source.number}, delta.{removed}, "
-            f"ARRAY[{images}]::text[]\nFROM delta",
+            f"{image(source, 'delta')}\nFROM delta",
             maintenance=render(
                 "source_recompute", **values, keys=self._keys(source, values, routes)
             ),

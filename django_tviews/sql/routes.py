@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from django_tviews.plan.plan import Plan, SourcePlan
     from django_tviews.relational.tree import ColumnOf, Expression, Occurrence
 
+# The cast from text to these looks a name up, and cannot read all that the cast to text writes.
+_WRITTEN_AS_NUMBERS = frozenset({"regclass"})
+
 # No column of a source can be expected to have this name.
 REMOVED = identifier("removed?")
 
@@ -140,11 +143,31 @@ def _one_sided(table: str, removed: str, columns: list[str]) -> str:
     return f"SELECT {outputs} FROM {table}"
 
 
+def image(source: SourcePlan, row: str) -> str:
+    """Return the image of a row as an array of text.
+
+    Args:
+        source: the relation of the row.
+        row: the alias of the row.
+    """
+    texts = [
+        f"{row}.{identifier(name)}{'::oid' if type_sql in _WRITTEN_AS_NUMBERS else ''}::text"
+        for name, type_sql in source.columns
+    ]
+    return f"ARRAY[{', '.join(texts)}]::text[]"
+
+
+def _from_text(text: str, type_sql: str) -> str:
+    between = "oid" if type_sql in _WRITTEN_AS_NUMBERS else type_sql
+    value = f"CAST({text} AS {between})"
+    return value if between == type_sql else f"CAST({value} AS {type_sql})"
+
+
 def spool_delta(source: SourcePlan, spooled: str) -> str:
     """Return a query for the changed rows of a source that stand in the spool."""
     outputs = [f"spool.removed AS {REMOVED}"]
     outputs += [
-        f"CAST(spool.image[{place}] AS {type_sql}) AS {identifier(name)}"
+        f"{_from_text(f'spool.image[{place}]', type_sql)} AS {identifier(name)}"
         for place, (name, type_sql) in enumerate(source.columns, start=1)
     ]
     return f"SELECT {', '.join(outputs)}\n{spooled} AND spool.source = {source.number}"
