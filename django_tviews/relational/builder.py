@@ -413,7 +413,7 @@ class Builder:
         if relation.kind is not RelationKind.TABLE:
             refuse(
                 "relation-kind",
-                f"{relation.full_name}, a {relation.kind},",
+                f"{relation.full_name} ({relation.kind})",
                 position=position(node),
             )
         if relation.row_security:
