@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from django_tviews.facts import ColumnFacts, Facts, RelationFacts, RelationKind, Volatility
 from django_tviews.plan.routes import NoRoute, Route, find_route
 from django_tviews.relational.builder import build_tree
-from django_tviews.relational.tree import ColumnOf, QueryTree
+
+if TYPE_CHECKING:
+    from django_tviews.relational.tree import ColumnOf, QueryTree
 
 
 def table(

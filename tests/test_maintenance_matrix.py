@@ -172,7 +172,9 @@ REBUILT = {"allow_rebuild": True}
 
 FORMS = {
     # Joins to parents
-    "one table": Form("SELECT id, name, price FROM product", "id integer, name text, price numeric(10, 2)"),
+    "one table": Form(
+        "SELECT id, name, price FROM product", "id integer, name text, price numeric(10, 2)"
+    ),
     "one table under WHERE": Form(
         "SELECT id, name FROM product WHERE active AND price > 5", "id integer, name text"
     ),
@@ -296,10 +298,10 @@ FORMS = {
         "SELECT id, price * 1.005 AS rounded, name FROM product",
         "id bigint, rounded numeric(8, 1), name varchar(40)",
     ),
-    "a uuid key": Form("SELECT code, name FROM product WHERE active", "code uuid, name text", "code"),
-    "a text key": Form(
-        "SELECT 'p' || p.id AS id, p.name FROM product p", "id text, name text"
+    "a uuid key": Form(
+        "SELECT code, name FROM product WHERE active", "code uuid, name text", "code"
     ),
+    "a text key": Form("SELECT 'p' || p.id AS id, p.name FROM product p", "id text, name text"),
     "a composite key": Form(
         "SELECT l.order_id, l.number, p.name FROM line l JOIN product p ON p.id = l.product_id",
         "order_id integer, number integer, name text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,8 +25,10 @@ from django_tviews.sql.routes import affected_keys, current_and_removed, transit
 from django_tviews.sql.templates import render, render_statements
 from django_tviews.text import indented
 
-from .harness import Database
 from .plans import FACTS, tree_of
+
+if TYPE_CHECKING:
+    from .harness import Database
 
 
 class TestQuoting:
