@@ -11,6 +11,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from .sqltypes import has_one_look
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -57,6 +59,11 @@ class ColumnFacts:
     not_null: bool = False
     deterministic: bool = True
     virtual: bool = False
+
+    @property
+    def one_look(self) -> bool:
+        """Equal values of the column look the same, as far as its type is known."""
+        return self.deterministic and has_one_look(self.type)
 
 
 @dataclass(frozen=True)

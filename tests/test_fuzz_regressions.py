@@ -267,3 +267,65 @@ def test_a_constant_beside_the_values_leaves_no_order_open(shop: Database) -> No
         "id integer, names text NULL",
     )
     shop.run("INSERT INTO chi VALUES (1, 1, 1, 'b'), (2, 1, 1, 'a'), (3, 1, 1, 'b')")
+
+
+_BOTH = (
+    "SELECT c.size, c.id FROM chi c WHERE c.par_id = p.id "
+    "UNION ALL SELECT o.size, o.id FROM oth o WHERE o.par_id = p.id"
+)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "ARRAY(SELECT c.id FROM chi c WHERE c.par_id = p.id "
+        "UNION SELECT o.id FROM oth o WHERE o.par_id = p.id)",
+        f"(SELECT sum(u.id) FROM ({_BOTH} LIMIT 1) u)",
+        f"(SELECT sum(u.id) FROM ({_BOTH} ORDER BY 1 LIMIT 1) u)",
+    ],
+)
+def test_a_union_of_which_an_open_order_shows_is_refused(shop: Database, query: str) -> None:
+    with pytest.raises(UnsupportedQuery) as caught:
+        shop.tview(f"SELECT p.id, {query} AS found FROM par p", "id integer, found integer[] NULL")
+    assert caught.value.context["construct"] == "open-order"
+
+
+def test_a_union_in_a_complete_order_is_kept(shop: Database) -> None:
+    shop.tview(
+        "SELECT p.id, ARRAY(SELECT c.id FROM chi c WHERE c.par_id = p.id "
+        "UNION ALL SELECT o.id FROM oth o WHERE o.par_id = p.id ORDER BY 1) AS found, "
+        f"(SELECT sum(u.id) FROM ({_BOTH} ORDER BY 2, 1 LIMIT 2) u) AS total FROM par p",
+        "id integer, found integer[], total numeric NULL",
+    )
+    shop.run(
+        "INSERT INTO par VALUES (1, 0, 'a'), (2, 1, 'b')",
+        "INSERT INTO chi VALUES (1, 1, 1, 'a'), (2, 2, 1, 'b'), (5, 1, 1, 'c')",
+        "INSERT INTO oth VALUES (3, 1, 1), (4, 2, 1)",
+        "UPDATE oth SET par_id = 3 - par_id",
+        "DELETE FROM chi WHERE id = 1",
+    )
+
+
+def test_a_subquery_in_the_limit_of_a_union_is_read(shop: Database) -> None:
+    shop.tview(
+        "SELECT p.id, ARRAY(SELECT c.id FROM chi c WHERE c.par_id = p.id UNION ALL "
+        "SELECT -c.id FROM chi c WHERE c.par_id = p.id ORDER BY 1 "
+        "LIMIT (SELECT count(*) FROM oth o WHERE o.par_id = p.id)) AS found FROM par p",
+        "id integer, found integer[]",
+    )
+    shop.run(
+        "INSERT INTO par VALUES (1, 0, 'a')",
+        "INSERT INTO chi VALUES (1, 1, 1, 'a'), (2, 1, 1, 'b')",
+        "INSERT INTO oth VALUES (3, 1, 1), (4, 1, 1)",
+        "DELETE FROM oth WHERE id = 4",
+    )
+
+
+def test_an_order_by_values_that_look_different_though_equal_is_open(shop: Database) -> None:
+    shop.execute("CREATE TABLE mark (id integer PRIMARY KEY, v numeric)")
+    with pytest.raises(UnsupportedQuery) as caught:
+        shop.tview(
+            "SELECT 1 AS id, array_agg(v ORDER BY v) AS list FROM mark",
+            "id integer, list numeric[] NULL",
+        )
+    assert caught.value.context["construct"] == "open-order"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, UnsupportedQuery
+from django_tviews.sqltypes import keeps_values, without_length
 
 from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, relevant_columns
 from .routes import NoRoute, find_route
-from .types import keeps_values, without_length
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

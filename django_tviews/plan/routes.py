@@ -39,8 +39,6 @@ from django_tviews.relational.tree import (
     QueryTree,
 )
 
-from .types import has_one_look
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
@@ -283,7 +281,7 @@ class _Search:
         return (
             facts[0].type == facts[1].type
             and all(each.deterministic for each in facts)
-            and (not looked_at or has_one_look(facts[0].type))
+            and (not looked_at or facts[0].one_look)
         )
 
     def _shortest_path(self, targets: set[int]) -> list[int] | None:

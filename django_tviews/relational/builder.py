@@ -22,7 +22,7 @@ from . import functions
 from .canonical import output_name
 from .constructs import refuse, refuse_function
 from .nullability import Nullability
-from .ordering import settle_order
+from .ordering import settle_order, settle_order_of_rows
 from .syntax import (
     Node,
     children,
@@ -276,6 +276,10 @@ class Builder:
         for node in select.sort_clause:
             if kind(node.sort_by.node) not in ("a_const", "column_ref"):
                 refuse("unknown-syntax", f"ORDER BY of a {title}", position=position(node))
+        for limit in (select.limit_count, select.limit_offset):
+            if kind(limit):
+                self.expression(limit, scope)
+        settle_order_of_rows(title, select, len(sides[0].outputs), scope)
         outputs = [
             Output(left.name, Expression((), opaque=title), left.nullable or right.nullable)
             for left, right in zip(sides[0].outputs, sides[1].outputs, strict=True)

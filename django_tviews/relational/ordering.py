@@ -38,6 +38,28 @@ def settle_order(builder: Builder, select: Node, scope: Scope) -> None:
         _settle(builder, scope, select.sort_clause, targets, what, position(select), select)
 
 
+def settle_order_of_rows(what: str, select: Node, outputs: int, scope: Scope) -> None:
+    """Refuse a UNION, INTERSECT or EXCEPT of which an order that is left open shows.
+
+    It has no key to order by, so nothing less than all of its columns will do.
+
+    Args:
+        what: the operation, as it stands in the query.
+        select: the operation.
+        outputs: how many columns it has.
+        scope: what it stands in.
+    """
+    limited = kind(select.limit_count) or kind(select.limit_offset)
+    ordered = {
+        item.sort_by.node.a_const.ival.ival
+        if kind(item.sort_by.node) == "a_const"
+        else names(item.sort_by.node.column_ref.fields)
+        for item in select.sort_clause
+    }
+    if (scope.rows_in_order or (scope.order_matters and limited)) and len(ordered) < outputs:
+        refuse("open-order", f"LIMIT of {what}" if limited else what, position=position(select))
+
+
 def _settle(
     builder: Builder,
     scope: Scope,
@@ -49,7 +71,10 @@ def _settle(
 ) -> None:
     ordered = [_ordered_expression(item.sort_by.node, select) for item in order]
     values = [value for value in values if not _is_constant(value)]
-    if values and all(any(same(value, item) for item in ordered) for value in values):
+    if values and all(
+        any(same(value, item) for item in ordered) and _has_one_look(builder, scope, value)
+        for value in values
+    ):
         return
     columns = {
         column
@@ -68,6 +93,17 @@ def _settle(
     for item in open_items:
         for name in _key(builder, item):
             _append(order, item.alias, name)
+
+
+def _has_one_look(builder: Builder, scope: Scope, value: Node) -> bool:
+    """Tell whether values that sort as equal may stand for each other.
+
+    The citexts Foo and foo may not, nor the numerics 1.0 and 1.00.
+    """
+    if kind(value) != "column_ref":
+        return True
+    facts = builder.resolve(value.column_ref, scope).facts
+    return facts is None or facts.one_look
 
 
 def _is_constant(node: Node) -> bool:
