@@ -216,11 +216,17 @@ class _Search:
             elif isinstance(part, Presence):
                 parts.append("false" if part in absent else "true")
             elif part.occurrence in absent:
-                # A NULL of the type; a cast of NULL to a domain may be refused.
-                parts += ["(CASE WHEN false THEN ", self._at_hand(part) or part, " END)"]
+                parts += self._null(part)
             else:
                 parts.append(self._at_hand(part) or part)
         return Expression(tuple(parts))
+
+    def _null(self, column: ColumnOf) -> tuple[str | ColumnOf, ...]:
+        type_sql = self.tree.occurrences[column.occurrence - 1].relation.by_name[column.name].type
+        if "." in type_sql:
+            # Not PostgreSQL's own, so perhaps a domain, which may refuse a cast of NULL.
+            return ("(CASE WHEN false THEN ", self._at_hand(column) or column, " END)")
+        return (f"CAST(NULL AS {type_sql})",)
 
     def supply(self, column: ColumnOf) -> bool:
         """Join what is needed until the column's value is at hand."""
