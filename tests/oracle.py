@@ -88,8 +88,9 @@ def assert_equals_query(
         ORDER BY image
     """
     with transaction.atomic(connection.alias), connection.cursor() as cursor:
-        for name, value in MAINTENANCE_ENVIRONMENT.items():
-            cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
+        settings = ["set_config(%s, %s, true)"] * len(MAINTENANCE_ENVIRONMENT)
+        values = [part for setting in MAINTENANCE_ENVIRONMENT.items() for part in setting]
+        cursor.execute(f"SELECT {', '.join(settings)}", values)
         # LIKE takes types and collations along and, without INCLUDING, no constraint but NOT NULL.
         cursor.execute(f"CREATE TEMPORARY TABLE tviews_oracle (LIKE {table})")
         # No parameters, so that a percent sign in the query is one.

@@ -28,6 +28,9 @@ def shop(maintained: Database) -> Database:
             book_id integer REFERENCES book ON DELETE CASCADE ON UPDATE CASCADE,
             days integer NOT NULL
         );
+        CREATE INDEX ON book (author_id);
+        CREATE INDEX ON book (editor_id);
+        CREATE INDEX ON loan (book_id);
         INSERT INTO author VALUES (1, 'Ann'), (2, 'Bob'), (3, 'Cy');
         INSERT INTO book VALUES (1, 'A', 1, 2), (2, 'B', 1, 1), (3, 'C', 2, NULL), (4, 'D', NULL, 3);
         INSERT INTO loan VALUES (1, 1, 7), (2, 1, 14), (3, 2, 7), (4, 3, 1), (5, NULL, 3);

@@ -141,7 +141,7 @@ class TestOuterJoins:
         ]
 
     def test_a_key_over_a_nullable_side_is_evaluated_both_ways(self) -> None:
-        both = "KEY COALESCE(category.name, 'none') OR COALESCE(CAST(NULL AS text), 'none')"
+        both = "KEY COALESCE(category.name, 'none') OR COALESCE(NULL, 'none')"
         assert routes(
             "SELECT coalesce(c.name, 'none') AS id, count(*) AS n FROM product p "
             "LEFT JOIN category c ON c.id = p.category_id GROUP BY 1"
@@ -175,7 +175,7 @@ class TestOuterJoins:
             "FULL JOIN review r ON r.product_id = p.id"
         )
         assert [route.count(" OR ") for route in found] == [3, 3]
-        assert all("COALESCE(CAST(NULL AS bigint), CAST(NULL AS bigint), 0)" in r for r in found)
+        assert all("COALESCE(NULL, NULL, 0)" in route for route in found)
 
 
 class TestSublinks:
