@@ -171,7 +171,7 @@ class Campaign:
         )
         preferred = [table for table in schema.tables if f" {quote(table.name)} " in read]
         writes.preferred = preferred or schema.tables
-        for statement in writes.statements(random.randint(30, 70)):
+        for statement in writes.statements(random.randint(50, 110)):
             statements.append(statement)
             ground.step(statement)
         ground.compare_tables()

@@ -321,18 +321,10 @@ class Playground:
         except DatabaseError as error:
             return error
         finally:
-            if self.connection.connection.info.transaction_status.name != "INERROR":
-                self._settle()
+            failed = self.connection.connection.info.transaction_status.name == "INERROR"
+            if statement.startswith("SET LOCAL") and not failed:
+                self._execute(_SETTLED)
         return None
-
-    def _settle(self) -> None:
-        """Undo what a statement has SET."""
-        for name, value in MAINTENANCE_ENVIRONMENT:
-            if name not in ("search_path", "row_security"):
-                text = value if name == "DateStyle" else f"'{value}'"
-                self._execute(f"SET LOCAL {name} = {text}")
-        for name in _TOGGLES:
-            self._execute(f"SET LOCAL {name} TO DEFAULT")
 
     # The oracle
 
@@ -440,17 +432,30 @@ _COMPARISON = f"""
          FROM differences)
 """
 
-_TOGGLES = (
-    "enable_hashjoin",
-    "enable_nestloop",
-    "enable_mergejoin",
-    "enable_hashagg",
-    "enable_sort",
-    "enable_seqscan",
-    "plan_cache_mode",
-    "transform_null_equals",
-    "standard_conforming_strings",
-    "quote_all_identifiers",
+# Undoes what a statement has SET.
+_SETTLED = "; ".join(
+    [
+        *(
+            f"SET LOCAL {name} = {value if name == 'DateStyle' else repr(value)}"
+            for name, value in MAINTENANCE_ENVIRONMENT
+            if name not in ("search_path", "row_security")
+        ),
+        *(
+            f"SET LOCAL {name} TO DEFAULT"
+            for name in (
+                "enable_hashjoin",
+                "enable_nestloop",
+                "enable_mergejoin",
+                "enable_hashagg",
+                "enable_sort",
+                "enable_seqscan",
+                "plan_cache_mode",
+                "transform_null_equals",
+                "standard_conforming_strings",
+                "quote_all_identifiers",
+            )
+        ),
+    ]
 )
 
 
