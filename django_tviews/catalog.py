@@ -18,7 +18,7 @@ from django.db import transaction
 from .facts import ColumnFacts, RelationFacts, RelationKind, Volatility
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -160,6 +160,29 @@ def equality_schemas(connection: BaseDatabaseWrapper, types: Iterable[str]) -> d
     """
     wanted = sorted(set(types))
     return dict(_rows(connection, "equality", [wanted]))
+
+
+def other_collations(
+    connection: BaseDatabaseWrapper, table: str, view: str, key: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
+    """Read which key columns a table compares by another collation than its query.
+
+    Args:
+        connection: where.
+        table: the TView's table, quoted.
+        view: its backing view, quoted.
+        key: the output column of the query for each key column.
+
+    Returns:
+        For each: the column, the collation of the table, the collation of the query. Those are
+        left out where the difference decides nothing.
+    """
+    return [
+        (name, stored, queried)
+        for name, stored, queried in _rows(
+            connection, "key_collations", [list(key), list(key.values()), table, view]
+        )
+    ]
 
 
 def full_type_names(connection: BaseDatabaseWrapper, types: Iterable[str]) -> dict[str, str]:

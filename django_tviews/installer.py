@@ -18,6 +18,7 @@ from . import catalog
 from .conf import settings
 from .definition import Column, Declaration
 from .errors import (
+    ColumnMismatch,
     DependencyDepthExceeded,
     DependentColumn,
     IsolationUnsupported,
@@ -391,6 +392,8 @@ def _lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
 
 def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, plan: Plan) -> None:
     """Create functions and triggers, fill the table, and enter it into the registry."""
+    if not schema_editor.collect_sql:
+        _refuse_other_collations(schema_editor.connection, plan)
     comment = literal(objects.comment(plan))
     view = qualified(plan.schema, plan.view)
     _execute(schema_editor, f"COMMENT ON VIEW {view} IS {comment}")
@@ -408,6 +411,20 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
     # From now on only maintenance writes.
     _create_triggers(schema_editor, objects.own_triggers(plan))
     _execute(schema_editor, _registry_entry(declaration, plan))
+
+
+def _refuse_other_collations(connection: BaseDatabaseWrapper, plan: Plan) -> None:
+    """Refuse a key of which the table and the query do not agree what is equal."""
+    table, view = qualified(plan.schema, plan.table), qualified(plan.schema, plan.view)
+    key = {column.name: column.output for column in plan.key}
+    for name, stored, queried in catalog.other_collations(connection, table, view, key):
+        raise ColumnMismatch(
+            f'{plan.label}: key column {name!r} has the collation "{stored}", but the query '
+            f'compares by "{queried}".',
+            hint=f"Declare the field with db_collation={queried!r}, or add COLLATE to the query.",
+            tview=plan.label,
+            column=name,
+        )
 
 
 def _create_triggers(

@@ -572,6 +572,17 @@ class TestEqualThatIsNotTheSame:
             "UPDATE t SET parent = lower(parent)",
             "DELETE FROM t WHERE id = 2",
         )
+        with pytest.raises(ColumnMismatch, match=r'collation "default", but .* by "ci"'):
+            maintained.tview(
+                "SELECT name, count(*) AS n FROM t GROUP BY name", "name text, n bigint", "name"
+            )
+        with pytest.raises(ColumnMismatch, match=r'collation "ci", but .* by "default"'):
+            maintained.tview(
+                'SELECT name COLLATE "default" AS name, count(*) AS n FROM t GROUP BY 1',
+                "name text, n bigint",
+                "name",
+                collations={"name": "ci"},
+            )
 
     def test_xml(self, maintained: Database) -> None:
         maintained.execute("CREATE TABLE t (id integer PRIMARY KEY, v xml)")
