@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.utils import CursorWrapper
 
 
 @cache
@@ -37,15 +38,36 @@ def _rows(
         return rows
 
 
+# How PostgreSQL writes queries and types out so that any session reads them the same: with the
+# schema of every name that is not its own, and with constants in one style.
+_WRITTEN_OUT: Final = {
+    "search_path": "",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+}
+
+
 @contextmanager
-def _empty_search_path(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Let PostgreSQL write out every name that is not its own."""
+def _written_out(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let PostgreSQL write names and constants out in full, whatever the session has set."""
     with transaction.atomic(connection.alias), connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('search_path')")
-        (previous,) = cursor.fetchone()
-        cursor.execute("SELECT set_config('search_path', '', true)")
+        cursor.execute(f"SELECT {_each('current_setting(%s)', _WRITTEN_OUT)}", list(_WRITTEN_OUT))
+        previous = dict(zip(_WRITTEN_OUT, cursor.fetchone(), strict=True))
+        _set(cursor, _WRITTEN_OUT)
         yield
-        cursor.execute("SELECT set_config('search_path', %s, true)", [previous])
+        _set(cursor, previous)
+
+
+def _set(cursor: CursorWrapper, settings: Mapping[str, str]) -> None:
+    parameters = [part for setting in settings.items() for part in setting]
+    cursor.execute(f"SELECT {_each('set_config(%s, %s, true)', settings)}", parameters)
+
+
+def _each(sql: str, settings: Mapping[str, str]) -> str:
+    return ", ".join([sql] * len(settings))
 
 
 def resolve(
@@ -74,7 +96,7 @@ def relations(connection: BaseDatabaseWrapper, oids: Iterable[int]) -> dict[int,
     is on the search path.
     """
     wanted = sorted(set(oids))
-    with _empty_search_path(connection):
+    with _written_out(connection):
         return _relations(connection, wanted)
 
 
@@ -301,7 +323,7 @@ def registry(connection: BaseDatabaseWrapper) -> list[RegistryRow]:
 
 def own_functions(connection: BaseDatabaseWrapper, schema: str, label: str) -> list[str]:
     """Read the signatures of the functions that were generated for a TView."""
-    with _empty_search_path(connection):
+    with _written_out(connection):
         return [signature for (signature,) in _rows(connection, "own_functions", [schema, label])]
 
 

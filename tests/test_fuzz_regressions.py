@@ -329,3 +329,30 @@ def test_an_order_by_values_that_look_different_though_equal_is_open(shop: Datab
             "id integer, list numeric[] NULL",
         )
     assert caught.value.context["construct"] == "open-order"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["DateStyle = 'German, DMY'", "IntervalStyle = 'sql_standard'", "TimeZone = 'Asia/Tokyo'"],
+)
+def test_the_settings_of_whoever_migrates_do_not_change_constants(
+    shop: Database, setting: str
+) -> None:
+    shop.execute(
+        "CREATE TABLE event (id integer PRIMARY KEY, day date, length interval, at timestamptz)"
+    )
+    shop.execute(f"SET {setting}")
+    shop.tview(
+        "SELECT p.id FROM par p WHERE EXISTS (SELECT 1 FROM event e WHERE e.id = p.flag "
+        "AND (e.day < '2024-03-04' OR e.length > '1 year -2 days 03:00' OR e.at = '2024-03-04 00:00+00'))",
+        "id integer",
+    )
+    shop.execute("RESET ALL")
+    shop.execute(f"SET search_path = {shop.schema}, public")
+    shop.run(
+        "INSERT INTO par VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c')",
+        "INSERT INTO event VALUES (1, '2024-03-03', NULL, NULL), (2, NULL, '1 year -1 days', NULL)",
+        "INSERT INTO event VALUES (3, NULL, NULL, '2024-03-04 00:00+00')",
+        "UPDATE event SET day = '2024-04-02' WHERE id = 1",
+        "DELETE FROM event",
+    )
