@@ -87,14 +87,16 @@ def assert_equals_query(
         HAVING sum(in_table) <> sum(in_query)
         ORDER BY image
     """
+    settings = ", ".join(
+        f"set_config('{name}', '{value}', true)" for name, value in MAINTENANCE_ENVIRONMENT.items()
+    )
+    # LIKE takes types and collations along and, without INCLUDING, no constraint but NOT NULL.
+    create = f"CREATE TEMPORARY TABLE tviews_oracle (LIKE {table})"
     with transaction.atomic(connection.alias), connection.cursor() as cursor:
-        settings = ["set_config(%s, %s, true)"] * len(MAINTENANCE_ENVIRONMENT)
-        values = [part for setting in MAINTENANCE_ENVIRONMENT.items() for part in setting]
-        cursor.execute(f"SELECT {', '.join(settings)}", values)
-        # LIKE takes types and collations along and, without INCLUDING, no constraint but NOT NULL.
-        cursor.execute(f"CREATE TEMPORARY TABLE tviews_oracle (LIKE {table})")
         # No parameters, so that a percent sign in the query is one.
-        cursor.execute(statement, None)
+        cursor.execute(f"SELECT {settings}; {create}; {statement}", None)
+        while cursor.nextset():
+            pass
         differences = cursor.fetchall()
         transaction.set_rollback(True, connection.alias)
     if differences:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.harness import branch
+
 if TYPE_CHECKING:
     from tests.harness import Database
 
@@ -580,10 +582,12 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_a_form_is_kept_through_every_kind_of_statement(maintained: Database, form: Form) -> None:
-    maintained.execute(SCHEMA)
-    maintained.execute(SEED)
-    maintained.tview(form.query, form.columns, form.key, **form.options)
+def test_a_form_is_kept_through_every_kind_of_statement(database: Database, form: Form) -> None:
+    database.execute(SCHEMA)
+    database.execute(SEED)
+    for name in ("small", "bulk"):
+        with branch(name):
+            database.tview(form.query, form.columns, form.key, table=name, **form.options)
     for step, statement in HISTORY.items():
-        maintained.execute(statement)
-        maintained.check(step)
+        database.execute(statement)
+        database.check(step)
