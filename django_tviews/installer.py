@@ -415,7 +415,8 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
 
 def _refuse_other_collations(connection: BaseDatabaseWrapper, plan: Plan) -> None:
     """Refuse a key of which the table and the query do not agree what is equal."""
-    table, view = qualified(plan.schema, plan.table), qualified(plan.schema, plan.view)
+    table = complete(qualified(plan.schema, plan.table))
+    view = complete(qualified(plan.schema, plan.view))
     key = {column.name: column.output for column in plan.key}
     for name, stored, queried in catalog.other_collations(connection, table, view, key):
         raise ColumnMismatch(
