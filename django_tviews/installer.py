@@ -93,7 +93,7 @@ def install_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Create the registry, the spool and the shared functions in the current schema."""
     schema = catalog.current_schema(schema_editor.connection)
     for statement in render_statements("runtime", **objects.runtime_values(schema)):
-        _execute(schema_editor, statement)
+        execute(schema_editor, statement)
 
 
 def drop_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -101,7 +101,7 @@ def drop_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
     connection = schema_editor.connection
     schema = catalog.runtime_schema(connection) or catalog.current_schema(connection)
     for statement in render_statements("runtime_drop", **objects.runtime_values(schema)):
-        _execute(schema_editor, statement)
+        execute(schema_editor, statement)
 
 
 def create(
@@ -123,9 +123,9 @@ def create(
         TViewError: the query cannot be kept, or its contents break the TView's constraints.
             Nothing is left behind.
     """
-    with _all_or_nothing(schema_editor, declaration):
+    with all_or_nothing(schema_editor, declaration):
         plan = _planned(schema_editor, declaration, state_facts)
-        _lock_sources(schema_editor, plan)
+        lock_sources(schema_editor, plan)
         create_table()
         _install(schema_editor, declaration, plan)
 
@@ -145,7 +145,7 @@ def drop(
     Raises:
         DependentColumn: another TView reads it. Nothing is changed.
     """
-    with _all_or_nothing(schema_editor, declaration):
+    with all_or_nothing(schema_editor, declaration):
         found = _find(schema_editor.connection, declaration.table)
         if found is not None:
             # sqlmigrate only prints that the readers go first: they are still there.
@@ -176,7 +176,7 @@ def replace(
         TViewError: as for :func:`create`; the old definition stays in force.
     """
     connection = schema_editor.connection
-    with _all_or_nothing(schema_editor, new):
+    with all_or_nothing(schema_editor, new):
         found = _find(connection, old.table)
         if found is None and not schema_editor.collect_sql:
             raise MetadataNotFound(
@@ -184,18 +184,18 @@ def replace(
                 hint="Was its migration faked? Migrate back with --fake and apply it.",
                 tview=old.label,
             )
-        readers = _readers(connection, found) if found else []
+        readers = readers_of(connection, found) if found else []
         for reader in reversed(readers):
             _uninstall(schema_editor, reader)
         if found is not None:
             _uninstall(schema_editor, found)
         alter_table()
         plan = _planned(schema_editor, new, state_facts)
-        _lock_sources(schema_editor, plan)
+        lock_sources(schema_editor, plan)
         _install(schema_editor, new, plan)
         for reader in readers:
             reader_plan = _planned(schema_editor, reader.declaration, state_facts)
-            _lock_sources(schema_editor, reader_plan)
+            lock_sources(schema_editor, reader_plan)
             _install(schema_editor, reader.declaration, reader_plan)
 
 
@@ -271,9 +271,19 @@ def read_facts(connection: BaseDatabaseWrapper, query: str) -> Facts:
 
 
 @contextmanager
-def _all_or_nothing(
+def all_or_nothing(
     schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration
 ) -> Iterator[None]:
+    """Build what depends on a TView's rows: in one transaction, with bounded waits for locks.
+
+    Args:
+        schema_editor: of the database.
+        declaration: what the TView says.
+
+    Raises:
+        IsolationUnsupported: the transaction's snapshot may be older than the triggers.
+        TViewError: what a database error stands for.
+    """
     connection = schema_editor.connection
     try:
         with transaction.atomic(connection.alias):
@@ -300,9 +310,9 @@ def _bounded_waits(schema_editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
     with schema_editor.connection.cursor() as cursor:
         cursor.execute("SHOW lock_timeout")
         (previous,) = cursor.fetchone()
-    _execute(schema_editor, f"SET LOCAL lock_timeout = {literal(settings.LOCK_TIMEOUT)}")
+    execute(schema_editor, f"SET LOCAL lock_timeout = {literal(settings.LOCK_TIMEOUT)}")
     yield
-    _execute(schema_editor, f"SET LOCAL lock_timeout = {literal(previous)}")
+    execute(schema_editor, f"SET LOCAL lock_timeout = {literal(previous)}")
 
 
 def _planned(
@@ -316,7 +326,7 @@ def _planned(
     create_view = (
         f"CREATE VIEW {qualified(schema, declaration.view)} AS\n{formatted(declaration.query)}"
     )
-    _execute(schema_editor, create_view)
+    execute(schema_editor, create_view)
     if not schema_editor.collect_sql:
         return plan_of(connection, declaration, schema)
     missing = (
@@ -379,7 +389,7 @@ def _with_full_type_names(connection: BaseDatabaseWrapper, declaration: Declarat
     return replaced(declaration, columns=columns)
 
 
-def _lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
+def lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
     """Wait out the writers of the sources, and keep them out until COMMIT.
 
     What they wrote is then committed, and visible to the statement that fills the table.
@@ -387,7 +397,7 @@ def _lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
     if not plan.sources:
         return
     tables = sorted(relation_name(source.relation) for source in plan.sources)
-    _execute(schema_editor, f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
+    execute(schema_editor, f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
 
 
 def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, plan: Plan) -> None:
@@ -396,21 +406,21 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
         _refuse_other_collations(schema_editor.connection, plan)
     comment = literal(objects.comment(plan))
     view = qualified(plan.schema, plan.view)
-    _execute(schema_editor, f"COMMENT ON VIEW {view} IS {comment}")
+    execute(schema_editor, f"COMMENT ON VIEW {view} IS {comment}")
     last_writer = objects.last_writer_name(plan.schema, plan.table)
-    _execute(schema_editor, f"CREATE SEQUENCE {last_writer}")
+    execute(schema_editor, f"CREATE SEQUENCE {last_writer}")
     # It goes when the table goes, whoever drops that.
     key_column = f"{qualified(plan.schema, plan.table)}.{identifier(plan.key[0].name)}"
-    _execute(schema_editor, f"ALTER SEQUENCE {last_writer} OWNED BY {key_column}")
+    execute(schema_editor, f"ALTER SEQUENCE {last_writer} OWNED BY {key_column}")
     for function in objects.functions(plan):
-        _execute(schema_editor, function.create)
-        _execute(schema_editor, f"COMMENT ON FUNCTION {function.signature} IS {comment}")
-        _execute(schema_editor, f"REVOKE ALL ON FUNCTION {function.signature} FROM PUBLIC")
+        execute(schema_editor, function.create)
+        execute(schema_editor, f"COMMENT ON FUNCTION {function.signature} IS {comment}")
+        execute(schema_editor, f"REVOKE ALL ON FUNCTION {function.signature} FROM PUBLIC")
     _create_triggers(schema_editor, objects.source_triggers(plan))
-    _execute(schema_editor, f"SELECT * FROM {objects.rebuild_name(plan)}()")
+    execute(schema_editor, f"SELECT * FROM {objects.rebuild_name(plan)}()")
     # From now on only maintenance writes.
     _create_triggers(schema_editor, objects.own_triggers(plan))
-    _execute(schema_editor, _registry_entry(declaration, plan))
+    execute(schema_editor, registry_entry(declaration, plan))
 
 
 def _refuse_other_collations(connection: BaseDatabaseWrapper, plan: Plan) -> None:
@@ -440,10 +450,16 @@ def _create_triggers(
         }
     for trigger in triggers:
         if not trigger.shared or (trigger.relation, trigger.name) not in present:
-            _execute(schema_editor, trigger.create)
+            execute(schema_editor, trigger.create)
 
 
-def _registry_entry(declaration: Declaration, plan: Plan) -> str:
+def registry_entry(declaration: Declaration, plan: Plan) -> str:
+    """Return the statement that enters a TView into the registry, or brings its entry up to date.
+
+    Args:
+        declaration: what the TView says.
+        plan: what is generated for it.
+    """
     values = {
         "tview": regclass(plan.schema, plan.table),
         "label": literal(declaration.label),
@@ -469,7 +485,7 @@ def _find(connection: BaseDatabaseWrapper, table: str) -> InstalledTView | None:
     return None
 
 
-def _readers(connection: BaseDatabaseWrapper, read: InstalledTView) -> list[InstalledTView]:
+def readers_of(connection: BaseDatabaseWrapper, read: InstalledTView) -> list[InstalledTView]:
     """The TViews that read a TView, directly or not, those that others read first."""
     reached: set[int] = set()
     pending = {read.oid}
@@ -490,7 +506,7 @@ def _readers(connection: BaseDatabaseWrapper, read: InstalledTView) -> list[Inst
 
 
 def _refuse_readers(connection: BaseDatabaseWrapper, tview: InstalledTView) -> None:
-    for reader in _readers(connection, tview):
+    for reader in readers_of(connection, tview):
         raise DependentColumn(
             f"TView {tview.label} cannot be dropped: TView {reader.label} reads it.",
             hint=f"Delete {reader.label} first, or change its query.",
@@ -514,19 +530,25 @@ def _uninstall(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -
         guard = trigger.name == objects.GUARD and place == (schema, tview.declaration.table)
         if trigger in mine or shared or guard:
             on = qualified(trigger.schema, trigger.table)
-            _execute(schema_editor, f"DROP TRIGGER {identifier(trigger.name)} ON {on}")
+            execute(schema_editor, f"DROP TRIGGER {identifier(trigger.name)} ON {on}")
     for signature in catalog.own_functions(connection, schema, tview.label):
-        _execute(schema_editor, f"DROP FUNCTION {signature}")
+        execute(schema_editor, f"DROP FUNCTION {signature}")
     last_writer = objects.last_writer_name(schema, tview.declaration.table)
-    _execute(schema_editor, f"DROP SEQUENCE {last_writer}")
-    _execute(schema_editor, f"DROP VIEW {qualified(schema, tview.declaration.view)}")
+    execute(schema_editor, f"DROP SEQUENCE {last_writer}")
+    execute(schema_editor, f"DROP VIEW {qualified(schema, tview.declaration.view)}")
     runtime = identifier(catalog.runtime_schema(connection) or schema)
-    _execute(
+    execute(
         schema_editor,
         f"DELETE FROM {runtime}.django_tviews_registry WHERE tview = {literal(table)}::regclass",
     )
 
 
-def _execute(schema_editor: BaseDatabaseSchemaEditor, statement: str) -> None:
+def execute(schema_editor: BaseDatabaseSchemaEditor, statement: str) -> None:
+    """Run one statement, or print it in sqlmigrate.
+
+    Args:
+        schema_editor: of the database.
+        statement: SQL text, without parameters.
+    """
     # None keeps Django from reading percent signs as placeholders.
     schema_editor.execute(complete(statement), params=None)
