@@ -488,6 +488,10 @@ class TestCanonicalText:
                 "SELECT y.n FROM (SELECT b.id AS n FROM product b) y",
             ),
             ("SELECT id FROM t WHERE a <> 1", "SELECT id FROM t WHERE a != 1"),
+            (
+                "SELECT p.id, p.name FROM product p",
+                "SELECT p.id AS id, p.name AS name FROM product p",
+            ),
         ],
     )
     def test_the_same_query_in_other_words(self, first: str, second: str) -> None:

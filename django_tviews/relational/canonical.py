@@ -89,9 +89,14 @@ def output_names(sql: str) -> tuple[str | None, ...]:
     None stands for a column whose name only PostgreSQL knows (``*``).
     """
     select = parse_select(sql)
+    return tuple(output_name(target.res_target) for target in _first_arm(select).target_list)
+
+
+def _first_arm(select: Node) -> Node:
+    """Return the SELECT that names the output columns."""
     while select.HasField("larg"):
         select = select.larg
-    return tuple(output_name(target.res_target) for target in select.target_list)
+    return select
 
 
 def output_name(target: Node) -> str | None:
@@ -146,6 +151,9 @@ def _figure_sublink_name(sublink: Node) -> str | None:
 
 def _alpha_renamed(sql: str) -> str:
     select = copy.deepcopy(parse_select(sql))
+    for target in _first_arm(select).target_list:
+        # "name" and "name AS name" are one output column.
+        target.res_target.name = output_name(target.res_target) or ""
     _rename(select, {}, count(1))
     _sort_in_lists(select)
     return deparse_select(select)
