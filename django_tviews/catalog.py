@@ -270,17 +270,38 @@ def triggers(connection: BaseDatabaseWrapper) -> list[InstalledTrigger]:
     return [InstalledTrigger(*row) for row in _rows(connection, "triggers")]
 
 
-def function_bodies(
-    connection: BaseDatabaseWrapper, signatures: Iterable[str]
-) -> dict[str, tuple[str, str | None, bool]]:
-    """Read functions by signature: body, comment, and whether PUBLIC may execute them.
+@dataclass(frozen=True)
+class InstalledFunction:
+    """A function, as the server has it.
 
-    Functions that do not exist are left out.
+    Attributes:
+        oid: of the function.
+        body: its source text.
+        comment: its comment.
+        public: everybody may execute it.
+        security_definer: it runs with the rights of its owner.
+        settings: what it sets while it runs, as ``name=value`` in lower case.
     """
-    wanted = list(signatures)
+
+    oid: int
+    body: str
+    comment: str | None
+    public: bool
+    security_definer: bool
+    settings: frozenset[str]
+
+
+def functions_by_signature(
+    connection: BaseDatabaseWrapper, signatures: Iterable[str]
+) -> dict[str, InstalledFunction]:
+    """Read functions by their signatures; those that do not exist are left out."""
     return {
-        signature: (body, comment, public)
-        for signature, body, comment, public in _rows(connection, "function_bodies", [wanted])
+        signature: InstalledFunction(
+            oid, body, comment, public, definer, frozenset(map(str.lower, settings))
+        )
+        for signature, oid, body, comment, public, definer, settings in _rows(
+            connection, "functions_by_signature", [list(signatures)]
+        )
     }
 
 
@@ -321,10 +342,22 @@ def registry(connection: BaseDatabaseWrapper) -> list[RegistryRow]:
     ]
 
 
-def own_functions(connection: BaseDatabaseWrapper, schema: str, label: str) -> list[str]:
-    """Read the signatures of the functions that were generated for a TView."""
+def own_functions(connection: BaseDatabaseWrapper, schema: str, label: str) -> dict[int, str]:
+    """Read the functions that were generated for a TView: their signatures by OID."""
     with _written_out(connection):
-        return [signature for (signature,) in _rows(connection, "own_functions", [schema, label])]
+        return dict(_rows(connection, "own_functions", [schema, label]))
+
+
+def exists(connection: BaseDatabaseWrapper, relation: str) -> bool:
+    """Tell whether there is a relation of a name, which is quoted already."""
+    ((found,),) = _rows(connection, "exists", [relation])
+    return bool(found)
+
+
+def comment(connection: BaseDatabaseWrapper, relation: str) -> str | None:
+    """Read the comment on a relation, whose name is quoted already."""
+    ((found,),) = _rows(connection, "comment", [relation])
+    return None if found is None else str(found)
 
 
 def dependent_views(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
-from . import catalog, graph
+from . import alignment, catalog, graph
 from .errors import MetadataNotFound, OutdatedTView, TViewError
 from .installer import InstalledTView, installed
 from .maintenance import plan_of
 from .plan.plan import FORMAT_VERSION, Plan
 from .relational.canonical import same_query
 from .sql import objects
+from .sql.definitions import trigger_shape
 from .sql.quoting import identifier, qualified
 
 if TYPE_CHECKING:
@@ -69,12 +69,6 @@ class Problem:
 
 _REINSTALL: Final = (
     "tview_explain -v 2 prints how it should be. Run that, then tview_verify --repair."
-)
-
-# Timing, events, transition tables, level, condition and function of a CREATE TRIGGER.
-_TRIGGER: Final = re.compile(
-    r"TRIGGER .+? (BEFORE|AFTER) (.+?) ON .+? (?:REFERENCING (.+?) )?"
-    r"FOR EACH (ROW|STATEMENT) (WHEN .+ )?EXECUTE FUNCTION (.+)"
 )
 
 
@@ -236,19 +230,19 @@ class _Inspection:
 
     def functions(self, plan: Plan) -> Iterator[Problem]:
         expected = {function.signature: function for function in objects.functions(plan)}
-        bodies = catalog.function_bodies(self.connection, expected)
+        present = catalog.functions_by_signature(self.connection, expected)
         current = self.tview.fingerprint == objects.fingerprint(plan)
         for signature, function in expected.items():
             name = f"function {signature}"
-            if signature not in bodies:
+            if signature not in present:
                 yield self.problem(ProblemKind.MISSING, name, f"{name} is not there.", _REINSTALL)
                 continue
-            body, _, public = bodies[signature]
-            if current and body != function.body:
+            found = present[signature]
+            if current and alignment.differs(function, found):
                 yield self.problem(
                     ProblemKind.EDITED, name, f"{name} is not as it was installed.", _REINSTALL
                 )
-            if public:
+            if found.public:
                 yield self.problem(
                     ProblemKind.EDITED,
                     name,
@@ -276,7 +270,7 @@ class _Inspection:
                     f"ALTER TABLE {trigger.relation} ENABLE TRIGGER {identifier(trigger.name)}; "
                     f"then run tview_verify --repair {self.tview.label}.",
                 )
-            elif _shape(found.definition) != _shape(trigger.create):
+            elif trigger_shape(found.definition) != trigger_shape(trigger.create):
                 yield self.problem(
                     ProblemKind.EDITED,
                     name,
@@ -292,23 +286,4 @@ class _Inspection:
 def _same(first: Declaration, second: Declaration) -> bool:
     return replace(first, query="") == replace(second, query="") and same_query(
         first.query, second.query
-    )
-
-
-def _shape(trigger: str) -> tuple[object, ...]:
-    """Return what a CREATE TRIGGER says, whoever wrote it down.
-
-    pg_get_triggerdef writes events in its own order, and names with a schema or quotes only where
-    they need them.
-    """
-    timing, events, transitions, level, condition, function = _TRIGGER.findall(
-        " ".join(trigger.split())
-    )[0]
-    return (
-        timing,
-        frozenset(events.split(" OR ")),
-        transitions,
-        level,
-        bool(condition),
-        function.rpartition(".")[2].replace('"', ""),
     )

@@ -368,7 +368,7 @@ def _plan(
     declaration = _with_full_type_names(connection, declaration)
     types = {column.type for column in declaration.columns}
     schemas = {**facts.equality_schemas, **catalog.equality_schemas(connection, types)}
-    return make_plan(
+    plan = make_plan(
         declaration,
         tree,
         replaced(facts, equality_schemas=schemas),
@@ -378,6 +378,8 @@ def _plan(
         bulk_threshold=settings.BULK_THRESHOLD,
         output_types=output_types,
     )
+    helpers = {each.definition for each in facts.relations.values() if each.definition}
+    return replaced(plan, definitions=(query, *sorted(helpers)))
 
 
 def _with_full_type_names(connection: BaseDatabaseWrapper, declaration: Declaration) -> Declaration:
@@ -407,11 +409,8 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
     comment = literal(objects.comment(plan))
     view = qualified(plan.schema, plan.view)
     execute(schema_editor, f"COMMENT ON VIEW {view} IS {comment}")
-    last_writer = objects.last_writer_name(plan.schema, plan.table)
-    execute(schema_editor, f"CREATE SEQUENCE {last_writer}")
-    # It goes when the table goes, whoever drops that.
-    key_column = f"{qualified(plan.schema, plan.table)}.{identifier(plan.key[0].name)}"
-    execute(schema_editor, f"ALTER SEQUENCE {last_writer} OWNED BY {key_column}")
+    for statement in objects.create_last_writer(plan):
+        execute(schema_editor, statement)
     for function in objects.functions(plan):
         execute(schema_editor, function.create)
         execute(schema_editor, f"COMMENT ON FUNCTION {function.signature} IS {comment}")
@@ -531,7 +530,7 @@ def _uninstall(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -
         if trigger in mine or shared or guard:
             on = qualified(trigger.schema, trigger.table)
             execute(schema_editor, f"DROP TRIGGER {identifier(trigger.name)} ON {on}")
-    for signature in catalog.own_functions(connection, schema, tview.label):
+    for signature in catalog.own_functions(connection, schema, tview.label).values():
         execute(schema_editor, f"DROP FUNCTION {signature}")
     last_writer = objects.last_writer_name(schema, tview.declaration.table)
     execute(schema_editor, f"DROP SEQUENCE {last_writer}")

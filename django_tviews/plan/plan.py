@@ -116,6 +116,7 @@ class Plan:
         runtime_schema: where the registry and the shared functions live.
         depth: how many TViews lie below this one; it is maintained after them.
         bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
+        definitions: the text of the backing view, and of the helper views that it reads.
     """
 
     label: str
@@ -128,6 +129,7 @@ class Plan:
     runtime_schema: str
     depth: int = 0
     bulk_threshold: int = 100
+    definitions: tuple[str, ...] = ()
 
     @property
     def rebuilds(self) -> Iterator[tuple[SourcePlan, NoRoute]]:

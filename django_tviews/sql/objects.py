@@ -44,6 +44,10 @@ LOCK_CLASS = 1415140181  # "TVIU" in ASCII
 # The trigger on a TView that refuses direct writes.
 GUARD = "tviews_0_guard"
 
+# What the names of the triggers that maintain begin with: after those that count a statement as
+# open, and before those that close it.
+MAINTENANCE_PREFIX = "tviews_2_"
+
 # By which errors that come out of them are recognised.
 _FUNCTION_PREFIX = FUNCTION_PREFIXES[1]
 
@@ -82,8 +86,28 @@ class Function:
     @property
     def body(self) -> str:
         """What pg_proc.prosrc holds."""
+        return self.create.split(self._quote)[1]
+
+    @property
+    def settings(self) -> frozenset[str]:
+        """What pg_proc.proconfig holds, in lower case: PostgreSQL folds what is not quoted."""
+        found = re.findall(r"\bSET (\w+) = (.+?)(?= AS |$)", self._head, re.MULTILINE)
+        return frozenset(f"{name}={value}".replace("'", "").lower() for name, value in found)
+
+    @property
+    def security_definer(self) -> bool:
+        """What pg_proc.prosecdef holds."""
+        return "SECURITY DEFINER" in self._head
+
+    @property
+    def _quote(self) -> str:
         (quote,) = re.findall(r"\bAS (\$\w+\$)$", self.create, re.MULTILINE)
-        return self.create.split(quote)[1]
+        return str(quote)
+
+    @property
+    def _head(self) -> str:
+        lines = self.create.split(self._quote)[0].splitlines()
+        return "\n".join(line for line in lines if not line.startswith("--"))
 
 
 @dataclass(frozen=True)
@@ -135,8 +159,8 @@ def own_triggers(plan: Plan) -> tuple[Trigger, ...]:
 
 
 def fingerprint(plan: Plan) -> str:
-    """Name what is generated for a plan; equal names mean equal functions and triggers."""
-    text = [function.create for function in functions(plan)]
+    """Name what is generated for a plan; equal names mean equal views, functions and triggers."""
+    text = [*plan.definitions, *(function.create for function in functions(plan))]
     text += [trigger.create for trigger in (*source_triggers(plan), *own_triggers(plan))]
     return _digest("\n".join([str(FORMAT_VERSION), *text]))
 
@@ -161,6 +185,14 @@ def rebuild_name(plan: Plan) -> str:
 def last_writer_name(schema: str, table: str) -> str:
     """Return the quoted name of the sequence that holds the last transaction to maintain it."""
     return qualified(schema, _function_name(table, "last_writer"))
+
+
+def create_last_writer(plan: Plan) -> tuple[str, str]:
+    """Return the statements that create that sequence."""
+    name = last_writer_name(plan.schema, plan.table)
+    # It goes when the table goes, whoever drops that.
+    owner = f"{qualified(plan.schema, plan.table)}.{identifier(plan.key[0].name)}"
+    return f"CREATE SEQUENCE {name}", f"ALTER SEQUENCE {name} OWNED BY {owner}"
 
 
 def _function_name(table: str, suffix: str) -> str:
@@ -432,7 +464,9 @@ class _Writer:
     def _trigger(self, relation: RelationFacts, event: str, function: str) -> Trigger:
         table = relation_name(relation)
         foreign = "" if relation.schema == self.plan.schema else f"{self.plan.schema}_"
-        name = bounded(f"tviews_2_{self.plan.depth:02}_{foreign}{self.plan.table}_{event.lower()}")
+        name = bounded(
+            f"{MAINTENANCE_PREFIX}{self.plan.depth:02}_{foreign}{self.plan.table}_{event.lower()}"
+        )
         transition = f" {TRANSITION_TABLES[event]}" if event in TRANSITION_TABLES else ""
         # The constant in WHEN makes the trigger depend on the TView's table: DROP TABLE is
         # refused while it exists, and DROP TABLE ... CASCADE takes it along.

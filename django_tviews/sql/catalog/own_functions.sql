@@ -1,5 +1,5 @@
 -- The functions of a TView say in their comments whose they are.
-SELECT p.oid::regprocedure::text
+SELECT p.oid::bigint, p.oid::regprocedure::text
 FROM pg_catalog.pg_proc AS p
 JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname = %s

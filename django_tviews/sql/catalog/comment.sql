@@ -1,0 +1,1 @@
+SELECT pg_catalog.obj_description(%s::regclass, 'pg_class')
