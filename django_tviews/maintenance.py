@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -25,7 +25,7 @@ from .sql.comparison import comparison
 from .sql.quoting import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -132,11 +132,16 @@ class Difference:
             query has not (extra), or both have it with other values (different).
         key: the key of the row.
         columns: for a different row, the columns that differ.
+        stored: the values in the TView's table, by column: of a different row those that differ,
+            of an extra row all that are not part of the key. Text as PostgreSQL writes it.
+        queried: the same of the query, for a different or a missing row.
     """
 
     kind: DifferenceKind
     key: Key
     columns: tuple[str, ...] = ()
+    stored: Mapping[str, str | None] = field(default_factory=dict)
+    queried: Mapping[str, str | None] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the difference as JSON holds it."""
@@ -438,15 +443,36 @@ def _compare(connection: BaseDatabaseWrapper, tview: InstalledTView, limit: int)
         missing=missing,
         extra=extra,
         different=different,
-        differences=tuple(
-            Difference(
-                DifferenceKind(kind),
-                Key(tuple(column.name for column in plan.key), tuple(values)),
-                tuple(plan.columns[place].name for place in places),
-            )
-            for kind, values, places in json.loads(listed)
-        ),
+        differences=tuple(_difference(plan, *each) for each in json.loads(listed)),
         seconds=time.perf_counter() - started,
+    )
+
+
+def _difference(
+    plan: Plan,
+    kind: DifferenceKind,
+    key: list[str | None],
+    places: list[int],
+    stored: list[str | None],
+    queried: list[str | None],
+) -> Difference:
+    names = tuple(column.name for column in plan.columns)
+    key_names = tuple(column.name for column in plan.key)
+    different = tuple(names[place] for place in places)
+
+    def told(values: list[str | None]) -> dict[str, str | None]:
+        return {
+            name: value
+            for name, value in zip(names, values, strict=True)
+            if (name in different if different else name not in key_names)
+        }
+
+    return Difference(
+        DifferenceKind(kind),
+        Key(key_names, tuple(key)),
+        different,
+        stored={} if kind == DifferenceKind.MISSING else told(stored),
+        queried={} if kind == DifferenceKind.EXTRA else told(queried),
     )
 
 

@@ -2,8 +2,8 @@
 
 A block of code in ``docs/`` says by its first line what a reader does with it:
 
-``python title="books/models.py"``
-    Makes this file. With ``mode="append"`` the text goes to its end; with ``mode="change"`` the
+``title="books/models.py"``, in whatever language
+    Makes this file. In Python, with ``mode="append"`` the text goes to its end; with ``mode="change"`` the
     classes and functions in it take the place of those with the same names.
 ``console``
     Types what stands after ``$`` and sees the lines below it. ``exit="1"`` says that the last
@@ -30,6 +30,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -152,7 +153,7 @@ class Reader:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PG", "DJANGO_", "COV_"))
+            if not name.startswith(("PG", "PYTEST", "DJANGO_", "COV_"))
         }
         server = conninfo_to_dict(self.server_url)
         names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
@@ -165,6 +166,8 @@ class Reader:
             "COLUMNS": "100",
             "PSQL_PAGER": "",
         }
+        if not plugin_is_installed():
+            self.environment["PYTEST_PLUGINS"] = "django_tviews.pytest_plugin"
 
     def follow(self, document: Path) -> None:
         """Do what a document says, and see what it shows."""
@@ -172,7 +175,7 @@ class Reader:
             match block.language:
                 case _ if "module" in block.attributes:
                     pass
-                case "python" if "title" in block.attributes:
+                case _ if "title" in block.attributes:
                     self._edit(block)
                 case "python" | "pycon":
                     self._shell(block)
@@ -279,6 +282,11 @@ class Reader:
 
     def _to_theirs(self, text: str) -> str:
         return text.replace(self.database, DATABASE)
+
+
+def plugin_is_installed() -> bool:
+    """Tell whether pytest finds the plugin by itself: the package is not only on the path."""
+    return "django_tviews" in entry_points(group="pytest11").names
 
 
 def _directory_of_the_package() -> str:

@@ -355,9 +355,23 @@ class TestTviewVerify:
         assert not report.exact
         assert (report.rows, report.missing, report.extra, report.different) == (3, 1, 1, 1)
         assert report.differences == (
-            Difference(DifferenceKind.DIFFERENT, Key(("product_id",), (str(lamp),)), ("name",)),
-            Difference(DifferenceKind.MISSING, Key(("product_id",), (str(chair),))),
-            Difference(DifferenceKind.EXTRA, Key(("product_id",), ("99",))),
+            Difference(
+                DifferenceKind.DIFFERENT,
+                Key(("product_id",), (str(lamp),)),
+                ("name",),
+                stored={"name": "x"},
+                queried={"name": "Lamp"},
+            ),
+            Difference(
+                DifferenceKind.MISSING,
+                Key(("product_id",), (str(chair),)),
+                queried={"name": "Chair", "supplier_name": "Bob", "review_count": "0"},
+            ),
+            Difference(
+                DifferenceKind.EXTRA,
+                Key(("product_id",), ("99",)),
+                stored={"name": "y", "supplier_name": None, "review_count": "1"},
+            ),
         )
 
     def test_drift_ends_with_1_and_lists_the_first_keys(self, shop: Database) -> None:
@@ -474,7 +488,13 @@ class TestTviewVerify:
             database.execute(f'UPDATE "{tview.table}" SET "v%s" = \'b\'')
         [report] = maintenance.verify(tview.label, repair=True)
         assert report.differences == (
-            Difference(DifferenceKind.DIFFERENT, Key(("k;",), ("1",)), ("v%s",)),
+            Difference(
+                DifferenceKind.DIFFERENT,
+                Key(("k;",), ("1",)),
+                ("v%s",),
+                stored={"v%s": "b"},
+                queried={"v%s": "a"},
+            ),
         )
         database.check()
 

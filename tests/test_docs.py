@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 import django_tviews
+from django_tviews import testing
 from django_tviews.sql.objects import LOCK_CLASS
 
 from .documents import DOCS, ROOT, Reader, anchors, blocks, links
@@ -33,6 +34,7 @@ PAGES = [
     "how_to/testing.md",
     "how_to/triggers.md",
     "reference/api.md",
+    "reference/testing.md",
 ]
 
 DOCUMENTS = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
@@ -121,13 +123,16 @@ def test_the_page_about_concurrency_names_the_lock_as_it_is() -> None:
 
 class TestTheReferenceOfTheAPI:
     API = DOCS / "reference" / "api.md"
+    TESTING = DOCS / "reference" / "testing.md"
 
     def test_it_has_every_public_name(self) -> None:
-        text = self.API.read_text()
-        assert [name for name in django_tviews.__all__ if f"`{name}`" not in text] == []
+        for page, module in ((self.API, django_tviews), (self.TESTING, testing)):
+            text = page.read_text()
+            assert [name for name in module.__all__ if name not in text] == []
 
-    def test_every_signature_is_that_of_the_code(self) -> None:
-        for block in blocks(self.API):
+    @pytest.mark.parametrize("page", [API, TESTING], ids=lambda page: page.name)
+    def test_every_signature_is_that_of_the_code(self, page: Path) -> None:
+        for block in blocks(page):
             if "module" in block.attributes:
                 module = import_module(block.attributes["module"])
                 for shown in ast.parse(block.text).body:

@@ -21,8 +21,8 @@ def comparison(plan: Plan, limit: int) -> str:
     """Return the statement that compares a TView with its query.
 
     Its one row has the number of rows in the table, the numbers of missing, extra and different
-    rows, and the first of them in JSON: kind, key as text, and the positions of the columns that
-    differ.
+    rows, and the first of them in JSON: kind, key as text, the positions of the columns that
+    differ, and both rows as text, a row that is not there as NULLs.
 
     Args:
         plan: of the TView.
@@ -45,6 +45,8 @@ def comparison(plan: Plan, limit: int) -> str:
         ),
         key=_listed(key),
         key_texts=_listed(f"{name}::text" for name in key),
+        stored_texts=_listed(f"(listed.stored).{name}::text" for name in columns),
+        queried_texts=_listed(f"(listed.queried).{name}::text" for name in columns),
         either_key=_listed(f"coalesce(stored.{name}, queried.{name}) AS {name}" for name in key),
         key_matches=" AND ".join(
             f"queried.{name} OPERATOR({identifier(column.equality)}.=) stored.{name}"

@@ -16,6 +16,8 @@ differences AS MATERIALIZED (
             ELSE 'different'
         END AS kind,
         @{either_key},
+        stored,
+        queried,
         CASE WHEN stored.occurrence = queried.occurrence
             THEN array_remove(ARRAY[@{different_columns}]::integer[], NULL)
             ELSE '{}'
@@ -33,7 +35,16 @@ SELECT
     (SELECT count(*) FROM differences WHERE kind = 'different'),
     (
         SELECT coalesce(
-            json_agg(json_build_array(kind, ARRAY[@{key_texts}], different_columns) ORDER BY @{key}, kind),
+            json_agg(
+                json_build_array(
+                    kind,
+                    ARRAY[@{key_texts}],
+                    different_columns,
+                    ARRAY[@{stored_texts}],
+                    ARRAY[@{queried_texts}]
+                )
+                ORDER BY @{key}, kind
+            ),
             '[]'
         )::text
         FROM (SELECT * FROM differences ORDER BY @{key}, kind LIMIT @{limit}) AS listed
