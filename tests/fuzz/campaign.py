@@ -152,7 +152,7 @@ class Campaign:
         definitions: list[str | TViewText],
         statements: list[str],
     ) -> None:
-        schema = SchemaWriter(random)
+        schema = SchemaWriter(random, virtual=self.connection.pg_version >= 18_00_00)
         for ddl in schema.write():
             definitions.append(ddl)
             ground.define(ddl)

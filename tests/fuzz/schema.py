@@ -1,9 +1,9 @@
-"""Random tables: keys of every kind, foreign keys with every action, odd names."""
+"""Random tables: keys and columns of every kind, foreign keys with every action, odd names."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +28,18 @@ TYPES = (
     "boolean",
     "jsonb",
     "double precision",
+    "integer[]",
+    "text[]",
+    "json",
+    "int4range",
+    "mood",
+    "small",
+)
+
+# Types of the case's own, which every schema has.
+OWN_TYPES = (
+    "CREATE TYPE mood AS ENUM ('sad', 'calm', 'glad')",
+    "CREATE DOMAIN small AS integer CHECK (VALUE < 1000)",
 )
 
 # Types whose values may be compared with each other.
@@ -43,13 +55,28 @@ FAMILIES = {
     "boolean": "boolean",
     "jsonb": "jsonb",
     "double precision": "float",
+    "integer[]": "integers",
+    "text[]": "texts",
+    "json": "json",
+    "int4range": "range",
+    "mood": "mood",
+    "small": "integer",
 }
 
-# Few values, so that rows meet; floats are exact, so that a sum does not depend on the order.
+# Families whose values have an order that a query may ask for, and look the same when equal.
+SORTABLE = ("integer", "text", "numeric", "time", "date", "float", "mood")
+
+# Those that can identify a row.
+COMPARABLE = (*SORTABLE, "range")
+
+# What the elements of an array are.
+ELEMENTS = {"integers": "integer", "texts": "text"}
+
+# Few values, so that rows meet. Equal ones look the same: a query may show any of them.
 LITERALS = {
     "integer": ("1", "2", "3", "4", "5"),
     "text": ("'a'", "'b'", "'A'", "'it''s'", "'50%'"),
-    "numeric": ("0.00", "1.50", "2.25", "7.00"),
+    "numeric": ("0.00", "1.50", "2.25", "7.00", "'NaN'::numeric"),
     "time": (
         "'2024-01-01 00:00:00+00'::timestamptz",
         "'2024-01-01 23:30:00+00'::timestamptz",
@@ -58,7 +85,12 @@ LITERALS = {
     "date": ("'2024-01-01'::date", "'2024-01-02'::date", "'2024-07-02'::date"),
     "boolean": ("true", "false"),
     "jsonb": ("'{\"k\": 1}'::jsonb", "'[1, 2]'::jsonb", "'null'::jsonb", '\'{"k": "a"}\'::jsonb'),
-    "float": ("0.5::float8", "1.25::float8", "4::float8"),
+    "float": ("0.5::float8", "1.25::float8", "4::float8", "'NaN'::float8", "'-Infinity'::float8"),
+    "integers": ("'{1,2}'::integer[]", "'{}'::integer[]", "'{3,NULL,3}'::integer[]"),
+    "texts": ("'{a,b}'::text[]", "'{}'::text[]", "'{a,NULL}'::text[]"),
+    "json": ("'{\"k\": 1}'::json", "'[1, 2]'::json"),
+    "range": ("'[1,4)'::int4range", "'[3,8)'::int4range", "'empty'::int4range"),
+    "mood": ("'sad'::mood", "'calm'::mood", "'glad'::mood"),
 }
 
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
@@ -87,12 +119,14 @@ class Column:
         nullable: it can be NULL.
         origin: the column of a table whose values it shows, as (table, column); None for the
             output of an expression.
+        generated: what it is computed by, which nobody can write to.
     """
 
     name: str
     type: str
     nullable: bool
     origin: tuple[str, str] | None = None
+    generated: str = ""
 
     @property
     def family(self) -> str:
@@ -118,22 +152,35 @@ class Relation:
         columns: its columns.
         key: the columns that identify a row; None if there are none.
         foreign_keys: of a table.
+        part_of: the table that a partition or an inheritance child belongs to.
     """
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] | None
     foreign_keys: tuple[ForeignKey, ...] = ()
+    part_of: str = ""
+
+    @property
+    def written(self) -> tuple[Column, ...]:
+        """The columns that a statement can give values to."""
+        return tuple(column for column in self.columns if not column.generated)
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 
 
 class SchemaWriter:
-    """Writes random tables."""
+    """Writes random tables.
 
-    def __init__(self, random: Random) -> None:
+    Args:
+        random: where choices come from.
+        virtual: the server has virtual generated columns.
+    """
+
+    def __init__(self, random: Random, *, virtual: bool = False) -> None:
         self.random = random
+        self.virtual = virtual
         self.tables: list[Relation] = []
         odd = random.random() < 0.25
         self.table_names = list(ODD_TABLES if odd else PLAIN_TABLES)
@@ -143,15 +190,18 @@ class SchemaWriter:
 
     def write(self) -> list[str]:
         """Return DDL; `tables` tells what it makes."""
-        statements = []
+        statements = [*OWN_TYPES]
         for number in range(self.random.randint(3, 5)):
             linking = number >= 2 and self.random.random() < 0.25
-            statements.append(self._link_table() if linking else self._table())
+            statements += self._link_table() if linking else self._table()
         statements += self._triggers()
         return statements
 
-    def _table(self) -> str:
-        name = self.table_names[len(self.tables)]
+    def _name(self) -> str:
+        return self.table_names[sum(not table.part_of for table in self.tables)]
+
+    def _table(self) -> list[str]:
+        name = self._name()
         key, columns, constraints = self._key(name)
         foreign_keys = self._foreign_keys(name, key, columns)
         for _ in range(self.random.randint(1, 4)):
@@ -160,8 +210,11 @@ class SchemaWriter:
             nullable = self.random.random() < 0.6
             columns.append(Column(chosen, self.random.choice(TYPES), nullable, (name, chosen)))
         if self.random.random() < 0.15:
-            unique = self.random.choice([c for c in columns if c.family != "jsonb"])
-            constraints.append(f"UNIQUE ({quote(unique.name)})")
+            unique = self.random.choice([c for c in columns if c.family in COMPARABLE])
+            later = self.random.choice(["", "", " DEFERRABLE INITIALLY DEFERRED"])
+            constraints.append(f"UNIQUE ({quote(unique.name)}){later}")
+        elif self.random.random() < 0.2:
+            columns += self._generated(name, columns)
         return self._create(name, columns, key, foreign_keys, constraints)
 
     def _key(self, table: str) -> tuple[tuple[str, ...] | None, list[Column], list[str]]:
@@ -186,7 +239,7 @@ class SchemaWriter:
         self, name: str, key: tuple[str, ...] | None, columns: list[Column]
     ) -> list[ForeignKey]:
         """Add the columns of some foreign keys."""
-        targets = [table for table in self.tables if table.key]
+        targets = [table for table in self.tables if table.key and not table.part_of]
         foreign_keys = []
         for number in range(self.random.choice([0, 1, 1, 2]) if targets else 0):
             target = self.random.choice(targets)
@@ -222,10 +275,25 @@ class SchemaWriter:
             actions += " DEFERRABLE INITIALLY DEFERRED"
         return ForeignKey(tuple(names), target.name, target.key or (), actions)
 
-    def _link_table(self) -> str:
+    def _generated(self, table: str, columns: list[Column]) -> list[Column]:
+        """Write a column that is computed from others of its row."""
+        sources = [column for column in columns if column.type in ("integer", "bigint", "text")]
+        if not sources:
+            return []
+        chosen = self.random.choice(sources)
+        computed = {
+            "integer": (f"({quote(chosen.name)} % 3)", "integer"),
+            "text": (f"upper({quote(chosen.name)})", "text"),
+        }
+        sql, type_ = computed[chosen.family]
+        kind = self.random.choice(["STORED", "VIRTUAL"]) if self.virtual else "STORED"
+        generated = f"GENERATED ALWAYS AS ({sql}) {kind}"
+        return [Column("made", type_, True, (table, "made"), generated)]
+
+    def _link_table(self) -> list[str]:
         """Write a many-to-many table; its key is the pair, or there is none."""
-        name = self.table_names[len(self.tables)]
-        targets = [table for table in self.tables if table.key]
+        name = self._name()
+        targets = [table for table in self.tables if table.key and not table.part_of]
         if not targets:
             return self._table()
         columns: list[Column] = []
@@ -246,10 +314,12 @@ class SchemaWriter:
         key: tuple[str, ...] | None,
         foreign_keys: list[ForeignKey],
         constraints: list[str],
-    ) -> str:
-        self.tables.append(Relation(name, tuple(columns), key, tuple(foreign_keys)))
+    ) -> list[str]:
+        table = Relation(name, tuple(columns), key, tuple(foreign_keys))
+        self.tables.append(table)
         parts = [
             f"{quote(column.name)} {column.type}{'' if column.nullable else ' NOT NULL'}"
+            f" {column.generated}".rstrip()
             for column in columns
         ]
         parts += constraints
@@ -258,7 +328,25 @@ class SchemaWriter:
             f"({quoted(each.targets)}) {each.actions}"
             for each in foreign_keys
         ]
-        return f"CREATE TABLE {quote(name)} ({', '.join(parts)})"
+        clause, further = self._parts(table, unique=any("UNIQUE" in each for each in constraints))
+        return [f"CREATE TABLE {quote(name)} ({', '.join(parts)}){clause}", *further]
+
+    def _parts(self, table: Relation, *, unique: bool) -> tuple[str, list[str]]:
+        """Partition a table, or let another inherit from it; most often neither."""
+        name, by = table.name, table.columns[0]
+        names = [f"{name} low", f"{name} high"]
+        parts = [replace(table, name=each, part_of=name) for each in names]
+        if self.random.random() > 0.06 or unique or by.family != "integer":
+            return "", []
+        if table.key is None and self.random.random() < 0.5:
+            self.tables.append(parts[0])
+            return "", [f"CREATE TABLE {quote(names[0])} () INHERITS ({quote(name)})"]
+        self.tables += parts
+        bounds = ["FROM (MINVALUE) TO (5)", "FROM (5) TO (MAXVALUE)"]
+        return f" PARTITION BY RANGE ({quote(by.name)})", [
+            f"CREATE TABLE {quote(part)} PARTITION OF {quote(name)} FOR VALUES {bound}"
+            for part, bound in zip(names, bounds, strict=True)
+        ]
 
     def _triggers(self) -> list[str]:
         """Write triggers as users have them: they change the row at hand, or write elsewhere."""
@@ -271,7 +359,7 @@ class SchemaWriter:
     def _row_changing_trigger(self, number: int) -> list[str]:
         table = self.random.choice(self.tables)
         referring = {name for key in table.foreign_keys for name in key.columns}
-        texts = [c for c in table.columns if c.type == "text" and c.name not in referring]
+        texts = [c for c in table.written if c.type == "text" and c.name not in referring]
         if not texts:
             return []
         column = quote(self.random.choice(texts).name)
@@ -286,7 +374,9 @@ class SchemaWriter:
         numbers = [
             column
             for column in other.columns
-            if column.family == "integer" and column.name not in (*referring, *(other.key or ()))
+            if column.type in ("integer", "bigint")
+            and not column.generated
+            and column.name not in (*referring, *(other.key or ()))
         ]
         if not numbers:
             return []

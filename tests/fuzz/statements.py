@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .schema import LITERALS, Column, ForeignKey, Relation, quote, quoted
+from .schema import COMPARABLE, LITERALS, Column, ForeignKey, Relation, quote, quoted
 
 if TYPE_CHECKING:
     from random import Random
@@ -51,7 +51,9 @@ class StatementWriter:
     def fill(self) -> list[str]:
         """Return statements that give every table some rows."""
         return [
-            self._insert_rows(table, self.random.randint(3, 7), conflict="DO NOTHING")
+            self._insert_rows(
+                table, 1 if table.part_of else self.random.randint(3, 7), conflict="DO NOTHING"
+            )
             for table in self.tables
         ]
 
@@ -82,6 +84,8 @@ class StatementWriter:
 
     def _control(self) -> str:
         choice = self.random.choice(["end", "end", "savepoint", "savepoint", "release", "rollback"])
+        if self._chance(0.1):
+            return f"SET CONSTRAINTS ALL {self.random.choice(['IMMEDIATE', 'DEFERRED'])}"
         if choice == "end":
             self._in_transaction = False
             return self.random.choice(["COMMIT", "COMMIT", "ROLLBACK"])
@@ -109,6 +113,8 @@ class StatementWriter:
             self._copy: 2,
             self._block: 4,
             self._update_from: 5,
+            self._update_from_itself: 2,
+            self._move: 3,
         }
         return self.random.choices(list(kinds), list(kinds.values()))[0](table)
 
@@ -140,14 +146,13 @@ class StatementWriter:
             return f"length(md5({text} || '{self._salt()}')) > 0 AND {self._condition(table)}"
         return f"({quoted(columns)}) IN ({subquery} LIMIT {most})"
 
-    def _condition(self, table: Relation) -> str:
-        column = self.random.choice([c for c in table.columns if c.family != "jsonb"])
+    def _condition(self, table: Relation, prefix: str = "") -> str:
+        column = self.random.choice([c for c in table.columns if c.family in COMPARABLE])
         if column.nullable and self._chance(0.3):
-            return f"{quote(column.name)} IS NULL"
+            return f"{prefix}{quote(column.name)} IS NULL"
         operator = self.random.choice(["=", "=", "<", ">="])
-        if column.family == "boolean":
-            operator = "="
-        return f"{quote(column.name)} {operator} {self.random.choice(LITERALS[column.family])}"
+        value = self.random.choice(LITERALS[column.family])
+        return f"{prefix}{quote(column.name)} {operator} {value}"
 
     def _where(self, table: Relation) -> str:
         kind = self.random.choices(["some", "condition", "all", "exists"], [55, 25, 12, 8])[0]
@@ -178,7 +183,7 @@ class StatementWriter:
         return self._insert_rows(table, number, conflict=conflict)
 
     def _insert_rows(self, table: Relation, number: int, *, conflict: str) -> str:
-        names = tuple(column.name for column in table.columns)
+        names = tuple(column.name for column in table.written)
         rows = [self._row(table) for _ in range(number)]
         suffix = f" ON CONFLICT {conflict}" if conflict else ""
         return (
@@ -189,7 +194,7 @@ class StatementWriter:
 
     def _row(self, table: Relation) -> str:
         """Write a SELECT of one new row, its foreign keys taken from rows that exist."""
-        values = {column.name: self._value(column) for column in table.columns}
+        values = {column.name: self._value(column) for column in table.written}
         # Keys are chosen from more values, so that some of them are new.
         values |= {name: self._key_value(table.column(name)) for name in table.key or ()}
         froms = []
@@ -204,7 +209,7 @@ class StatementWriter:
                 column: f"{alias}.{quote(target)}"
                 for column, target in zip(key.columns, key.targets, strict=True)
             }
-        for column in table.columns:
+        for column in table.written:
             if values[column.name] == "NULL":
                 values[column.name] = f"NULL::{column.type}"
             elif "." not in values[column.name] or column.family in ("numeric", "float"):
@@ -218,7 +223,7 @@ class StatementWriter:
         """Write assignments to columns outside the key, foreign keys as a whole."""
         assignments = []
         keys = {name: key for key in table.foreign_keys for name in key.columns}
-        columns = [c for c in table.columns if c.name not in (table.key or ())]
+        columns = [c for c in table.written if c.name not in (table.key or ())]
         if not columns:
             return []
         done: set[str] = set()
@@ -283,18 +288,20 @@ class StatementWriter:
     def _upsert(self, table: Relation) -> str:
         if not table.key:
             return self._insert(table)
-        others = [c for c in table.columns if c.name not in table.key]
+        others = [c for c in table.written if c.name not in table.key]
         action = "DO NOTHING"
         if others:
             column = quote(self.random.choice(others).name)
             action = f"DO UPDATE SET {column} = EXCLUDED.{column}"
+            if self._chance(0.2):
+                action += f" WHERE {self._condition(table, f'{quote(table.name)}.')}"
         number = self.random.choice([1, 2, 3])
         return self._insert_rows(table, number, conflict=f"({quoted(table.key)}) {action}")
 
     def _merge(self, table: Relation) -> str:
         if not table.key:
             return self._update(table)
-        names = [column.name for column in table.columns]
+        names = [column.name for column in table.written]
         # Other names than the target's, so that plain names in the branches mean the target.
         offered = {name: f"n{place}" for place, name in enumerate(names)}
         key = ", ".join(offered[name] for name in table.key)
@@ -315,6 +322,14 @@ class StatementWriter:
             branches.append(
                 f"WHEN NOT MATCHED THEN INSERT ({quoted(tuple(names))}) VALUES ({values})"
             )
+        if self._chance(0.1):
+            branches.insert(0, "WHEN MATCHED AND false THEN DO NOTHING")
+        if self._chance(0.15):
+            # From PostgreSQL 17 on.
+            action = f"UPDATE SET {', '.join(assignments)}" if assignments else "DELETE"
+            branches.append(
+                f"WHEN NOT MATCHED BY SOURCE AND {self._condition(table)} THEN {action}"
+            )
         return (
             f"MERGE INTO {quote(table.name)} AS target USING ({source}) AS source ON {on} "
             + " ".join(branches)
@@ -332,18 +347,49 @@ class StatementWriter:
         return f"WITH {', '.join(parts)} SELECT 1"
 
     def _truncate(self, table: Relation) -> str:
-        return f"TRUNCATE {quote(table.name)} CASCADE"
+        others = self.random.sample(self.tables, self.random.choice([0, 0, 1]))
+        names = dict.fromkeys(quote(each.name) for each in (table, *others))
+        return f"TRUNCATE {', '.join(names)} CASCADE"
+
+    def _move(self, table: Relation) -> str:
+        """Write a statement that deletes rows and inserts them again, changed."""
+        names = quoted(tuple(column.name for column in table.written))
+        column = table.written[-1]
+        changed = {column.name: self._value(column)} if column.name not in (table.key or ()) else {}
+        values = ", ".join(changed.get(c.name, quote(c.name)) for c in table.written)
+        number = self.random.choice([1, 2, 3])
+        return (
+            f"WITH gone AS (DELETE FROM {quote(table.name)} WHERE {self._some(table, number)} "
+            f"RETURNING *) INSERT INTO {quote(table.name)} ({names}) SELECT {values} FROM gone"
+        )
+
+    def _update_from_itself(self, table: Relation) -> str:
+        """Write an update that takes values from other rows of the same table."""
+        referring = {name for key in table.foreign_keys for name in key.columns}
+        plain = [c for c in table.written if c.name not in (*(table.key or ()), *referring)]
+        if not table.key or not plain:
+            return self._update(table)
+        column = quote(self.random.choice(plain).name)
+        # One partner each: the next key, or the first after the last.
+        key = quoted(table.key)
+        pairs = f"SELECT *, row_number() OVER (ORDER BY {key}) AS place FROM {quote(table.name)}"
+        same = " AND ".join(f"target.{quote(name)} = mine.{quote(name)}" for name in table.key)
+        return (
+            f"WITH placed AS ({pairs}) UPDATE {quote(table.name)} AS target "
+            f"SET {column} = other.{column} FROM placed AS mine JOIN placed AS other "
+            f"ON other.place = mine.place % (SELECT count(*) FROM placed) + 1 WHERE {same}"
+        )
 
     def _copy(self, table: Relation) -> str:
         """Write COPY with its data after the first line."""
-        if table.foreign_keys or any(c.family not in ("integer", "text") for c in table.columns):
+        if table.foreign_keys or any(c.family not in ("integer", "text") for c in table.written):
             return self._insert(table)
         lines = []
         for _ in range(self.random.randint(1, 4)):
-            values = [self.random.choice(LITERALS[c.family]).strip("'") for c in table.columns]
+            values = [self.random.choice(LITERALS[c.family]).strip("'") for c in table.written]
             lines.append("\t".join(value.replace("''", "'") for value in values))
         data = "\n".join(lines)
-        names = quoted(tuple(column.name for column in table.columns))
+        names = quoted(tuple(column.name for column in table.written))
         return f"COPY {quote(table.name)} ({names}) FROM STDIN\n{data}\n"
 
     def _block(self, table: Relation) -> str:
@@ -371,7 +417,7 @@ class StatementWriter:
                 )
             plain = [
                 column
-                for column in table.columns
+                for column in table.written
                 if column.name not in (table.key or ())
                 and not any(column.name in each.columns for each in table.foreign_keys)
             ]

@@ -11,14 +11,16 @@ from .from_items import FromItems
 from .groups import Groups
 from .parts import Select, relation_of
 from .predicates import Predicates
+from .sets import Sets
 from .sublinks import Sublinks
 from .values import Values
 from .whole import WholeQueries
+from .windows import Windows
 
 __all__ = ["QueryWriter", "Select", "relation_of"]
 
 
-class QueryWriter(WholeQueries, FromItems, Predicates, Sublinks, Values, Groups):
+class QueryWriter(WholeQueries, Sets, FromItems, Predicates, Sublinks, Values, Groups, Windows):
     """Writes random queries over given relations.
 
     Args:

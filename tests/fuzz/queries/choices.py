@@ -19,11 +19,13 @@ class Choices:
         random: where choices come from.
         relations: what can be read.
         features: what the queries written since it was emptied are made of.
+        depth: how many queries may stand in each other.
     """
 
     random: Random
     relations: list[Relation]
     features: set[str] = field(default_factory=set)
+    depth: int = 2
     _aliases: int = 0
     _ctes: list[Relation] = field(default_factory=list)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.fuzz.schema import Relation, quote
+from tests.fuzz.schema import COMPARABLE, ELEMENTS, Relation, quote
 
 from .choices import Choices
 from .parts import Field, Joined, joined_by_and, relation_of
@@ -28,8 +28,15 @@ class FromItems(Choices):
 
     def item(self, depth: int, outer: Sequence[Field]) -> Joined:
         """Write one FROM item that does not depend on others."""
-        kind = self.weighted(relation=80, derived=12 if depth > 0 else 0, cte=20 * bool(self._ctes))
+        kind = self.weighted(
+            relation=80,
+            derived=12 if depth > 0 else 0,
+            cte=20 * bool(self._ctes),
+            values=2,
+        )
         alias = self.alias()
+        if kind == "values":
+            return self.values_item(alias)
         if kind == "derived":
             select = self.derived(depth=depth - 1)
             return self.shown(f"({select.sql}) {quote(alias)}", alias, relation_of(alias, select))
@@ -67,7 +74,13 @@ class FromItems(Choices):
 
     def join(self, left: Joined, depth: int, outer: Sequence[Field]) -> Joined:
         """Join one more item, or a join in parentheses."""
-        kind = self.weighted(inner=34, left=38, right=7, full=5, cross=3, lateral=8, using=4)
+        kind = self.weighted(
+            inner=34, left=38, right=7, full=5, cross=3, lateral=8, using=4, function=5
+        )
+        if kind == "function":
+            expanded = self.join_function(left)
+            if expanded is not None:
+                return expanded
         if kind == "lateral" and depth > 0:
             return self.lateral(left, depth, outer)
         right = self.item(depth, outer)
@@ -89,6 +102,70 @@ class FromItems(Choices):
             kind, "JOIN"
         )
         return self.join_of(left, right, operator, depth, outer)
+
+    def keyed_from(self, depth: int, outer: Sequence[Field], *, most: int = 4) -> Joined:
+        """Write a FROM clause whose rows have a key."""
+        while True:
+            joined = self.from_clause(depth, outer, most=most)
+            if joined.key is not None:
+                return joined
+            depth = 0
+
+    def values_item(self, alias: str) -> Joined:
+        """Write VALUES as a relation."""
+        self.note("values")
+        numbers = self.random.sample(range(1, 6), self.random.choice([1, 2, 3]))
+        rows = ", ".join(f"({number}, {self.literal('text')})" for number in numbers)
+        fields = (
+            Field(f"{quote(alias)}.v1", "integer", True),
+            Field(f"{quote(alias)}.v2", "text", True),
+        )
+        return Joined(f"(VALUES {rows}) {quote(alias)} (v1, v2)", fields, fields[:1])
+
+    def expansions(self, fields: Iterable[Field]) -> list[tuple[str, str]]:
+        """Write the functions that make several rows of a field; return them with the type."""
+        found = []
+        for each in fields:
+            sql = each.sql
+            match each.family:
+                case "integers" | "texts":
+                    found.append((f"unnest({sql})", ELEMENTS[each.family]))
+                case "jsonb":
+                    array = f"CASE WHEN jsonb_typeof({sql}) = 'array' THEN {sql} ELSE '[]' END"
+                    found.append((f"jsonb_array_elements({array})", "jsonb"))
+                    found.append((f"jsonb_array_elements_text({array})", "text"))
+                case "integer":
+                    found.append((f"generate_series(1, {sql} % 4)", "integer"))
+                case "text":
+                    found.append((f"regexp_split_to_table({sql}, '')", "text"))
+                    found.append((f"unnest(string_to_array({sql}, 't'))", "text"))
+        return found
+
+    def join_function(self, left: Joined) -> Joined | None:
+        """Join the rows that a function makes of a row."""
+        calls = self.expansions(left.fields)
+        if not calls:
+            return None
+        self.note("function in from")
+        alias = self.alias()
+        name = quote(alias)
+        call, type_ = self.random.choice(calls)
+        shown = [Field(f"{name}.v", type_, True)]
+        text, key = f"{call} AS {name} (v)", None
+        if call.startswith("generate_series") and self.chance(0.7):
+            key = shown[0]
+        elif self.chance(0.6):
+            self.note("with ordinality")
+            text = f"{call} WITH ORDINALITY AS {name} (v, n)"
+            key = Field(f"{name}.n", "bigint", False)
+            shown.append(key)
+        operator = self.random.choice([" CROSS JOIN LATERAL", " LEFT JOIN LATERAL", ",", " JOIN"])
+        if operator == "," and not left.single:
+            operator = " CROSS JOIN"
+        on = " ON true" if operator in (" LEFT JOIN LATERAL", " JOIN") else ""
+        right = Joined(text, tuple(shown), (key,) if key is not None else None)
+        joining = "LEFT JOIN" if "LEFT" in operator else "JOIN"
+        return self.combined(f"{left.sql}{operator} {text}{on}", left, right, joining, set())
 
     def join_of(
         self, left: Joined, right: Joined, operator: str, depth: int, outer: Sequence[Field]
@@ -117,7 +194,7 @@ class FromItems(Choices):
             name
             for name in lefts
             if len(lefts[name]) == len(rights.get(name, ())) == 1
-            and lefts[name][0].family == rights[name][0].family != "jsonb"
+            and lefts[name][0].family == rights[name][0].family in COMPARABLE
         ]
         if not common:
             return None
@@ -222,7 +299,7 @@ class FromItems(Choices):
         found: list[tuple[Field, Field]] = []
         for left in lefts:
             for right in rights:
-                if left.family != right.family or left.family in ("jsonb", "other", "boolean"):
+                if left.family != right.family or left.family not in COMPARABLE:
                     continue
                 found += [(left, right)] * (60 if self.related(left, right) else 1)
         return found
@@ -247,6 +324,10 @@ class FromItems(Choices):
         if not pairs:
             return set(), []
         left, right = self.random.choice(pairs)
+        if self.chance(0.05):
+            self.note("join without equality")
+            operator = self.random.choice(["<", ">=", "<>"])
+            return set(), [f"{left.sql} {operator} {right.sql}"]
         chosen = [(left, right)]
         # The other columns of a foreign key, so that composite keys are joined as a whole.
         prefix = (left.sql.rsplit(".", 1)[0], right.sql.rsplit(".", 1)[0])

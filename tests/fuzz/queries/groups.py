@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.fuzz.schema import FAMILIES
+from tests.fuzz.schema import COMPARABLE, FAMILIES, SORTABLE
 
 from .choices import Choices
-from .parts import ABSENT, SORTABLE, Field, Joined
+from .parts import ABSENT, Field, Joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,11 +62,11 @@ class Groups(Choices):
         sql, family = shown.sql, shown.family
         choices = [("count(*)", "bigint"), (f"count({sql})", "bigint")]
         choices.append((f"bool_or({sql} IS NULL)", "boolean"))
-        if family != "jsonb":
+        if family in COMPARABLE:
             choices.append((f"count(DISTINCT {sql})", "bigint"))
             choices.append((f"array_agg(DISTINCT {sql})", "array"))
         if family in ("integer", "numeric"):
-            whole = "bigint" if shown.type == "integer" else "numeric"
+            whole = "bigint" if shown.type in ("integer", "small") else "numeric"
             choices += [(f"sum({sql})", whole), (f"sum(DISTINCT {sql})", whole)]
             choices += [(f"avg({sql})", "numeric"), (f"COALESCE(sum({sql}), 0)", whole)]
         if family == "integer":
@@ -82,18 +82,32 @@ class Groups(Choices):
             choices.append((f"string_agg(DISTINCT {sql}, ',')", "text"))
         if family in SORTABLE and family != "text":
             choices.append((f"percentile_disc(0.5) WITHIN GROUP (ORDER BY {sql})", shown.type))
-        if source.key is not None:
-            keys = ", ".join(each.sql for each in source.key) or "1"
-            choices.append((f"jsonb_agg({sql} ORDER BY {keys})", "jsonb"))
-            choices.append((f"array_agg({sql} ORDER BY {sql}, {keys})", "array"))
-            if self.chance(0.05):
-                self.note("open order")
-                choices.append((f"array_agg({sql})", "array"))
+            choices.append(
+                (f"rank({self.literal(family)}) WITHIN GROUP (ORDER BY {sql})", "bigint")
+            )
+        choices += self.aggregates_in_order(shown, source)
         aggregate, type_ = self.random.choice(choices)
         if self.chance(0.2) and not aggregate.startswith("COALESCE"):
             self.note("filter")
             aggregate += f" FILTER (WHERE {self.predicate(source.fields, (), 0)})"
         return aggregate, type_
+
+    def aggregates_in_order(self, shown: Field, source: Joined) -> list[tuple[str, str]]:
+        """Write the aggregates whose value depends on the order of the rows."""
+        if source.key is None:
+            return []
+        sql = shown.sql
+        keys = ", ".join(each.sql for each in source.key) or "1"
+        choices = [(f"jsonb_agg({sql} ORDER BY {keys})", "jsonb")]
+        if shown.family in COMPARABLE:
+            choices.append((f"array_agg({sql} ORDER BY {sql} DESC, {keys})", "array"))
+        if shown.family == "text":
+            call = f"jsonb_object_agg(COALESCE({sql}, '~'), 1 ORDER BY {keys})"
+            choices.append((call, "jsonb"))
+        if self.chance(0.05):
+            self.note("open order")
+            choices.append((f"array_agg({sql})", "array"))
+        return choices
 
     def aggregate_value(
         self, source: Joined, outer: Sequence[Field], plain: Sequence[Field], depth: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.fuzz.schema import FAMILIES, Column, Relation
+from tests.fuzz.schema import COMPARABLE, FAMILIES, Column, Relation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +19,15 @@ ABSENT = {
     "date": "'1900-01-01'::date",
     "boolean": "false",
     "float": "(-1)::float8",
+    "mood": "'sad'::mood",
+    "range": "'empty'::int4range",
 }
 
 # Literals that a careless template would stumble over.
 TRAPS = ("'$bulk$'", "'$function$'", "'@into@'", "'@{table}'", "'100%'", "'%s'", r"'a\b'")
 
-SORTABLE = ("integer", "text", "numeric", "time", "date", "float")
+# Families whose values can be compared with a literal.
+EQUATED = (*COMPARABLE, "integers", "texts")
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.fuzz.schema import FAMILIES, LITERALS
+from tests.fuzz.schema import FAMILIES, LITERALS, SORTABLE
 
 from .choices import Choices
-from .parts import SORTABLE, TRAPS, Field, joined_by_and
+from .parts import EQUATED, TRAPS, Field, joined_by_and
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,10 +40,14 @@ class Predicates(Choices):
             self._any_of_array: 2,
             self._between: 3,
             self._json_test: 4,
+            self._element_test: 3,
+            self._rows: 4,
             self._case: 3,
             self._exists: 14 * (depth > 0),
             self._in_sublink: 10 * (depth > 0),
             self._scalar_test: 6 * (depth > 0),
+            self._quantified: 5 * (depth > 0),
+            self._row_in_sublink: 4 * (depth > 0),
         }
         if self.chance(0.7):
             chosen = self.random.choices(list(kinds), list(kinds.values()))[0]
@@ -78,7 +82,8 @@ class Predicates(Choices):
         shown = self.of_family(fields, "boolean")
         if shown is None:
             return None
-        return shown.sql + self.random.choice(["", " IS TRUE", " IS NOT TRUE", " = false"])
+        tests = ["", " IS TRUE", " IS NOT TRUE", " = false", " IS UNKNOWN", " IS NOT FALSE"]
+        return shown.sql + self.random.choice(tests)
 
     def _distinction(
         self, fields: Sequence[Field], outer: Sequence[Field], depth: int
@@ -97,11 +102,14 @@ class Predicates(Choices):
         if self.chance(0.15):
             self.note("literal traps")
             return f"{shown.sql} <> {self.random.choice(TRAPS)}"
+        if self.chance(0.2):
+            operator = self.random.choice(["~", "!~*", "SIMILAR TO"])
+            return f"{shown.sql} {operator} 'a+'"
         return f"{shown.sql} {self.random.choice(['LIKE', 'ILIKE', 'NOT LIKE'])} 'a%'"
 
     def _in_list(self, fields: Sequence[Field], outer: Sequence[Field], depth: int) -> str | None:
         shown = self.random.choice(fields)
-        if shown.family not in LITERALS or shown.family == "jsonb":
+        if shown.family not in EQUATED:
             return None
         first, second = self.literal(shown.family), self.literal(shown.family)
         return f"{shown.sql} {self.random.choice(['IN', 'NOT IN'])} ({first}, {second})"
@@ -121,7 +129,9 @@ class Predicates(Choices):
         if shown.family not in SORTABLE:
             return None
         first, second = sorted(self.random.sample(LITERALS[shown.family], 2))
-        return f"{shown.sql} BETWEEN {first} AND {second}"
+        symmetric = self.random.choice(["", "", " SYMMETRIC"])
+        negation = self.random.choice(["", "", "NOT "])
+        return f"{shown.sql} {negation}BETWEEN{symmetric} {first} AND {second}"
 
     def _json_test(self, fields: Sequence[Field], outer: Sequence[Field], depth: int) -> str | None:
         shown = self.of_family(fields, "jsonb")
@@ -129,9 +139,44 @@ class Predicates(Choices):
             return None
         return self.random.choice([f"{shown.sql} ? 'k'", f"{shown.sql} ->> 'k' = '1'"])
 
+    def _element_test(
+        self, fields: Sequence[Field], outer: Sequence[Field], depth: int
+    ) -> str | None:
+        """Write a test of what an array or a range has in it."""
+        family = self.random.choice(["integers", "texts", "range"])
+        shown = self.of_family(fields, family)
+        if shown is None:
+            return None
+        element = self.literal("text" if family == "texts" else "integer")
+        if family == "range":
+            return f"{shown.sql} @> {element}"
+        self.note("any (array column)")
+        operator = self.random.choice(["= ANY", "<> ALL", "< ANY"])
+        return f"{element} {operator} ({shown.sql})"
+
+    def _rows(self, fields: Sequence[Field], outer: Sequence[Field], depth: int) -> str | None:
+        """Compare several columns at once."""
+        pairs = self.pairs(fields, (*fields, *outer))
+        if not pairs:
+            return None
+        self.note("row comparison")
+        chosen = [self.random.choice(pairs) for _ in range(2)]
+        lefts = ", ".join(left.sql for left, _ in chosen)
+        rights = ", ".join(right.sql for _, right in chosen)
+        if self.chance(0.25):
+            self.note("row in list")
+            literals = ", ".join(self.literal(left.family) for left, _ in chosen)
+            return f"({lefts}) IN (({literals}), ({rights}))"
+        operator = self.random.choice(["=", "=", "<>", "<", ">=", "IS DISTINCT FROM"])
+        return f"ROW({lefts}) {operator} ROW({rights})"
+
     def _case(self, fields: Sequence[Field], outer: Sequence[Field], depth: int) -> str:
         condition = self.predicate(fields, outer, 0)
-        return f"CASE WHEN {condition} THEN {self.compare(self.random.choice(fields))} END"
+        shown = self.random.choice(fields)
+        if shown.family in EQUATED and self.chance(0.3):
+            self.note("case of a value")
+            return f"CASE {shown.sql} WHEN {self.literal(shown.family)} THEN false ELSE true END"
+        return f"CASE WHEN {condition} THEN {self.compare(shown)} END"
 
     def _exists(self, fields: Sequence[Field], outer: Sequence[Field], depth: int) -> str:
         operator = self.random.choice(["EXISTS", "EXISTS", "NOT EXISTS"])
@@ -159,6 +204,49 @@ class Predicates(Choices):
             return f"{tested.sql} = ANY ({inner})"
         return f"{tested.sql} {operator} ({inner})"
 
+    def _quantified(
+        self, fields: Sequence[Field], outer: Sequence[Field], depth: int
+    ) -> str | None:
+        """Compare a value with every, or with any, value of a subquery."""
+        around = (*fields, *outer)
+        source = self.from_clause(max(depth, 0), around, most=2)
+        pairs = self.pairs(fields, source.fields)
+        if not pairs:
+            return None
+        tested, found = self.random.choice(pairs)
+        quantifier = self.random.choice(["ALL", "ALL", "ANY", "SOME"])
+        self.note("all sublink" if quantifier == "ALL" else "any sublink")
+        conditions = self.correlation(source.fields, around)
+        if self.chance(0.4):
+            conditions.append(self.predicate(source.fields, around, depth))
+        operator = self.random.choice(["<", ">=", "<>", "="])
+        inner = f"SELECT {found.sql} FROM {source.sql}{joined_by_and(conditions)}"
+        return f"{tested.sql} {operator} {quantifier} ({inner})"
+
+    def _row_in_sublink(
+        self, fields: Sequence[Field], outer: Sequence[Field], depth: int
+    ) -> str | None:
+        """Look for several columns at once among the rows of a subquery."""
+        around = (*fields, *outer)
+        source = self.from_clause(max(depth, 0), around, most=2)
+        pairs = self.pairs(fields, source.fields)
+        if not pairs:
+            return None
+        self.note("row sublink")
+        chosen = [self.random.choice(pairs) for _ in range(2)]
+        conditions = []
+        if self.chance(0.4):
+            conditions.append(self.predicate(source.fields, around, depth))
+        tested = ", ".join(left.sql for left, _ in chosen)
+        found = ", ".join(right.sql for _, right in chosen)
+        where = joined_by_and(conditions)
+        if self.chance(0.2) and source.key is not None:
+            keys = ", ".join(each.sql for each in source.key) or "1"
+            tail = f"{where} ORDER BY {keys} LIMIT 1"
+            return f"({tested}) = (SELECT {found} FROM {source.sql}{tail})"
+        operator = self.random.choice(["IN", "IN", "NOT IN"])
+        return f"({tested}) {operator} (SELECT {found} FROM {source.sql}{where})"
+
     def _scalar_test(
         self, fields: Sequence[Field], outer: Sequence[Field], depth: int
     ) -> str | None:
@@ -176,7 +264,7 @@ class Predicates(Choices):
     def compare(self, shown: Field) -> str:
         if shown.family == "boolean":
             return shown.sql
-        if shown.family not in LITERALS or shown.family == "jsonb":
+        if shown.family not in EQUATED:
             return f"{shown.sql} IS NOT NULL"
         operator = self.random.choice(["=", "<>", "<>", "<", ">", ">="])
         return f"{shown.sql} {operator} {self.literal(shown.family)}"

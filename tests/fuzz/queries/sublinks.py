@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.fuzz.schema import LITERALS
+from tests.fuzz.schema import ELEMENTS
 
 from .choices import Choices
 from .parts import Field, joined_by_and
@@ -42,7 +42,15 @@ class Sublinks(Choices):
         where = joined_by_and(conditions)
         kind = self.weighted(aggregate=70, array=12, limit=18)
         shown = self.random.choice(source.fields)
-        if kind == "array" and source.key is not None and shown.family in LITERALS:
+        if (
+            kind == "array"
+            and source.key is not None
+            and shown.family
+            not in (
+                *ELEMENTS,
+                "other",
+            )
+        ):
             self.note("array sublink")
             keys = ", ".join(each.sql for each in source.key) or "1"
             return f"ARRAY(SELECT {shown.sql} FROM {source.sql}{where} ORDER BY {keys})", "array"

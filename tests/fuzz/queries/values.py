@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.fuzz.schema import FAMILIES
+from tests.fuzz.schema import FAMILIES, SORTABLE
 
 from .choices import Choices
-from .parts import ABSENT, SORTABLE, Field
+from .parts import ABSENT, Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,7 +63,9 @@ class Values(Choices):
                         (f"{sql}::text", "text"),
                         (f"NULLIF({sql}, 2)", shown.type),
                         (f"GREATEST({sql}, 2)", shown.type),
+                        (f"LEAST({sql}, {self.literal('integer')}, 4)", shown.type),
                         (f"abs({sql})", shown.type),
+                        (f"make_interval(days => {sql})", "interval"),
                     ]
                 )
             case "text":
@@ -74,6 +76,7 @@ class Values(Choices):
                         (f"length({sql})", "integer"),
                         (f"COALESCE({sql}, 'none')", "text"),
                         (f"concat({sql}, '/')", "text"),
+                        (f'{sql} COLLATE "C"', "text"),
                     ]
                 )
             case "numeric":
@@ -90,6 +93,28 @@ class Values(Choices):
                 )
             case "date":
                 return f"{sql} + 1", "date"
+            case "integers" | "texts":
+                element = "integer" if shown.family == "integers" else "text"
+                return self.random.choice(
+                    [
+                        (f"cardinality({sql})", "integer"),
+                        (f"{sql}[1]", element),
+                        (f"{sql}[2:3]", shown.type),
+                        (f"array_to_string({sql}, '/')", "text"),
+                        (f"{sql} || {sql}", shown.type),
+                        (f"ARRAY[{sql}[1], {self.literal(element)}]", shown.type),
+                    ]
+                )
+            case "range":
+                return self.random.choice(
+                    [(f"lower({sql})", "integer"), (f"{sql} * int4range(2, 5)", shown.type)]
+                )
+            case "mood":
+                return self.random.choice(
+                    [(f"{sql}::text", "text"), (f"{sql} > 'sad'::mood", "boolean")]
+                )
+            case "json":
+                return self.random.choice([(f"{sql} ->> 'k'", "text"), (f"{sql}::text", "text")])
             case "jsonb":
                 return self.random.choice([(f"{sql} -> 'k'", "jsonb"), (f"{sql} ->> 'k'", "text")])
         return sql, shown.type

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.fuzz.schema import quote
 
 from .choices import Choices
-from .parts import ABSENT, Field, Joined, Output, Select, joined_by_and, relation_of
+from .parts import ABSENT, Field, Joined, Output, Select, joined_by_and
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,13 +23,22 @@ class WholeQueries(Choices):
             self.features.clear()
             self._aliases = 0
             self._ctes = []
+            self.depth = self.random.choice([1, 2, 2, 2, 2, 3, 3, 4])
             prefix = ""
             if self.chance(0.15):
                 prefix = self.with_clause()
             select = self.select(
-                self.weighted(plain=48, grouped=35, one_row=6, distinct=8, set_operation=3),
+                self.weighted(
+                    plain=44,
+                    grouped=30,
+                    one_row=6,
+                    distinct=6,
+                    distinct_on=4,
+                    grouping_sets=4,
+                    set_operation=6,
+                ),
                 outer=(),
-                depth=2,
+                depth=self.depth,
                 top=True,
             )
             if select.keyed and select.key:
@@ -41,18 +50,6 @@ class WholeQueries(Choices):
         self._aliases = 0
         self._ctes = []
         return self.derived(depth=1)
-
-    def with_clause(self) -> str:
-        self.note("cte")
-        parts = []
-        for number in range(self.random.choice([1, 1, 2])):
-            select = self.derived(depth=1)
-            name = f"cte{number + 1}" if self.chance(0.8) else self.relations[0].name
-            hint = self.random.choice(["", "", "MATERIALIZED ", "NOT MATERIALIZED "])
-            parts.append(f"{quote(name)} AS {hint}({select.sql})")
-            self._ctes = [each for each in self._ctes if each.name != name]
-            self._ctes.append(relation_of(name, select))
-        return f"WITH {', '.join(parts)} "
 
     def select(
         self, shape: str, *, outer: Sequence[Field], depth: int, top: bool = False
@@ -67,12 +64,27 @@ class WholeQueries(Choices):
                 return self.one_row(outer, depth, top=top)
             case "distinct":
                 return self.distinct(outer, depth)
+            case "distinct_on":
+                return self.distinct_on(outer, depth)
+            case "grouping_sets":
+                return self.grouping_sets(outer, depth)
+            case "expanded":
+                return self.expanded(outer, depth)
             case _:
                 return self.set_operation(outer, depth)
 
     def derived(self, *, depth: int, outer: Sequence[Field] = ()) -> Select:
         """Write a query for FROM, WITH or a helper view."""
-        shape = self.weighted(plain=40, grouped=35, distinct=10, one_row=8, set_operation=7)
+        shape = self.weighted(
+            plain=40,
+            grouped=35,
+            distinct=8,
+            distinct_on=4,
+            one_row=8,
+            set_operation=9,
+            grouping_sets=2,
+            expanded=4,
+        )
         self.note(f"derived {shape}")
         return self.select(shape, outer=outer, depth=depth)
 
@@ -84,10 +96,14 @@ class WholeQueries(Choices):
         for _ in range(self.random.randint(1, 3)):
             sql, type_ = self.value(source.fields, outer, depth)
             outputs.append(self.output(outputs, sql, type_, source.fields))
-        order = ""
+        windows = ""
+        if self.chance(0.12):
+            sql, type_, windows = self.window(source)
+            outputs.append(self.output(outputs, sql, type_, ()))
+        order = windows
         if top and self.chance(0.03) and source.key:
             self.note("top-level order")
-            order = f" ORDER BY {', '.join(key.sql for key in source.key)}"
+            order += f" ORDER BY {', '.join(key.sql for key in source.key)}"
             if self.chance(0.4):
                 self.note("top-level limit")
                 order += f" LIMIT {self.random.randint(1, 5)}"
@@ -118,6 +134,11 @@ class WholeQueries(Choices):
         for _ in range(self.random.randint(1, 3)):
             sql, type_ = self.aggregate_value(source, outer, plain, depth)
             outputs.append(self.output(outputs, sql, type_, ()))
+        if plain and self.chance(0.06):
+            self.note("window over groups")
+            by_sql = ", ".join(sql for sql, _ in groups)
+            sql = f"rank() OVER (PARTITION BY {plain[0].sql} ORDER BY count(*), {by_sql})"
+            outputs.append(self.output(outputs, sql, "bigint", ()))
         by = [self.group_reference(outputs, place, sql) for place, (sql, _) in enumerate(groups)]
         tail = f" GROUP BY {', '.join(by)}"
         if self.chance(0.3):
@@ -198,26 +219,70 @@ class WholeQueries(Choices):
         select = self.finish(outputs, source, where, "")
         return replace(select, sql=select.sql.replace("SELECT", "SELECT DISTINCT", 1))
 
-    def set_operation(self, outer: Sequence[Field], depth: int) -> Select:
-        self.note("set operation")
-        operator = self.random.choice(["UNION", "UNION", "UNION ALL", "EXCEPT", "INTERSECT"])
-        first = self.from_clause(min(depth, 1), outer, most=1)
-        second = self.from_clause(min(depth, 1), outer, most=1)
-        pairs = self.pairs(first.fields, second.fields)
-        sides = [
-            (each.sql, self.where(each.fields, outer, 0), shown)
-            for each, shown in zip(
-                (first, second),
-                self.random.choice(pairs) if pairs else (first.fields[0], first.fields[0]),
-                strict=True,
+    def distinct_on(self, outer: Sequence[Field], depth: int) -> Select:
+        """Write the first row of each group."""
+        self.note("distinct on")
+        source = self.keyed_from(depth, outer)
+        where = self.where(source.fields, outer, depth)
+        outputs: list[Output] = []
+        groups = self.comparable(source.fields) or list(source.fields)
+        for shown in self.random.sample(groups, min(len(groups), self.random.choice([1, 1, 2]))):
+            sql = self.not_null(shown)
+            outputs.append(
+                self.output(outputs, sql, shown.type, source.fields, in_key=True, nullable=False)
             )
+        by = [output.sql for output in outputs]
+        for _ in range(self.random.randint(1, 2)):
+            sql, type_ = self.value(source.fields, outer, depth)
+            outputs.append(self.output(outputs, sql, type_, source.fields))
+        order = ", ".join([*by, *self.total_order(source)])
+        select = self.finish(outputs, source, where, f" ORDER BY {order}")
+        head = f"SELECT DISTINCT ON ({', '.join(by)})"
+        return replace(select, sql=select.sql.replace("SELECT", head, 1))
+
+    def grouping_sets(self, outer: Sequence[Field], depth: int) -> Select:
+        """Write several groupings at once, told apart by GROUPING."""
+        self.note("grouping sets")
+        source = self.from_clause(depth, outer)
+        conditions = self.conditions(source.fields, outer, depth)
+        found = self.comparable(source.fields)
+        if not found:
+            return self.one_row(outer, depth, top=False)
+        groups = [
+            each.sql
+            for each in self.random.sample(found, min(len(found), self.random.choice([1, 2])))
         ]
-        texts = [
-            f"SELECT {self.not_null(shown)} AS c1 FROM {sql}{where}" for sql, where, shown in sides
-        ]
-        shown = sides[0][2]
-        output = Output("c1", "", shown.type, in_key=operator != "UNION ALL", nullable=False)
-        return Select(f" {operator} ".join(texts), [output], keyed=operator != "UNION ALL")
+        shown = [each for sql in groups for each in found if each.sql == sql]
+        outputs: list[Output] = []
+        for each in dict.fromkeys(shown):
+            sql = f"GROUPING({each.sql})"
+            outputs.append(self.output(outputs, sql, "integer", (), in_key=True, nullable=False))
+            sql = f"COALESCE({each.sql}, {ABSENT[each.family]})"
+            outputs.append(self.output(outputs, sql, each.type, (), in_key=True, nullable=False))
+            if each.nullable:
+                conditions.append(f"{each.sql} IS NOT NULL")
+        for _ in range(self.random.randint(1, 2)):
+            sql, type_ = self.aggregate_value(source, outer, (), depth)
+            outputs.append(self.output(outputs, sql, type_, ()))
+        listed = ", ".join(groups)
+        sets = ", ".join(f"({sql})" for sql in groups)
+        tail = self.random.choice(
+            [f"ROLLUP ({listed})", f"CUBE ({listed})", f"GROUPING SETS ({sets}, ())"]
+        )
+        return self.finish(outputs, source, joined_by_and(conditions), f" GROUP BY {tail}")
+
+    def expanded(self, outer: Sequence[Field], depth: int) -> Select:
+        """Write a row for each element of a column, by a function in the select list."""
+        source = self.from_clause(depth, outer)
+        calls = self.expansions(source.fields)
+        if not calls:
+            return self.plain(outer, depth, top=False)
+        self.note("function in the select list")
+        where = self.where(source.fields, outer, depth)
+        outputs = self.key_outputs(source.key or ())
+        sql, type_ = self.random.choice(calls)
+        outputs.append(self.output(outputs, sql, type_, ()))
+        return self.finish(outputs, source, where, "", keyed=False)
 
     def finish(
         self,
