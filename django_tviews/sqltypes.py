@@ -58,6 +58,11 @@ def keeps_values(declared: str, computed: str) -> bool:
     return name == other and modifier in ("", other_modifier)
 
 
+def same_type(first: str, second: str) -> bool:
+    """Tell whether two texts name one type, with one modifier."""
+    return _parsed(first) == _parsed(second)
+
+
 def has_one_look(type_sql: str) -> bool:
     """Tell whether equal values of a type look the same, as far as the type is known.
 

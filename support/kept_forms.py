@@ -128,6 +128,16 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
             remark="The key has two columns: a `CompositePrimaryKey` in the model.",
         ),
         KeptForm(
+            "Every row of one table with every row of another",
+            """
+            SELECT p.id AS product_id, d.id AS discount_id, p.price - d.low AS reduced
+              FROM product p CROSS JOIN discount d
+            """,
+            ("product_id", "discount_id"),
+            remark="The key has columns of both: a new discount has as many keys as there are "
+            "products.",
+        ),
+        KeptForm(
             "Rows without a match",
             """
             SELECT p.id, p.name
@@ -165,10 +175,26 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
             """
             SELECT p.id, p.name
               FROM product p
-             WHERE p.id NOT IN (SELECT r.product_id FROM review r)
+             WHERE p.category_id NOT IN (SELECT c.parent_id FROM category c)
             """,
-            remark="Both sides must be NOT NULL: a single NULL among the values of the subquery "
-            "decides about every row.",
+            remark="A NULL among the values of the subquery decides about every row; so such a "
+            "row affects every key, and a route of its own leads there.",
+        ),
+        KeptForm(
+            "ANY and ALL, by any operator",
+            """
+            SELECT p.id, p.price >= ALL (SELECT q.price FROM product q
+                                          WHERE q.category_id = p.category_id) AS dearest
+              FROM product p
+            """,
+        ),
+        KeptForm(
+            "Rows compared",
+            """
+            SELECT p.id, p.name
+              FROM product p
+             WHERE (p.id, p.name) IN (SELECT t.product_id, t.name FROM tag t)
+            """,
         ),
         KeptForm(
             "ARRAY, also of the first few rows",
@@ -278,12 +304,55 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
             ("category_id", "name"),
         ),
         KeptForm(
+            "DISTINCT ON",
+            """
+            SELECT DISTINCT ON (product_id) product_id, id, rating
+              FROM review
+             ORDER BY product_id, rating DESC, id
+            """,
+            ("product_id",),
+            remark="The key consists of columns of the ON list, and the ORDER BY leaves no two "
+            "rows tied.",
+        ),
+        KeptForm(
             "One row over a whole table",
             """
             SELECT 1 AS id, count(*) AS products, max(price) AS highest
               FROM product
             """,
             remark="Recomputed as a whole at every change of what it reads.",
+        ),
+    ),
+    "Set operations": (
+        KeptForm(
+            "UNION and UNION ALL",
+            """
+            SELECT 'product'::text AS kind, id, name FROM product
+             UNION ALL
+            SELECT 'category'::text, id, name FROM category
+            """,
+            ("kind", "id"),
+            remark="Each branch has routes of its own. Columns of several types get the common "
+            "one, as in PostgreSQL; that of a computed column is known if it is cast to it.",
+        ),
+        KeptForm(
+            "INTERSECT and EXCEPT, also nested",
+            """
+            SELECT id FROM product
+            EXCEPT
+            (SELECT product_id FROM review INTERSECT SELECT product_id FROM tag)
+            """,
+        ),
+        KeptForm(
+            "Set operations in subqueries",
+            """
+            SELECT u.product_id, count(*) AS texts
+              FROM (SELECT product_id, body FROM review WHERE body IS NOT NULL
+                     UNION
+                    SELECT product_id, name FROM tag) u
+             GROUP BY u.product_id
+            """,
+            ("product_id",),
         ),
     ),
     "Views and TViews": (
@@ -311,16 +380,6 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
     ),
     "By rebuilding": (
         KeptForm(
-            "UNION, INTERSECT, EXCEPT",
-            """
-            SELECT name FROM product
-             UNION
-            SELECT name FROM category
-            """,
-            ("name",),
-            allow_rebuild=True,
-        ),
-        KeptForm(
             "LIMIT of the whole query",
             """
             SELECT id, name, price
@@ -328,16 +387,6 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
              ORDER BY price DESC, id
              LIMIT 10
             """,
-            allow_rebuild=True,
-        ),
-        KeptForm(
-            "DISTINCT ON",
-            """
-            SELECT DISTINCT ON (product_id) product_id, id, rating
-              FROM review
-             ORDER BY product_id, rating DESC, id
-            """,
-            ("product_id",),
             allow_rebuild=True,
         ),
         KeptForm(

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import ColumnFacts, Facts, RelationFacts, RelationKind, Volatility
-from django_tviews.plan.routes import NoRoute, Route, find_route
+from django_tviews.plan.routes import NoRoute, Route, find_routes
 from django_tviews.relational.builder import build_tree
 
 if TYPE_CHECKING:
@@ -124,11 +124,10 @@ def routes(query: str, key: str = "id") -> list[str]:
     its filters, the relations joined, and the key, once for each way to evaluate it.
     """
     tree = tree_of(query)
-    outputs = [tree.output(name) for name in key.split(", ")]
-    expressions = [output.expression for output in outputs if output is not None]
-    assert len(expressions) == len(outputs)
     return [
-        _written(find_route(tree, occurrence, expressions), tree) for occurrence in tree.occurrences
+        _written(route, tree)
+        for occurrence in tree.occurrences
+        for route in find_routes(tree, occurrence.number, key.split(", "))
     ]
 
 
@@ -143,7 +142,9 @@ def _written(route: Route | NoRoute, tree: QueryTree) -> str:
         return " AND ".join(each.render(name) for each in expressions)  # type: ignore[attr-defined]
 
     filters = f" WHERE {listed(route.filters)}" if route.filters else ""
-    steps = [f"{step.occurrence.alias} ON {listed(step.conditions)}" for step in route.steps]
+    steps = [
+        f"{step.occurrence.alias} ON {listed(step.conditions) or 'true'}" for step in route.steps
+    ]
     keys = [", ".join(part.render(name) for part in key) for key in route.keys]
     text = " | ".join(
         chain([f"{route.occurrence.alias}{filters}"], steps, [f"KEY {' OR '.join(keys)}"])

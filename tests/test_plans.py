@@ -205,29 +205,156 @@ class TestSublinks:
             ("p.category_id IN (SELECT c.id FROM category c)", True),
             ("p.id IN (SELECT c.parent_id FROM category c)", True),
             ("p.id NOT IN (SELECT c.id FROM category c)", True),
-            # A NULL on either side decides for every row.
-            ("p.category_id NOT IN (SELECT c.id FROM category c)", False),
-            ("p.id NOT IN (SELECT c.parent_id FROM category c)", False),
-            ("(p.id IN (SELECT c.parent_id FROM category c)) IS NULL", False),
-            ("(p.id IN (SELECT c.parent_id FROM category c) OR p.price > 5)", False),
             ("EXISTS (SELECT FROM category c WHERE c.parent_id IS NULL)", False),
             ("p.price > (SELECT avg(q.price) FROM product q)", False),
         ],
     )
-    def test_in_is_a_route_only_where_no_null_can_decide(
-        self, condition: str, expected: bool
-    ) -> None:
+    def test_a_sublink_needs_something_that_ties_it(self, condition: str, expected: bool) -> None:
         found = routes(f"SELECT p.id FROM product p WHERE {condition}")
         assert found[0].endswith("| KEY product.id")
         assert ("NONE" not in found[1]) is expected
 
-    def test_a_sublink_as_a_value_of_in_needs_both_sides_not_null(self) -> None:
-        found = routes(
-            "SELECT p.id, p.id IN (SELECT c.parent_id FROM category c) AS f FROM product p"
-        )
-        assert "NONE" in found[1]
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "SELECT p.id FROM product p WHERE p.id NOT IN (SELECT c.parent_id FROM category c)",
+            "SELECT p.id FROM product p WHERE p.id <> ALL (SELECT c.parent_id FROM category c)",
+            "SELECT p.id, p.id IN (SELECT c.parent_id FROM category c) AS f FROM product p",
+            "SELECT p.id FROM product p WHERE (p.id IN (SELECT c.parent_id FROM category c)) IS NULL",
+            "SELECT p.id FROM product p WHERE p.price > 5 "
+            "OR p.id IN (SELECT c.parent_id FROM category c)",
+        ],
+    )
+    def test_where_a_null_may_decide_it_affects_every_key(self, query: str) -> None:
+        assert routes(query)[1:] == [
+            "category | KEY category.parent_id",
+            "category WHERE (category.parent_id IS NULL) | product ON true | KEY product.id",
+        ]
+
+    def test_where_both_sides_are_not_null_no_null_decides(self) -> None:
         found = routes("SELECT p.id, p.id IN (SELECT c.id FROM category c) AS f FROM product p")
-        assert found[1] == "category | KEY category.id"
+        assert found[1:] == ["category | KEY category.id"]
+
+    def test_rows_that_are_null_outside_are_affected_by_every_row_inside(self) -> None:
+        assert routes(
+            "SELECT p.id FROM product p WHERE p.category_id NOT IN (SELECT c.id FROM category c)"
+        )[1:] == [
+            "category | product ON (product.category_id OPERATOR(pg_catalog.=) category.id) "
+            "| KEY product.id",
+            "category | product ON (product.category_id IS NULL) | KEY product.id",
+        ]
+
+    @pytest.mark.parametrize(
+        ("condition", "tie"),
+        [
+            (
+                "p.price > ALL (SELECT d.low FROM discount d)",
+                "(product.price > discount.low) IS NOT TRUE",
+            ),
+            ("p.price > ANY (SELECT d.low FROM discount d)", "product.price > discount.low"),
+            ("NOT p.price > ANY (SELECT d.low FROM discount d)", "product.price > discount.low"),
+            (
+                "(p.price > ANY (SELECT r.stars FROM review r)) IS NULL",
+                "(product.price > review.stars) IS NOT FALSE",
+            ),
+            ("p.price <> ALL (SELECT d.low FROM discount d)", "product.price = discount.low"),
+        ],
+    )
+    def test_a_quantified_comparison_ties_the_rows_that_can_decide_it(
+        self, condition: str, tie: str
+    ) -> None:
+        found = routes(f"SELECT p.id FROM product p WHERE {condition}")
+        assert f"product ON ({tie})" in found[1]
+
+    def test_rows_are_equal_column_by_column(self) -> None:
+        assert routes(
+            "SELECT t.name AS id FROM tag t JOIN product p ON (t.product_id, t.name) = (p.id, p.name)"
+        )[1] == ("product | KEY product.name")
+
+
+class TestSetOperations:
+    def test_each_branch_has_its_own_key(self) -> None:
+        assert routes("SELECT name AS id FROM product UNION SELECT country FROM maker") == [
+            "product | KEY product.name",
+            "maker | KEY maker.country",
+        ]
+
+    def test_conditions_of_one_branch_say_nothing_about_another(self) -> None:
+        assert routes(
+            "SELECT id FROM product WHERE price > 5 UNION ALL SELECT id FROM maker WHERE id > 7 "
+            "EXCEPT SELECT product_id FROM tag WHERE name = 'x'"
+        ) == [
+            "product WHERE (product.price > 5) | KEY product.id",
+            "maker WHERE (maker.id > 7) | KEY maker.id",
+            "tag WHERE (tag.name = 'x') | KEY tag.product_id",
+        ]
+
+    def test_a_relation_beside_a_union_is_routed_through_each_branch(self) -> None:
+        assert routes(
+            "SELECT u.id, c.name FROM category c JOIN (SELECT id, category_id FROM product "
+            "UNION ALL SELECT id, id FROM maker) u ON u.category_id = c.id"
+        ) == [
+            "category | product ON (product.category_id = category.id) | KEY product.id",
+            "category | KEY category.id",
+            "product | KEY product.id",
+            "maker | KEY maker.id",
+        ]
+
+    def test_a_relation_beside_an_except_is_routed_through_what_shows(self) -> None:
+        assert routes(
+            "SELECT u.id, c.name FROM category c JOIN (SELECT id, category_id FROM product "
+            "EXCEPT SELECT id, id FROM maker) u ON u.category_id = c.id"
+        ) == [
+            "category | product ON (product.category_id = category.id) | KEY product.id",
+            "product | KEY product.id",
+            "maker | KEY maker.id",
+        ]
+
+    def test_types_are_resolved_as_in_the_query(self) -> None:
+        assert routes("SELECT stars AS id FROM review UNION SELECT price FROM product") == [
+            "review | KEY COALESCE(review.stars, CASE WHEN false THEN NULL END)",
+            "product | KEY COALESCE(CASE WHEN false THEN NULL END, product.price)",
+        ]
+        assert routes("SELECT 'a'::text AS id FROM review UNION SELECT name FROM product") == [
+            "review | KEY 'a'::text",
+            "product | KEY product.name",
+        ]
+
+    def test_a_value_whose_type_is_not_known_is_no_key(self) -> None:
+        assert (
+            "columns whose common type is not known"
+            in routes("SELECT stars AS id FROM review UNION SELECT max(price) FROM product")[0]
+        )
+
+    def test_a_limit_of_all_branches_tells_no_key(self) -> None:
+        found = routes("SELECT id FROM product UNION SELECT id FROM maker ORDER BY id LIMIT 3")
+        assert all("computed by LIMIT" in route for route in found)
+
+    def test_the_columns_of_distinct_on_are_like_those_of_a_group(self) -> None:
+        query = (
+            "SELECT DISTINCT ON (maker_id) maker_id AS id, product.id AS first, name FROM product "
+            "ORDER BY maker_id, product.id"
+        )
+        assert routes(query) == ["product | KEY product.maker_id"]
+        assert "NONE: the key is computed by DISTINCT ON" in routes(query, "first")[0]
+
+    def test_a_set_operation_shows_null_where_its_branches_do(self) -> None:
+        for operation, expected in (("UNION", True), ("INTERSECT", False), ("EXCEPT", False)):
+            (output,) = tree_of(
+                f"SELECT id FROM product {operation} SELECT stars FROM review"
+            ).outputs
+            assert output.nullable is expected
+
+
+class TestCrossJoins:
+    def test_what_shows_beside_every_row_has_as_many_keys(self) -> None:
+        query = "SELECT p.id AS a, d.id AS b, c.name FROM product p CROSS JOIN discount d LEFT JOIN category c ON c.id = p.category_id"
+        assert routes(query, "a, b") == [
+            "product | discount ON true | KEY product.id, discount.id",
+            "discount | product ON true | KEY product.id, discount.id",
+            "category | product ON (category.id = product.category_id) | discount ON true "
+            "| KEY product.id, discount.id",
+        ]
 
 
 class TestLayers:
@@ -255,11 +382,6 @@ class TestLayers:
         ("query", "construct"),
         [
             ("SELECT id FROM product ORDER BY price, id LIMIT 3", "LIMIT"),
-            (
-                "SELECT DISTINCT ON (maker_id) maker_id AS id, name FROM product "
-                "ORDER BY maker_id, product.id",
-                "DISTINCT ON",
-            ),
             ("SELECT max(id) AS id FROM product GROUP BY maker_id", "an aggregate"),
             ("SELECT (SELECT max(r.id) FROM review r) AS id FROM product", "a subquery"),
         ],

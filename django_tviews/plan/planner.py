@@ -8,7 +8,7 @@ from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, Unsupporte
 from django_tviews.sqltypes import keeps_values, without_length
 
 from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, relevant_columns
-from .routes import NoRoute, find_route
+from .routes import NoRoute, find_routes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,12 +74,12 @@ def make_plan(
                 column.name,
                 column.type,
                 column.output,
-                value_equal=tree.grouped and not outputs[column.name].expression.opaque,
+                value_equal=tree.grouped and not tree.opaque(column.output),
             )
             for column in declaration.columns
         ),
         key=key,
-        sources=_sources(tree, facts, [outputs[name] for name in declaration.key]),
+        sources=_sources(tree, facts, [outputs[name].name for name in declaration.key]),
         runtime_schema=runtime_schema,
         depth=depth,
         bulk_threshold=bulk_threshold,
@@ -159,7 +159,7 @@ def _check_key_type(declaration: Declaration, name: str, declared: str, computed
         )
 
 
-def _sources(tree: QueryTree, facts: Facts, key: Sequence[Output]) -> tuple[SourcePlan, ...]:
+def _sources(tree: QueryTree, facts: Facts, key: Sequence[str]) -> tuple[SourcePlan, ...]:
     relations: list[RelationFacts] = []
     for occurrence in tree.occurrences:
         if occurrence.relation not in relations:
@@ -171,7 +171,7 @@ def _sources(tree: QueryTree, facts: Facts, key: Sequence[Output]) -> tuple[Sour
 
 
 def _source(
-    number: int, relation: RelationFacts, tree: QueryTree, facts: Facts, key: Sequence[Output]
+    number: int, relation: RelationFacts, tree: QueryTree, facts: Facts, key: Sequence[str]
 ) -> SourcePlan:
     identity = relation.keys[0] if relation.keys else ()
     image = dict.fromkeys((*identity, *relevant_columns(tree, relation)))
@@ -190,7 +190,7 @@ def _source(
                 route.shape: route
                 for occurrence in tree.occurrences
                 if occurrence.relation == relation
-                for route in [find_route(tree, occurrence, [each.expression for each in key])]
+                for route in find_routes(tree, occurrence.number, key)
             }.values()
         ),
     )

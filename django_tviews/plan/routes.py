@@ -17,6 +17,12 @@ nullable side shows beside *t*:
 * a condition over a row that may be replaced by NULLs, only if NULLs cannot satisfy it.
 
 Both states are made of rows that are current or removed, so the join finds the combination.
+
+**Alternatives.** A row of a UNION is made of rows of one branch, so *o* is made of a combination
+of one :class:`~django_tviews.relational.tree.Alternative`, and each that *t* takes part in has its
+own route. INTERSECT and EXCEPT show rows of their left side; a row of the right side matters only
+to those with equal values, which it stands for in the alternative about its changes.
+
 The key is then read off the combination. A relation on a nullable side may have been, or now
 be, replaced by NULLs, and so may a derived table with all that it computes: the key expressions
 are evaluated both ways (:attr:`Route.keys`). Joining
@@ -31,6 +37,7 @@ from itertools import chain, combinations
 from typing import TYPE_CHECKING
 
 from django_tviews.relational.tree import (
+    Alternative,
     ColumnOf,
     Condition,
     Expression,
@@ -108,29 +115,50 @@ class NoRoute:
         return (self.reason,)
 
 
-def find_route(
-    tree: QueryTree, occurrence: Occurrence, key: Sequence[Expression]
-) -> Route | NoRoute:
-    """Find the shortest join from an occurrence to what the key is made of.
+def find_routes(tree: QueryTree, number: int, key: Sequence[str]) -> tuple[Route | NoRoute, ...]:
+    """Find the shortest joins from an occurrence to what the key is made of.
 
     Args:
         tree: the query.
-        occurrence: where rows change.
-        key: the output expressions that identify a row of the result.
+        number: of the occurrence where rows change.
+        key: the names of the output columns that identify a row of the result.
+
+    Returns:
+        A route for each alternative that the occurrence takes part in.
     """
+    found: dict[object, Route | NoRoute] = {}
+    for alternative in tree.alternatives:
+        if number in alternative.routed:
+            outputs = [alternative.output(name) for name in key]
+            route = _find_route(
+                alternative,
+                alternative.occurrences[number - 1],
+                [output.expression for output in outputs if output is not None],
+            )
+            found[route.shape] = route
+    return tuple(found.values())
+
+
+def _find_route(
+    tree: Alternative, occurrence: Occurrence, key: Sequence[Expression]
+) -> Route | NoRoute:
     for expression in key:
         if expression.opaque:
             return NoRoute(occurrence, f"the key is computed by {expression.opaque}")
     search = _Search(tree, occurrence, key)
     wanted = sorted(set(chain.from_iterable(expression.columns for expression in key)))
-    for column in wanted:
-        if not search.supply(column):
-            relation = tree.occurrences[column.occurrence - 1].relation
-            return NoRoute(
-                occurrence,
-                f"no join condition leads from {occurrence.relation.full_name} to "
-                f"{relation.full_name}, which supplies the key",
-            )
+    missing = [column for column in wanted if not search.supply(column)]
+    # What nothing ties to the changed row goes with it in every combination. Then the rows that
+    # it affects are as many as the combinations, unless they are all the rows there are.
+    if missing and len(missing) == len(wanted) and not tree.far_reaching:
+        relation = tree.occurrences[missing[0].occurrence - 1].relation
+        return NoRoute(
+            occurrence,
+            f"no join condition leads from {occurrence.relation.full_name} to "
+            f"{relation.full_name}, which supplies the key",
+        )
+    for column in missing:
+        search.join_all(column)
     return Route(
         occurrence,
         tuple(search.filters()),
@@ -140,7 +168,7 @@ def find_route(
 
 
 class _Search:
-    def __init__(self, tree: QueryTree, start: Occurrence, key: Sequence[Expression]) -> None:
+    def __init__(self, tree: Alternative, start: Occurrence, key: Sequence[Expression]) -> None:
         self.tree = tree
         self.start = start
         # A key that is a column is matched by value; one computed from it may tell looks apart.
@@ -238,6 +266,11 @@ class _Search:
                 self._join(number)
         return True
 
+    def join_all(self, column: ColumnOf) -> None:
+        """Join all rows of the relation that has the column."""
+        if self._at_hand(column) is None:
+            self._join(column.occurrence)
+
     def _leads_to(self, condition: Condition, number: int) -> bool:
         """Tell whether rows of an occurrence may be found by the condition.
 
@@ -332,7 +365,7 @@ class _Search:
         self.steps.append(Step(self.tree.occurrences[number - 1], conditions))
 
 
-def _usable(tree: QueryTree, start: Occurrence, condition: Condition) -> bool:
+def _usable(tree: Alternative, start: Occurrence, condition: Condition) -> bool:
     """Tell whether the condition says anything about combinations with the changed row."""
     occurrences = [tree.occurrences[number - 1] for number in condition.expression.occurrences]
     missable = [each.outer_joins for each in occurrences]

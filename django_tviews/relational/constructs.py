@@ -147,17 +147,11 @@ CONSTRUCTS = {
             "SELECT id, ctid FROM product",
         ),
         Construct(
-            "quantified-comparison",
-            "ALL or ANY over a subquery with another operator than =",
-            "Compare with the subquery's min() or max().",
-            "SELECT id FROM product p WHERE price > ALL (SELECT price FROM product)",
-        ),
-        Construct(
-            "row-comparison-sublink",
-            "a row compared with a subquery",
-            "Write EXISTS with one condition per column.",
-            "SELECT id FROM product p WHERE (p.id, p.name) IN (SELECT r.product_id, r.body "
-            "FROM review r)",
+            "too-many-branches",
+            "a query with too many ways from a source to a row",
+            "Move some of the set operations into TViews of their own.",
+            "SELECT 1 AS id FROM product p WHERE "
+            + " AND ".join(["p.id IN (SELECT 1 UNION SELECT 2)"] * 7),
         ),
         Construct(
             "foreign-equality",

@@ -15,7 +15,8 @@ from .syntax import Node, content, kind, names
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .builder import BoundColumn, Builder, Scope
+    from .builder import Builder
+    from .scope import BoundColumn, Scope
 
 
 class Nullability:
@@ -50,7 +51,7 @@ class Nullability:
         """
         match kind(node):
             case "column_ref":
-                return self.of_column(self._builder.resolve(node.column_ref, scope), scope)
+                return self.of_column(scope.resolve(node.column_ref), scope)
             case "a_const":
                 return bool(node.a_const.isnull)
             case "null_test" | "boolean_test" | "a_array_expr" | "row_expr":
@@ -66,7 +67,7 @@ class Nullability:
 
     def _of_cast(self, cast: Node, scope: Scope, grouped: bool) -> bool:
         if kind(cast.arg) == "column_ref":
-            column = self._builder.resolve(cast.arg.column_ref, scope)
+            column = scope.resolve(cast.arg.column_ref)
             # From PostgreSQL 18 on a JSON null casts to an SQL NULL.
             if column.facts is None or column.facts.type in ("json", "jsonb"):
                 return True
@@ -101,7 +102,7 @@ class Nullability:
             return True
         if plain == "count" or plain in functions.NEVER_NULL:
             return False
-        if self._builder.is_aggregate(name):
+        if self._builder.expressions.is_aggregate(name):
             if not grouped or call.HasField("agg_filter"):
                 return True
             if plain in functions.AGGREGATES_OF_ROWS:
@@ -122,7 +123,7 @@ class Nullability:
         select = content(sublink.subselect)
         one_row = (
             len(select.target_list) == 1
-            and self._builder.contains_aggregate(select.target_list[0])
+            and self._builder.expressions.contains_aggregate(select.target_list[0])
             and not select.group_clause
             and not select.HasField("having_clause")
             and not kind(select.limit_count)

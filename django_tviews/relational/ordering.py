@@ -9,7 +9,6 @@ determined, and an equality carries that over to the other side.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import functions
@@ -18,9 +17,8 @@ from .syntax import Node, children, kind, names, position, same, wrapped
 from .tree import ColumnOf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .builder import BoundColumn, Builder, Item, Scope
+    from .builder import Builder
+    from .scope import Item, Scope
 
 
 def settle_order(builder: Builder, select: Node, scope: Scope) -> None:
@@ -69,10 +67,10 @@ def _settle(
     where: int | None,
     select: Node | None = None,
 ) -> None:
-    ordered = [_ordered_expression(item.sort_by.node, select) for item in order]
+    ordered = [named_expression(item.sort_by.node, select) for item in order]
     values = [value for value in values if not _is_constant(value)]
     if values and all(
-        any(same(value, item) for item in ordered) and _has_one_look(builder, scope, value)
+        any(same(value, item) for item in ordered) and _has_one_look(scope, value)
         for value in values
     ):
         return
@@ -80,7 +78,7 @@ def _settle(
         column
         for item in ordered
         if kind(item) == "column_ref"
-        and (column := _column(builder.resolve(item.column_ref, scope))) is not None
+        and (column := scope.resolve(item.column_ref).base) is not None
     }
     open_items = _undetermined(builder, scope, columns)
     if not open_items:
@@ -95,14 +93,14 @@ def _settle(
             _append(order, item.alias, name)
 
 
-def _has_one_look(builder: Builder, scope: Scope, value: Node) -> bool:
+def _has_one_look(scope: Scope, value: Node) -> bool:
     """Tell whether values that sort as equal may stand for each other.
 
     The citexts Foo and foo may not, nor the numerics 1.0 and 1.00.
     """
     if kind(value) != "column_ref":
         return True
-    facts = builder.resolve(value.column_ref, scope).facts
+    facts = scope.resolve(value.column_ref).facts
     return facts is None or facts.one_look
 
 
@@ -112,8 +110,15 @@ def _is_constant(node: Node) -> bool:
     )
 
 
-def _ordered_expression(node: Node, select: Node | None) -> Node:
-    """What ``ORDER BY 1`` or ``ORDER BY alias`` stands for."""
+def named_expression(node: Node, select: Node | None) -> Node:
+    """Return what an item of ORDER BY or DISTINCT ON stands for.
+
+    A number or the name of an output column stands for what that is computed from.
+
+    Args:
+        node: the item.
+        select: the SELECT; None for the ORDER BY of an aggregate, which names no outputs.
+    """
     if select is None:
         return node
     if kind(node) == "a_const" and node.a_const.ival.ival:
@@ -130,7 +135,7 @@ def _undetermined(builder: Builder, scope: Scope, columns: set[ColumnOf]) -> lis
     """The FROM items of this SELECT that the given columns do not determine."""
     determined = set(columns)
     # Rows of the SELECTs around this one are fixed while it is evaluated.
-    fixed = set(_rows_around(scope))
+    fixed = set(scope.rows_around())
     whole: set[int] = set()
     grown = True
     while grown:
@@ -166,14 +171,6 @@ def _undetermined(builder: Builder, scope: Scope, columns: set[ColumnOf]) -> lis
     return [item for item in scope.items if item.rows is None or not item.rows <= whole]
 
 
-def _rows_around(scope: Scope) -> Iterable[int]:
-    outer = scope.outer
-    while outer is not None:
-        for item in outer.items:
-            yield from item.rows or ()
-        outer = outer.outer
-
-
 def _key(builder: Builder, item: Item) -> tuple[str, ...]:
     """The key of a base relation in FROM that shows it under its own name."""
     if item.rows is None or len(item.rows) != 1:
@@ -182,16 +179,11 @@ def _key(builder: Builder, item: Item) -> tuple[str, ...]:
     for key in builder.drafts[number - 1].relation.keys:
         shown = [item.column(name) for name in key]
         if all(
-            column is not None and _column(column) == ColumnOf(number, name)
+            column is not None and column.base == ColumnOf(number, name)
             for column, name in zip(shown, key, strict=True)
         ):
             return key
     return ()
-
-
-def _column(shown: BoundColumn) -> ColumnOf | None:
-    """The column of a base relation that is shown; what a LIMIT leaves of its rows is no matter."""
-    return replace(shown.expression, opaque="").column
 
 
 def _append(order: Node, alias: str, column: str) -> None:

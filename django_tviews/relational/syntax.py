@@ -76,6 +76,16 @@ def deparse_expression(node: Node) -> str:
     return deparse_select(select).removeprefix("SELECT ")
 
 
+def type_name(name: Node) -> str:
+    """Write the type that a cast names."""
+    from postgast import pg_query_pb2
+
+    node = pg_query_pb2.Node()
+    node.type_cast.arg.a_const.isnull = True
+    node.type_cast.type_name.CopyFrom(name)
+    return deparse_expression(node).removeprefix("NULL::")
+
+
 def kind(node: Node) -> str:
     """Return the name of what a ``Node`` wrapper holds, such as ``column_ref``; '' when empty."""
     which: str | None = node.WhichOneof("node")

@@ -6,13 +6,15 @@ remains of the nesting is what routing needs to know about each occurrence and e
 
 ``sublinks``
     the subqueries that it stands in and that only compute something for the rows around them,
-    outermost first: those in expressions, those in FROM that give one row whatever they find (an
-    aggregate without GROUP BY), and the sides of a UNION, INTERSECT or EXCEPT. A row of an
-    occurrence in one never shows in the result itself, and what it must satisfy there says
-    nothing about the rows around.
+    outermost first: those in expressions, and those in FROM that give one row whatever they find
+    (an aggregate without GROUP BY). A row of an occurrence in one never shows in the result
+    itself, and what it must satisfy there says nothing about the rows around.
 ``outer_joins``
     the nullable sides of outer joins that it stands on. Such a row may be replaced by NULLs. A
     FULL JOIN has two of them, and a number for each.
+
+A row of a UNION comes from one branch or the other. So the tree has :class:`alternatives
+<Alternative>`: flat queries that read the same occurrences and differ in the branches they take.
 
 An expression that cannot be evaluated from single rows (an aggregate, a sublink, a window, a
 column behind a LIMIT) is *opaque*: it says which construct makes it so, and routing stops there.
@@ -88,6 +90,12 @@ class Expression:
             return self.parts[0]
         return None
 
+    def parenthesised(self) -> Expression:
+        """Return it so that it can stand anywhere in another one."""
+        if self.column is not None:
+            return self
+        return Expression(("(", *self.parts, ")"), self.opaque)
+
     def render(self, column_sql: Callable[[ColumnOf], str]) -> str:
         """Return the SQL text over rows that are there, each column as ``column_sql`` writes it."""
         return "".join(
@@ -156,11 +164,39 @@ class Output:
         name: its name.
         expression: what it is computed from.
         nullable: the structure of the query does not rule out NULL.
+        type: its type, where the text tells it.
     """
 
     name: str
     expression: Expression
     nullable: bool
+    type: str = ""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A flat query: one of those whose rows together decide what the result is.
+
+    Attributes:
+        occurrences: the base relations, in reading order; every alternative has the same.
+        conditions: what ties them together and filters them.
+        outputs: the output columns.
+        routed: the occurrences whose changes this alternative is about. Those in a branch that it
+            does not take are missing, and, where a branch only decides which rows of another one
+            show (the right side of EXCEPT), all those outside of it.
+        far_reaching: a change that satisfies the conditions affects every row that they do not
+            exclude: a NULL among the values of NOT IN.
+    """
+
+    occurrences: tuple[Occurrence, ...]
+    conditions: tuple[Condition, ...]
+    outputs: tuple[Output, ...]
+    routed: frozenset[int]
+    far_reaching: bool = False
+
+    def output(self, name: str) -> Output | None:
+        """Return the output column of that name."""
+        return next((output for output in self.outputs if output.name == name), None)
 
 
 @dataclass(frozen=True)
@@ -168,18 +204,29 @@ class QueryTree:
     """A query, flattened.
 
     Attributes:
-        occurrences: the base relations, in reading order.
-        conditions: what ties them together and filters them.
-        outputs: the output columns.
+        alternatives: the flat queries it consists of, at least one.
         grouped: rows of the result stand for groups of rows (GROUP BY, aggregates, DISTINCT), so
             of the equal values of a grouping column any may be shown.
     """
 
-    occurrences: tuple[Occurrence, ...]
-    conditions: tuple[Condition, ...]
-    outputs: tuple[Output, ...]
+    alternatives: tuple[Alternative, ...]
     grouped: bool = False
 
+    @property
+    def occurrences(self) -> tuple[Occurrence, ...]:
+        """The base relations, in reading order."""
+        return self.alternatives[0].occurrences
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The output columns, as the first alternative computes them."""
+        return self.alternatives[0].outputs
+
     def output(self, name: str) -> Output | None:
-        """Return the output column of that name."""
-        return next((output for output in self.outputs if output.name == name), None)
+        """Return the output column of that name, as the first alternative computes it."""
+        return self.alternatives[0].output(name)
+
+    def opaque(self, name: str) -> bool:
+        """Tell whether an output cannot be evaluated from single rows in some alternative."""
+        found = [alternative.output(name) for alternative in self.alternatives]
+        return any(output is None or output.expression.opaque for output in found)

@@ -74,7 +74,7 @@ def _branch(plan: Plan, route: Route, delta: str, states: Mapping[RelationFacts,
 
     lines = [f"FROM {delta} AS {aliases[route.occurrence.number]}"]
     for step in route.steps:
-        conditions = " AND ".join(written(each) for each in step.conditions)
+        conditions = " AND ".join(written(each) for each in step.conditions) or "true"
         joined = states.get(step.occurrence.relation, relation_name(step.occurrence.relation))
         lines.append(f"LEFT JOIN {joined} AS {aliases[step.occurrence.number]} ON {conditions}")
     keys = [

@@ -1,0 +1,236 @@
+"""Binding expressions: every column to its occurrence, every node known or refused."""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import TYPE_CHECKING
+
+from django_tviews.facts import Volatility
+from django_tviews.text import words
+
+from . import functions
+from .constructs import refuse, refuse_function
+from .syntax import Node, children, deparse_expression, kind, names, position, type_name, wrapped
+from .tree import ColumnOf, Expression, Presence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .builder import Builder
+    from .scope import BoundColumn, Scope
+
+# A control character cannot come from a query: the parser would have refused it.
+_PLACEHOLDER = re.compile('"\x01(\\d+)"')
+
+# Expression nodes that are nothing but their children.
+_TRANSPARENT = words(
+    """
+    a_array_expr a_const a_indices a_indirection a_star bit_string bool_expr boolean
+    boolean_test case_expr case_when coalesce_expr collate_clause float integer list
+    min_max_expr named_arg_expr null_test row_expr sort_by string type_cast
+    """
+)
+
+
+class Expressions:
+    """Binds the expressions of one query."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+
+    def bind(self, node: Node, scope: Scope) -> Expression:
+        """Bind an expression: every column to its occurrence, every node known."""
+        bound = copy.deepcopy(node)
+        references: list[Expression] = []
+        opaque = self._walk(bound, scope, references)
+        if self._builder.completing:
+            # What was added belongs to the query, not to the copy.
+            for completed, sublink in zip(_sublinks(bound), _sublinks(node), strict=True):
+                sublink.CopyFrom(completed)
+        text = deparse_expression(bound) if kind(bound) != "sort_by" else ""
+        return self._filled(text, references, opaque)
+
+    def compared(
+        self, operator: tuple[str, ...], left: list[Expression], right: list[Expression]
+    ) -> Expression:
+        """Return the comparison of two values, or of two rows of several.
+
+        Args:
+            operator: its name, perhaps with its schema.
+            left: what stands on its left.
+            right: what stands on its right.
+        """
+        from postgast import pg_query_pb2
+
+        comparison = pg_query_pb2.Node()
+        comparison.a_expr.kind = pg_query_pb2.AEXPR_OP
+        for part in operator:
+            comparison.a_expr.name.add().string.sval = part
+        references = [*left, *right]
+        places = range(len(references))
+        for node, half in (
+            (comparison.a_expr.lexpr, places[: len(left)]),
+            (comparison.a_expr.rexpr, places[len(left) :]),
+        ):
+            if len(half) > 1:
+                node.row_expr.row_format = pg_query_pb2.COERCE_EXPLICIT_CALL
+            for place in half:
+                value = node.row_expr.args.add() if len(half) > 1 else node
+                value.column_ref.fields.add()
+                self._replace_by_placeholder(value, place)
+        return self._filled(deparse_expression(comparison), references, "")
+
+    @staticmethod
+    def _filled(text: str, references: list[Expression], opaque: str) -> Expression:
+        """Put what they stand for in the place of placeholders."""
+        parts: list[str | ColumnOf | Presence] = []
+        for place, piece in enumerate(_PLACEHOLDER.split(text)):
+            if place % 2 == 0:
+                parts.append(piece)
+            else:
+                inner = references[int(piece)]
+                opaque = opaque or inner.opaque
+                parts.extend(inner.parenthesised().parts)
+        return Expression(tuple(part for part in parts if part != ""), opaque)
+
+    def _walk(self, node: Node, scope: Scope, references: list[Expression] | None) -> str:
+        """Check and bind everything below a node, in place; return what makes it opaque.
+
+        Columns are replaced by placeholders that stand for ``references``.
+        """
+        opaque = ""
+        if wrapped(node):
+            match kind(node):
+                case "column_ref":
+                    column = scope.resolve(node.column_ref)
+                    self._builder.note_read(column.expression)
+                    if references is not None:
+                        self._replace_by_placeholder(node, len(references))
+                        references.append(column.expression)
+                    return column.expression.opaque
+                case "sub_link":
+                    self._builder.predicates.sublink(node.sub_link, scope, filtering=False)
+                    return "a subquery"
+                case "func_call":
+                    opaque = self._function(node.func_call)
+                case _:
+                    self._check(node, scope)
+        for child in children(node):
+            if child.DESCRIPTOR.name != "TypeName":
+                opaque = self._walk(child, scope, references) or opaque
+        return opaque
+
+    def _check(self, node: Node, scope: Scope) -> None:
+        """Refuse a node that is not known, or that compares without naming its operator."""
+        match kind(node):
+            case "a_expr":
+                self._operator(node.a_expr, scope)
+            case "sqlvalue_function":
+                what = deparse_expression(node).upper()
+                refuse("time-dependent", what, position=position(node))
+            case "case_expr" if kind(node.case_expr.arg):
+                column = self.column(node.case_expr.arg, scope)
+                self.refuse_foreign_equality("CASE x WHEN", (column,), position(node))
+            case "grouping_set" | "grouping_func":
+                refuse("grouping-sets", "this grouping", position=position(node))
+            case other if other and other not in _TRANSPARENT:
+                refuse("unknown-syntax", other.replace("_", " "), position=position(node))
+
+    @staticmethod
+    def _replace_by_placeholder(node: Node, number: int) -> None:
+        del node.column_ref.fields[1:]
+        node.column_ref.fields[0].string.sval = f"\x01{number}"
+
+    def _function(self, call: Node) -> str:
+        """Refuse what may not be called; return what the call makes of the expression."""
+        name = names(call.funcname)
+        schema, plain = name[-2] if len(name) > 1 else None, name[-1]
+        where = position(call)
+        if schema in (None, "pg_catalog"):
+            if plain in functions.TIME_DEPENDENT:
+                refuse("time-dependent", f"{plain}()", position=where)
+            if plain in functions.VOLATILE:
+                refuse("volatile-function", f"{plain}()", position=where)
+            if len(call.args) < functions.LEAST_ARGUMENTS.get(plain, 0):
+                refuse("default-argument", f"{plain}()", position=where)
+            if plain in functions.SET_RETURNING:
+                refuse("set-returning-function", f"{plain}()", position=where)
+        volatility = self._builder.facts.functions.get((schema, plain), Volatility.IMMUTABLE)
+        if not functions.may_be_called(schema, plain, volatility):
+            refuse_function(plain, volatility, position=where)
+        if call.HasField("over"):
+            refuse("window-function", f"{plain}() OVER", position=where)
+        return "an aggregate" if self.is_aggregate(name) else ""
+
+    def _operator(self, node: Node, scope: Scope) -> None:
+        from postgast import pg_query_pb2
+
+        unnamed = {
+            pg_query_pb2.AEXPR_DISTINCT: "IS DISTINCT FROM",
+            pg_query_pb2.AEXPR_NOT_DISTINCT: "IS NOT DISTINCT FROM",
+            pg_query_pb2.AEXPR_NULLIF: "NULLIF",
+        }
+        if node.kind in unnamed:
+            sides = (self.column(node.lexpr, scope), self.column(node.rexpr, scope))
+            self.refuse_foreign_equality(unnamed[node.kind], sides, position(node))
+
+    def refuse_foreign_equality(
+        self, what: str, columns: Iterable[BoundColumn | None], where: int | None
+    ) -> None:
+        """Refuse a comparison without an operator name over a type that is not PostgreSQL's own.
+
+        Read back under the pinned search path it would pick another operator: citext would be
+        compared as text.
+        """
+        for column in columns:
+            facts = column.facts if column is not None else None
+            if facts is not None and facts.type in self._builder.facts.equality_schemas:
+                refuse("foreign-equality", f"{what} over {facts.type}", position=where)
+
+    def column(self, node: Node, scope: Scope) -> BoundColumn | None:
+        """The column, if the expression is one."""
+        if kind(node) == "column_ref":
+            return scope.resolve(node.column_ref)
+        return None
+
+    def type_of(self, node: Node, scope: Scope) -> str:
+        """Return the type of an expression where the text tells it, else an empty string."""
+        match kind(node):
+            case "column_ref":
+                facts = scope.resolve(node.column_ref).facts
+                return facts.type if facts is not None else ""
+            case "type_cast":
+                return type_name(node.type_cast.type_name)
+            case "func_call" if names(node.func_call.funcname)[-1] == "count":
+                return "bigint"
+            case _:
+                return ""
+
+    def contains_aggregate(self, node: Node) -> bool:
+        """Tell whether an aggregate of this query level stands in the expression."""
+        if wrapped(node) and kind(node) == "sub_link":
+            return False
+        if (
+            node.DESCRIPTOR.name == "FuncCall"
+            and not node.HasField("over")
+            and self.is_aggregate(names(node.funcname))
+        ):
+            return True
+        return any(self.contains_aggregate(child) for child in children(node))
+
+    def is_aggregate(self, name: tuple[str, ...]) -> bool:
+        """Tell whether a function name is that of an aggregate."""
+        schema, plain = name[-2] if len(name) > 1 else None, name[-1]
+        if schema in (None, "pg_catalog") and plain in functions.AGGREGATES:
+            return True
+        return (schema, plain) in self._builder.facts.aggregates
+
+
+def _sublinks(message: Node) -> Iterator[Node]:
+    """Yield the subqueries in an expression, but not those in one of them."""
+    if message.DESCRIPTOR.name == "SubLink":
+        yield message
+        return
+    for child in children(message):
+        yield from _sublinks(child)

@@ -1,0 +1,183 @@
+"""SELECT: its clauses, its groups and its output columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django_tviews.errors import DependencyResolutionFailed, InvalidQuery
+
+from .canonical import output_name
+from .constructs import refuse
+from .ordering import named_expression, settle_order
+from .syntax import Node, kind, names, position, same
+from .tree import Expression, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .builder import Builder
+    from .scope import Scope
+
+
+@dataclass
+class Block:
+    """What is known of one SELECT once it is bound.
+
+    Attributes:
+        outputs: its output columns.
+        rows: the occurrences whose rows make up its rows; None where groups stand for rows.
+        merged: equal values of several rows are shown as one.
+    """
+
+    outputs: list[Output]
+    rows: frozenset[int] | None
+    merged: bool = False
+
+
+class Selects:
+    """Binds the SELECTs of one query."""
+
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+
+    def bind(self, select: Node, scope: Scope) -> Block:
+        """Bind one SELECT whose surroundings are in ``scope.outer``; return its outputs."""
+        self._refuse_clauses(select)
+        if select.HasField("with_clause"):
+            self._bind_ctes(select.with_clause, scope)
+        if select.HasField("larg"):
+            return self._builder.set_operations.bind(select, scope)
+        grouped = self._is_grouped(select)
+        if grouped and not select.group_clause:
+            scope.sublinks = self._builder.inside(scope)
+        self._bind_rows(select, scope)
+        for clause in (select.group_clause, select.sort_clause, select.distinct_clause):
+            for node in clause:
+                if not self.names_output(node, select, scope):
+                    self._builder.expressions.bind(node, scope)
+        if select.HasField("having_clause"):
+            self._builder.expressions.bind(select.having_clause, scope)
+        for limit in (select.limit_count, select.limit_offset):
+            if kind(limit):
+                self._builder.expressions.bind(limit, scope)
+        settle_order(self._builder, select, scope)
+        outputs = [
+            output
+            for target, barrier in zip(select.target_list, self._barriers(select), strict=True)
+            for output in self._outputs(target.res_target, scope, select, barrier)
+        ]
+        rows: frozenset[int] | None = frozenset()
+        for item in scope.items:
+            rows = None if rows is None or item.rows is None else rows | item.rows
+        merged = grouped or bool(select.distinct_clause)
+        return Block(outputs, None if merged else rows, merged)
+
+    def _bind_rows(self, select: Node, scope: Scope) -> None:
+        """Bind FROM and WHERE."""
+        for item in select.from_clause:
+            self._builder.from_clause.bind(item, scope, scope.outer_joins)
+        if select.HasField("where_clause"):
+            self._builder.predicates.conjuncts(select.where_clause, scope, prove=True)
+
+    def _refuse_clauses(self, select: Node) -> None:
+        if select.locking_clause:
+            refuse("row-locking", "FOR UPDATE or FOR SHARE")
+        if select.HasField("into_clause"):
+            refuse("select-into", "INTO")
+        if select.values_lists:
+            refuse("values", "VALUES", position=position(select.values_lists[0]))
+
+    def _bind_ctes(self, clause: Node, scope: Scope) -> None:
+        if clause.recursive:
+            refuse("recursive-cte", "WITH RECURSIVE", position=position(clause))
+        scope.ctes = dict(scope.ctes)
+        for node in clause.ctes:
+            cte = node.common_table_expr
+            if kind(cte.ctequery) != "select_stmt":
+                refuse("modifying-cte", f"WITH {cte.ctename}", position=position(cte))
+            scope.ctes[cte.ctename] = (cte, dict(scope.ctes))
+
+    def _barriers(self, select: Node) -> list[str]:
+        """Name for each item of the select list what keeps single rows from telling its value.
+
+        LIMIT makes all of them depend on rows that no condition ties together. DISTINCT ON shows
+        the first row of a group, but what it groups by is the same in all of them.
+        """
+        if kind(select.limit_count) or kind(select.limit_offset):
+            return ["LIMIT"] * len(select.target_list)
+        if not any(kind(node) for node in select.distinct_clause):
+            return [""] * len(select.target_list)
+        grouped_by = [named_expression(node, select) for node in select.distinct_clause]
+        return [
+            "" if any(same(target.res_target.val, node) for node in grouped_by) else "DISTINCT ON"
+            for target in select.target_list
+        ]
+
+    def _is_grouped(self, select: Node) -> bool:
+        return bool(
+            select.group_clause
+            or select.HasField("having_clause")
+            or any(
+                self._builder.expressions.contains_aggregate(target)
+                for target in select.target_list
+            )
+        )
+
+    def names_output(self, node: Node, select: Node, scope: Scope) -> bool:
+        """Tell whether an item of ORDER BY, GROUP BY or DISTINCT ON stands for an output column.
+
+        It does as a number, as a name that no column in FROM has, or as the empty item of a
+        plain DISTINCT.
+        """
+        inner = node.sort_by.node if kind(node) == "sort_by" else node
+        if kind(inner) in ("", "a_const"):
+            return True
+        if kind(inner) != "column_ref" or len(inner.column_ref.fields) > 1:
+            return False
+        name = names(inner.column_ref.fields)
+        return (
+            any(output_name(target.res_target) == name[0] for target in select.target_list)
+            and scope.own_column(name, None) is None
+        )
+
+    def _outputs(self, target: Node, scope: Scope, select: Node, barrier: str) -> Iterable[Output]:
+        if kind(target.val) == "column_ref" and names(target.val.column_ref.fields)[-1] == "*":
+            yield from self._expanded_star(target.val.column_ref, scope, barrier)
+            return
+        name = output_name(target)
+        if name is None:
+            raise InvalidQuery("An output column has no name.", hint="Give it one with AS.")
+        expression = self._builder.expressions.bind(target.val, scope)
+        yield Output(
+            name,
+            Expression(expression.parts, expression.opaque or barrier),
+            # Without GROUP BY an aggregate may find no row at all.
+            self._builder.nullability.of(target.val, scope, bool(select.group_clause)),
+            self._builder.expressions.type_of(target.val, scope),
+        )
+
+    def _expanded_star(self, reference: Node, scope: Scope, barrier: str) -> Iterable[Output]:
+        qualifier = names(reference.fields)[:-1]
+        if len(qualifier) > 1 or scope.merged:
+            refuse("star", deparse_expression_of(reference), position=position(reference))
+        items = [item for item in scope.items if not qualifier or item.alias == qualifier[0]]
+        if not items:
+            raise DependencyResolutionFailed(
+                f'Nothing in FROM is called "{qualifier[0]}".' if qualifier else "* needs a FROM.",
+                hint="Check the aliases of the query.",
+            )
+        for item in items:
+            for column in item.columns:
+                self._builder.note_read(column.expression)
+                yield Output(
+                    column.name,
+                    Expression(column.expression.parts, column.expression.opaque or barrier),
+                    self._builder.nullability.of_column(column, scope),
+                    column.facts.type if column.facts is not None else "",
+                )
+
+
+def deparse_expression_of(reference: Node) -> str:
+    """Write a column reference that stands outside a ``Node`` wrapper."""
+    return ".".join(names(reference.fields))
