@@ -21,10 +21,12 @@ from django.core.management.commands import makemigrations, migrate
 from django.db.migrations import operations
 from django.db.migrations.autodetector import MigrationAutodetector, OperationDependency
 from django.db.migrations.operations.fields import FieldOperation
+from django.db.migrations.utils import resolve_relation
 
+from .history import Changes, History, Layout, Successors, in_the_database, in_the_state
 from .models import TView
-from .operations import AlterTView, CreateTView, DeleteTView
-from .state import FieldKey, ModelKey, Reading, TViewState, readings
+from .operations import AlterTView, CreateTView, DeleteTView, FollowRenames, RenameTView
+from .state import FieldKey, ModelKey, Owner, Reading, TViewState, readings
 
 if TYPE_CHECKING:
     from django.db.migrations.graph import MigrationGraph
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
         generated_operations: dict[str, list[Operation]]
         migrations: dict[str, list[Migration]]
+        renamed_fields: dict[FieldKey, str]
         old_model_keys: set[ModelKey]
         new_model_keys: set[ModelKey]
 
@@ -85,6 +88,10 @@ class Releases(OperationDependency):
     """A TView has read what goes: altering or deleting the TView comes first."""
 
 
+class Prepared(OperationDependency):
+    """A TView, or what its query reads, has another name: the state has to know it first."""
+
+
 class Follows(OperationDependency):
     """TViews of another app have read what changes: the migrations of that app come first.
 
@@ -107,6 +114,10 @@ class TViewAutodetector(_Autodetector):
             if model is not None and issubclass(model, TView) and not model._meta.proxy:
                 self.to_state.models[key] = TViewState.from_model(model)
         self.definitions = _definitions(graph)
+        has_tviews = any(isinstance(each, TViewState) for each in self.from_state.models.values())
+        self.present_queries = History.of(graph).queries if graph and has_tviews else {}
+        # Django points fields of the new state back to the old names of models while it compares.
+        self.new_layout = Layout.of(self.to_state, self.to_state.models if has_tviews else ())
         return super()._detect_changes(convert_apps, graph)
 
     def generate_renamed_models(self) -> None:
@@ -114,6 +125,32 @@ class TViewAutodetector(_Autodetector):
         self.old_tviews = _take_out(self.old_model_keys, self.from_state)
         self.new_tviews = _take_out(self.new_model_keys, self.to_state)
         super().generate_renamed_models()
+        self._rename_tviews()
+
+    def _rename_tviews(self) -> None:
+        """Ask about each new TView that may be an old one, and know that one by its new name."""
+        for key in sorted(self.new_tviews.keys() - self.old_tviews.keys()):
+            new = self.new_tviews[key]
+            for old_key in sorted(self.old_tviews.keys() - self.new_tviews.keys()):
+                old = self.old_tviews[old_key]
+                if (
+                    old_key[0] == key[0]
+                    and self.only_relation_agnostic_fields(old.fields)
+                    == self.only_relation_agnostic_fields(new.fields)
+                    and self.questioner.ask_rename_model(old, new)
+                ):
+                    self.old_tviews[key] = self.old_tviews.pop(old_key)
+                    self.renamed_models[key] = old_key[1]
+                    self.renamed_models_rel[".".join(old_key)] = ".".join(key)
+                    break
+
+    def _new_key(self, key: ModelKey) -> ModelKey:
+        """Return the key that a model has after all changes."""
+        return next((new for new in self.renamed_models if self._old_key(new) == key), key)
+
+    def _old_key(self, key: ModelKey) -> ModelKey:
+        """Return the key that a model has before all changes."""
+        return (key[0], self.renamed_models.get(key, key[1]))
 
     def _sort_migrations(self) -> None:
         self._generate_tviews()
@@ -165,30 +202,47 @@ class TViewAutodetector(_Autodetector):
         """Tell whether an operation has to come first because of a dependency of another."""
         match dependency:
             case Needs():
-                return any(_provides(step, dependency) for step in _in_the_database(operation))
+                return any(_provides(step, dependency) for step in in_the_database(operation))
             case Releases():
                 return any(
                     isinstance(step, AlterTView | DeleteTView)
                     and step.name_lower == dependency.model_name_lower
-                    for step in _in_the_database(operation)
+                    for step in in_the_database(operation)
                 )
+            case Prepared():
+                return _prepares(operation, dependency)
             case Follows():
                 # It is about migrations that exist, not about operations that are being sorted.
                 return False
         return any(
             super(TViewAutodetector, self).check_dependency(step, dependency)
-            for step in {*_in_the_database(operation), *_in_the_state(operation)}
+            or _renames_to(step, dependency)
+            for step in {*in_the_database(operation), *in_the_state(operation)}
         )
 
     def _generate_tviews(self) -> None:
-        """Add an operation for each TView that has changed, and tie the others to it."""
+        """Add operations for each TView that has changed, and tie the others to them."""
+        stored = {key: tview.query for key, tview in self.old_tviews.items()}
+        present = {key: self.present_queries.get(self._old_key(key), stored[key]) for key in stored}
+        self.old_tviews = {
+            key: tview.clone().with_definition(present[key] or stored[key], tview.maintenance)
+            for key, tview in self.old_tviews.items()
+        }
         self.old_readings = readings(self.from_state, self.old_tviews)
         self.new_readings = readings(self.to_state, self.new_tviews)
+        changes = self._changed_names()
+        self.renames = {key: changes.of(old.query) for key, old in self.old_tviews.items()}
+        followed = {
+            key: query and self.renames[key].follow(query, self.from_state)
+            for key, query in present.items()
+        }
+        self.followed = {key: query for key, query in followed.items() if query is not None}
+        self.unprepared = {key for key, query in self.followed.items() if query != stored[key]}
         others = [
             (app_label, operation, list(_dependencies_of(operation)))
             for app_label, operation in self._operations()
         ]
-        split: set[ModelKey] = set()
+        split = (self.old_tviews.keys() & self.new_tviews.keys()) - self.followed.keys()
         while True:
             self.generated_operations = {}
             for app_label, operation, dependencies in others:
@@ -199,26 +253,47 @@ class TViewAutodetector(_Autodetector):
                 return
             split |= more
 
+    def _changed_names(self) -> Changes:
+        """Return the new names of all that TViews have read."""
+        fields: dict[FieldKey, str | None] = {
+            (*self._old_key((app_label, model)), old.lower()): new.lower()
+            for (app_label, model, new), old in self.renamed_fields.items()
+        }
+        for app_label, model, name in self._remade_fields():
+            fields[*self._old_key((app_label, model)), name] = None
+        for key, tview in self.old_tviews.items():
+            # Its columns come and go with the output columns that feed them.
+            fields |= {(*self._old_key(key), name.lower()): None for name in tview.fields}
+        read = {model for reading in self.old_readings.values() for model in reading.models}
+        models = {self._old_key(key): key for key in self.renamed_models}
+        successors = Successors(models, fields)
+        return Changes.between(Layout.of(self.from_state, read), self.new_layout, successors)
+
     def _add_tviews(self, split: set[ModelKey]) -> set[ModelKey]:
         """Add the operations of TViews, for some in two steps; return those that are altered."""
         altered = set()
         released = set()
         for key in sorted(self.old_tviews.keys() | self.new_tviews.keys()):
             old, new = self.old_tviews.get(key), self.new_tviews.get(key)
+            if old is not None and new is not None and key in self.renamed_models:
+                self.add_operation(key[0], RenameTView(old.name, new.name))
             if old is None:
                 self._create(key)
             elif new is None:
                 self._delete(key, in_two_steps=key in split)
             elif key in split:
                 self._remake(key)
-            elif self._differ(old, new):
+            else:
+                if key in self.unprepared:
+                    self._follow(key)
+                if not self._differ(key):
+                    continue
                 self._alter(key)
                 altered.add(key)
-            else:
-                continue
             released.add(key)
+        dropped = split | (self.old_tviews.keys() - self.new_tviews.keys())
         for app_label, operation in self._operations():
-            self._order_against_readers(app_label, operation, released)
+            self._order_against_readers(app_label, operation, released, dropped)
         return altered
 
     def _undermined(self, split: set[ModelKey]) -> set[ModelKey]:
@@ -300,16 +375,18 @@ class TViewAutodetector(_Autodetector):
         """Return the fields of a TView whose columns are no longer there afterwards."""
         left = set(self.new_tviews[key].columns().values())
         return {
-            (*key, name)
+            (*self._old_key(key), name)
             for name, column in self.old_tviews[key].columns().items()
             if column not in left
         }
 
-    def _differ(self, old: TViewState, new: TViewState) -> bool:
+    def _differ(self, key: ModelKey) -> bool:
+        """Tell whether a TView is another one than before, but for names."""
         from .relational.canonical import same_query
 
+        old, new = self.old_tviews[key], self.new_tviews[key]
         return (
-            not same_query(old.query, new.query)
+            not same_query(self.followed[key], new.query)
             or old.maintenance != new.maintenance
             or self._deconstructed_fields(old) != self._deconstructed_fields(new)
             or self.deep_deconstruct(old.options) != self.deep_deconstruct(new.options)
@@ -341,8 +418,37 @@ class TViewAutodetector(_Autodetector):
         self.add_operation(
             key[0],
             AlterTView(**self.new_readings[key].operation_arguments()),
-            dependencies=self._dependencies(key),
+            dependencies=[Prepared(*key, None, _Change.ALTER), *self._dependencies(key)],
         )
+
+    def _follow(self, key: ModelKey) -> None:
+        """Tell the state the present names of what a TView has read."""
+        models = {self._new_key(model) for model in self.old_readings[key].models}
+        labels = sorted(
+            f"{model[0]}.{self.to_state.models[model].name}"
+            for model in models & self.to_state.models.keys()
+        )
+        self.add_operation(
+            key[0],
+            FollowRenames(self.new_tviews[key].name, self.followed[key], reads=labels),
+            dependencies=[
+                Prepared(*key, None, _Change.CREATE),
+                *(Needs(*model, None, _Change.ALTER) for model in sorted(models)),
+                *(_needs(owner) for owner in sorted(self._renamed(key))),
+            ],
+        )
+
+    def _renamed(self, key: ModelKey) -> set[Owner]:
+        """Return what has new names among what a TView has read."""
+        changes = self.renames[key]
+        owners = {*changes.tables.values(), *changes.columns.values()}
+        # A table of many relations has columns that are named after models.
+        return owners | {
+            resolve_relation(field.remote_field.model, app_label, model)
+            for app_label, model, *name in owners
+            for field in [self.to_state.models[app_label, model].fields[name[0]] if name else None]
+            if field is not None and field.many_to_many
+        }
 
     def _delete(self, key: ModelKey, *, in_two_steps: bool) -> None:
         deletion = DeleteTView(self.old_tviews[key].name)
@@ -370,13 +476,13 @@ class TViewAutodetector(_Autodetector):
     def _remake(self, key: ModelKey) -> None:
         """Delete a TView and create it again, with what others change in between."""
         arguments = self.new_readings[key].operation_arguments()
-        deletion: Operation = DeleteTView(self.old_tviews[key].name)
+        deletion: Operation = DeleteTView(self.new_tviews[key].name)
         creation: Operation = CreateTView(**arguments)
-        if self.from_state.relations.get(key):
+        if self.from_state.relations.get(self._old_key(key)):
             # A state must not lack what others point to.
             deletion = _apart(database=deletion)
             creation = _apart(database=creation, state=AlterTView(**arguments))
-        self.add_operation(key[0], deletion)
+        self.add_operation(key[0], deletion, [Prepared(*key, None, _Change.CREATE)])
         released = Releases(*key, None, _Change.ALTER)
         self.add_operation(key[0], creation, [released, *self._dependencies(key)])
 
@@ -389,32 +495,59 @@ class TViewAutodetector(_Autodetector):
         ]
 
     def _order_against_readers(
-        self, app_label: str, operation: Operation, released: set[ModelKey]
+        self,
+        app_label: str,
+        operation: Operation,
+        released: set[ModelKey],
+        dropped: set[ModelKey],
     ) -> None:
-        """Make a change to what TViews read, or have read, come at the right time for them."""
-        for step in _in_the_database(operation):
+        """Make a change to what TViews read, or have read, come at the right time for them.
+
+        Args:
+            app_label: the app of the operation.
+            operation: the change.
+            released: the TViews with an operation that ends what they have read.
+            dropped: those of them that are deleted, be it only for a while.
+        """
+        for step in in_the_database(operation):
             if (changed := _changed_model(step)) is None:
                 continue
-            model = (app_label, self.renamed_models.get((app_label, changed), changed))
+            model = self._old_key((app_label, changed))
             releases = {
                 Releases(*reader, None, _Change.ALTER)
                 for reader in released & self.old_tviews.keys()
-                if self._takes_away(step, model, self.old_readings[reader])
+                if self._takes_away(step, app_label, self.old_readings[reader])
+                # What is deleted under old names has to be there under them on the way back.
+                or (reader in dropped and _named_by(step, app_label) in self._renamed(reader))
             }
             follows = {
                 Follows(reader_app, "", None, _Change.CREATE)
-                for reader_app, definition in self.definitions
-                if reader_app != app_label and definition.references_model(model[1], app_label)
+                for reader_app in self._reading_apps(model)
+                if reader_app != app_label
             }
             _dependencies_of(operation).extend([*sorted(releases), *sorted(follows)])
 
-    def _takes_away(self, operation: Operation, model: ModelKey, reading: Reading) -> bool:
+    def _reading_apps(self, model: ModelKey) -> set[str]:
+        """Return the apps with a TView that reads a model, or has ever done so."""
+        return {
+            reader_app
+            for reader_app, definition in self.definitions
+            if definition.references_model(model[1], model[0])
+        } | {key[0] for key, reading in self.old_readings.items() if model in reading.models}
+
+    def _takes_away(self, operation: Operation, app_label: str, reading: Reading) -> bool:
         """Tell whether an operation takes away what a TView has read."""
         if isinstance(operation, operations.RemoveField):
+            model = self._old_key((app_label, operation.model_name_lower))
             return (*model, operation.name_lower) in reading.fields
         if isinstance(operation, AlterTView):
-            return not reading.fields.isdisjoint(self._lost_fields(model))
-        return isinstance(operation, operations.DeleteModel) and model in reading.models
+            return not reading.fields.isdisjoint(
+                self._lost_fields((app_label, operation.name_lower))
+            )
+        return (
+            isinstance(operation, operations.DeleteModel)
+            and self._old_key((app_label, operation.name_lower)) in reading.models
+        )
 
 
 def _dependencies_of(operation: Operation) -> list[OperationDependency]:
@@ -443,18 +576,44 @@ def _apart(
     )
 
 
-def _in_the_database(operation: Operation) -> list[Operation]:
-    """Return what an operation does in the database."""
-    if isinstance(operation, operations.SeparateDatabaseAndState):
-        return list(operation.database_operations)
-    return [operation]
+def _named_by(operation: Operation, app_label: str) -> Owner | None:
+    """Return the model or field that an operation may give a new name, under that name."""
+    match operation:
+        case operations.RenameField():
+            return (app_label, operation.model_name_lower, operation.new_name_lower)
+        case operations.AlterField():
+            return (app_label, operation.model_name_lower, operation.name_lower)
+        case operations.RenameModel():
+            return (app_label, operation.new_name_lower)
+        case operations.AlterModelTable() | AlterTView():
+            return (app_label, operation.name_lower)
+    return None
 
 
-def _in_the_state(operation: Operation) -> list[Operation]:
-    """Return what an operation does in the state."""
-    if isinstance(operation, operations.SeparateDatabaseAndState):
-        return list(operation.state_operations)
-    return [operation]
+def _prepares(operation: Operation, prepared: Prepared) -> bool:
+    """Tell whether an operation gives a TView its new name, or its query new names."""
+    if isinstance(operation, RenameTView):
+        return operation.new_name_lower == prepared.model_name_lower
+    return (
+        isinstance(operation, FollowRenames)
+        and prepared.type is _Change.ALTER
+        and operation.name_lower == prepared.model_name_lower
+    )
+
+
+def _renames_to(operation: Operation, dependency: OperationDependency) -> bool:
+    """Tell whether an operation makes a TView, which others point to, known under its name."""
+    return (
+        isinstance(operation, RenameTView)
+        and dependency.type is _Change.CREATE
+        and dependency.field_name is None
+        and operation.new_name_lower == dependency.model_name_lower
+    )
+
+
+def _needs(owner: Owner) -> Needs:
+    app_label, model, *name = owner
+    return Needs(app_label, model, name[0] if name else None, _Change.ALTER)
 
 
 def _provides(operation: Operation, needs: Needs) -> bool:
@@ -483,22 +642,24 @@ def _take_out(keys: set[ModelKey], state: ProjectState) -> dict[ModelKey, TViewS
     return tviews
 
 
-def _definitions(graph: MigrationGraph | None) -> list[tuple[str, CreateTView | AlterTView]]:
+def _definitions(
+    graph: MigrationGraph | None,
+) -> list[tuple[str, CreateTView | AlterTView | FollowRenames]]:
     """Return every definition that TViews have ever had, with the app it is in."""
     return [
         (app_label, step)
         for (app_label, _), migration in (graph.nodes.items() if graph else ())
         if migration is not None
         for operation in migration.operations
-        for step in _in_the_database(operation)
-        if isinstance(step, CreateTView | AlterTView)
+        for step in in_the_database(operation)
+        if isinstance(step, CreateTView | AlterTView | FollowRenames)
     ]
 
 
 def _is_ours(operation: Operation) -> bool:
     return any(
-        isinstance(step, CreateTView | AlterTView | DeleteTView)
-        for step in _in_the_database(operation)
+        isinstance(step, CreateTView | AlterTView | DeleteTView | FollowRenames | RenameTView)
+        for step in in_the_database(operation)
     )
 
 

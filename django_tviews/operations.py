@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from django.db import models
 from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.operations.fields import RenameField
-from django.db.migrations.operations.models import CreateModel, DeleteModel, ModelOperation
+from django.db.migrations.operations.models import (
+    CreateModel,
+    DeleteModel,
+    ModelOperation,
+    RenameModel,
+)
 from django.db.migrations.serializer import BaseSerializer
 from django.db.migrations.utils import field_references
 from django.db.migrations.writer import MigrationWriter
@@ -34,10 +39,26 @@ if TYPE_CHECKING:
 
 _Named = TypeVar("_Named", models.Index, models.BaseConstraint)
 
-__all__ = ["AlterTView", "CreateTView", "DeleteTView"]
+__all__ = ["AlterTView", "CreateTView", "DeleteTView", "FollowRenames", "RenameTView"]
 
 
-class _DefinesTView(ModelOperation):
+class _ReadsModels(ModelOperation):
+    """An operation on a TView that says which models its query reads."""
+
+    reads: list[str] | None
+
+    def references_model(self, name: str, app_label: str) -> bool:
+        """Tell whether a model is the TView, or one that it reads."""
+        if self.reads is None:
+            return True
+        return name.lower() == self.name_lower or (app_label, name.lower()) in self.models_read()
+
+    def models_read(self) -> set[tuple[str, str]]:
+        """Return the keys of the models that the query reads, as far as they are known."""
+        return {make_model_tuple(label) for label in self.reads or ()}
+
+
+class _DefinesTView(_ReadsModels):
     """What `CreateTView` and `AlterTView` share: they hold the whole definition of a TView."""
 
     # The types are CreateModel's, which these attributes are for one of the subclasses.
@@ -101,20 +122,10 @@ class _DefinesTView(ModelOperation):
 
     def references_model(self, name: str, app_label: str) -> bool:
         """Tell whether a model is the TView, one that it reads, or one that it points to."""
-        if self.reads is None:
-            return True
-        model = (app_label, name.lower())
-        return (
-            name.lower() == self.name_lower
-            or model in self._models_read()
-            or any(
-                field_references((app_label, self.name_lower), field, model)
-                for _, field in self.fields
-            )
+        return super().references_model(name, app_label) or any(
+            field_references((app_label, self.name_lower), field, (app_label, name.lower()))
+            for _, field in self.fields
         )
-
-    def _models_read(self) -> set[tuple[str, str]]:
-        return {make_model_tuple(label) for label in self.reads or ()}
 
 
 class CreateTView(_DefinesTView, CreateModel):
@@ -166,6 +177,9 @@ class CreateTView(_DefinesTView, CreateModel):
         """Merge a later operation into this one, where that gives the same result."""
         if isinstance(operation, AlterTView) and operation.name_lower == self.name_lower:
             return [CreateTView(**operation.arguments())]
+        if isinstance(operation, FollowRenames) and operation.name_lower == self.name_lower:
+            followed = {"query": operation.query, "reads": operation.reads}
+            return [CreateTView(**{**self.arguments(), **followed})]
         if isinstance(operation, RenameField) and operation.model_name_lower == self.name_lower:
             # The column would no longer have the name of the output column that feeds it.
             return False
@@ -179,7 +193,7 @@ class CreateTView(_DefinesTView, CreateModel):
         # What is stored as SQL fits the tables as they are here, and nowhere else.
         return self.reads is not None and not any(
             operation.references_model(name, app_label)
-            for label, name in [(app_label, self.name), *self._models_read()]
+            for label, name in [(app_label, self.name), *self.models_read()]
             if label == app_label
         )
 
@@ -257,6 +271,121 @@ class AlterTView(_DefinesTView):
             and operation.name_lower == self.name_lower
         ):
             return [operation]
+        return super().reduce(operation, app_label)
+
+
+class FollowRenames(_ReadsModels):
+    """Write down the query of a TView under new names of what it reads.
+
+    Nothing happens in the database: PostgreSQL's view has followed when the table or the column
+    got its new name. Only migration state holds the query as text.
+
+    Args:
+        name: the name of the model.
+        query: its query under the new names.
+        reads: see `CreateTView`.
+    """
+
+    category = OperationCategory.ALTERATION
+    serialization_expand_args = ["reads"]
+
+    def __init__(self, name: str, query: str, reads: Sequence[str] | None = None) -> None:
+        super().__init__(name)
+        self.query = query
+        self.reads = None if reads is None else list(reads)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        """Return the class and its arguments, as a migration file writes them."""
+        arguments: dict[str, Any] = {"name": self.name, "query": SQLText(self.query)}
+        if self.reads is not None:
+            arguments["reads"] = self.reads
+        return (type(self).__qualname__, [], arguments)
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Replace the query in the state."""
+        tview = state.models[app_label, self.name_lower]
+        if isinstance(tview, TViewState):
+            followed = tview.clone().with_definition(self.query, tview.maintenance)
+            state.models[app_label, self.name_lower] = followed
+            state.reload_model(app_label, self.name_lower)
+
+    def database_forwards(
+        self,
+        app_label: str,  # noqa: ARG002
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,  # noqa: ARG002
+        to_state: ProjectState,  # noqa: ARG002
+    ) -> None:
+        """Do nothing, and say why."""
+        if schema_editor.collect_sql:
+            schema_editor.collected_sql.append("-- The view has followed by itself.")
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Do nothing, and say why."""
+        self.database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def can_reduce_through(self, operation: Operation, app_label: str) -> bool:  # noqa: ARG002
+        """Tell whether the optimizer may exchange this operation and a later one."""
+        # The names are those of its own place in the history.
+        return False
+
+    def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
+        """Give way to later names."""
+        if isinstance(operation, FollowRenames) and operation.name_lower == self.name_lower:
+            return [operation]
+        return super().reduce(operation, app_label)
+
+    def describe(self) -> str:
+        """Say in a few words what the operation does."""
+        return f"Follow renames in the query of TView {self.name} (state only)"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        """What the operation adds to the name of a migration."""
+        return f"follow_renames_{self.name_lower}"
+
+
+class RenameTView(RenameModel):
+    """Rename a TView, and its table with everything in it and on it.
+
+    Args:
+        old_name: the name of the model.
+        new_name: its new name.
+    """
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Rename the table and all that keeps it equal to the query."""
+        old = from_state.apps.get_model(app_label, self.old_name)
+        new = to_state.apps.get_model(app_label, self.new_name)
+        if _is_kept(self, schema_editor, new):
+            _replace(schema_editor, to_state, old, new)
+        for relation in old._meta.related_objects:
+            if relation.many_to_many:
+                # A column of the table in between is named after the model.
+                model = to_state.apps.get_model(relation.related_model._meta.label)
+                field = model._meta.get_field(relation.field.name)
+                schema_editor.alter_field(model, relation.field, field)
+
+    def describe(self) -> str:
+        """Say in a few words what the operation does."""
+        return f"Rename TView {self.old_name} to {self.new_name}"
+
+    def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
+        """Merge a later operation into this one, where that gives the same result."""
+        if isinstance(operation, RenameTView) and self.new_name_lower == operation.old_name_lower:
+            return [RenameTView(self.old_name, operation.new_name)]
         return super().reduce(operation, app_label)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 from django.db import models
 from django.db.backends.utils import split_identifier, strip_quotes, truncate_name
 from django.db.migrations.state import ModelState
+from django.db.migrations.utils import resolve_relation
 
 from .definition import IDENTIFIER_BYTES, Maintenance
 from .models import TView
@@ -29,6 +30,9 @@ ModelKey: TypeAlias = tuple[str, str]
 
 FieldKey: TypeAlias = tuple[str, str, str]
 """The key of a model and the lower-case name of one of its fields."""
+
+Owner: TypeAlias = ModelKey | FieldKey
+"""Whose a table is: a model's, or a field's of many relations."""
 
 Table: TypeAlias = tuple[str, str]
 """Schema, "" if it is left open, and name of a table."""
@@ -155,16 +159,14 @@ def readings(state: ProjectState, tviews: Mapping[ModelKey, TViewState]) -> dict
     """
     if not tviews:
         return {}
-    tables = _tables(state)
+    tables = {table: owner for owner, table in owned_tables(state, state.models).items()}
     return {key: _reading(state, tview, tables) for key, tview in tviews.items()}
 
 
-def _reading(
-    state: ProjectState, tview: TViewState, tables: Mapping[Table, FieldKey | ModelKey]
-) -> Reading:
+def _reading(state: ProjectState, tview: TViewState, tables: Mapping[Table, Owner]) -> Reading:
     from .relational.canonical import read_relations
 
-    names = _names(tview.query)
+    names = column_names(tview.query)
     read: set[ModelKey] = set()
     fields: set[FieldKey] = set()
     for schema, relation in read_relations(tview.query):
@@ -184,20 +186,44 @@ def _reading(
     return Reading(tview, tuple(labels), frozenset(read), frozenset(fields))
 
 
-def _tables(state: ProjectState) -> dict[Table, FieldKey | ModelKey]:
-    """Return whose table each table of a project is: a model's, or a field's of many relations."""
-    tables: dict[Table, FieldKey | ModelKey] = {}
-    for key, model in state.models.items():
+def owned_tables(state: ProjectState, keys: Iterable[ModelKey]) -> dict[Owner, Table]:
+    """Return the tables of some models, those of their fields of many relations included.
+
+    Args:
+        state: the project they are in.
+        keys: the models; proxies, which have no table, are left out.
+    """
+    tables: dict[Owner, Table] = {}
+    for key in keys:
+        model = state.models[key]
         if model.options.get("proxy"):
             continue
         table = model.options.get("db_table") or _shortened(f"{key[0]}_{key[1]}")
-        tables[split_identifier(table)] = key
+        tables[key] = split_identifier(table)
         for name, field in model.fields.items():
             relation: Any = field
             if relation.many_to_many and relation.remote_field.through is None:
                 through = relation.db_table or _shortened(f"{strip_quotes(table)}_{name}")
-                tables[split_identifier(through)] = (*key, name.lower())
+                tables[*key, name.lower()] = split_identifier(through)
     return tables
+
+
+def owned_columns(state: ProjectState, owner: Owner) -> dict[str, str | None]:
+    """Return the columns of a table by the fields they belong to.
+
+    Args:
+        state: the project the table is in.
+        owner: whose table it is.
+    """
+    match owner:
+        case (app_label, model_name):
+            return _columns(state.models[app_label, model_name])
+        case (app_label, model_name, field_name):
+            # As create_many_to_many_intermediary_model() in django.db.models.fields.related.
+            relation: Any = state.models[app_label, model_name].get_field(field_name)
+            _, to = resolve_relation(relation.remote_field.model, app_label, model_name)
+            near, far = (f"from_{to}", f"to_{to}") if to == model_name else (model_name, to)
+            return {"id": "id", "near": f"{near}_id", "far": f"{far}_id"}
 
 
 def _shortened(table: str) -> str:
@@ -214,7 +240,7 @@ def _columns(model: ModelState) -> dict[str, str | None]:
     return columns
 
 
-def _names(query: str) -> frozenset[str] | None:
+def column_names(query: str) -> frozenset[str] | None:
     """Return all that can be the name of a column in a query, None if it may read any column.
 
     A name too many, from a string literal, only adds a dependency.

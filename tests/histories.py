@@ -22,7 +22,10 @@ from django.db.migrations.writer import MigrationWriter
 
 from django_tviews.autodetector import RUNTIME_MIGRATION, compose
 from django_tviews.definition import Maintenance
-from django_tviews.state import TViewState
+from django_tviews.history import apply
+from django_tviews.operations import FollowRenames
+from django_tviews.relational.canonical import same_query
+from django_tviews.state import TViewState, owned_columns, owned_tables
 
 if TYPE_CHECKING:
     import random
@@ -102,9 +105,11 @@ class History:
 
     def detect(self, to_state: ProjectState, renames: Iterable[str] = ()) -> list[Migration]:
         """Return the migrations makemigrations would write, as it reads them back."""
-        autodetector = compose(MigrationAutodetector)(
-            self.state, to_state.clone(), Answers(renames)
-        )
+        to_state = to_state.clone()
+        for each in to_state.models.values():
+            # Django changes the fields while it compares them.
+            each.fields = {name: field.clone() for name, field in each.fields.items()}
+        autodetector = compose(MigrationAutodetector)(self.state, to_state, Answers(renames))
         changes = autodetector.changes(self.graph)
         return [read_back(migration) for migrations in changes.values() for migration in migrations]
 
@@ -116,6 +121,14 @@ class History:
         graph = self.graph
         plan = [key for leaf in sorted(graph.leaf_nodes()) for key in graph.forwards_plan(leaf)]
         return sorted(found, key=lambda one: plan.index((one.app_label, one.name)))
+
+    def write(self, app_label: str, *steps: Operation) -> None:
+        """Add a migration of an app as somebody may write it who knows of that app only."""
+        (parent,) = self.graph.leaf_nodes(app_label)
+        number = sum(label == app_label for label, _ in self.migrations) + 1
+        migration = Migration(f"{number:04}_by_hand", app_label)
+        migration.operations, migration.dependencies = list(steps), [parent]
+        self.migrations[app_label, migration.name] = migration
 
 
 def read_back(migration: Migration) -> Migration:
@@ -173,9 +186,22 @@ def _apply(operation: Operation, app_label: str, state: ProjectState, built: Pro
     operation.state_forwards(app_label, state)
     assert state.apps, "the models of a state must render"
     for step in _in_the_database([operation]):
-        step.state_forwards(app_label, built)
+        _apply_to_the_database(step, app_label, built)
         for problem in missing(built):
             raise AssertionError(f"{app_label}: after {step.describe()}, {problem}")
+
+
+def _apply_to_the_database(step: Operation, app_label: str, built: ProjectState) -> None:
+    """Change what is there as PostgreSQL does, whose views follow renames by themselves."""
+    if isinstance(step, FollowRenames):
+        # What the migration says has happened must be what has happened.
+        installed = built.models[app_label, step.name_lower].query
+        assert same_query(step.query, installed), f"{step.query} is not {installed}"
+    changes = apply(step, app_label, built)
+    for tview in built.models.values():
+        if isinstance(tview, TViewState):
+            tview.query = changes.follow(tview.query, built)
+            assert tview.query is not None, "a TView that cannot follow must be away"
 
 
 def missing(state: ProjectState) -> Iterator[str]:
@@ -183,16 +209,10 @@ def missing(state: ProjectState) -> Iterator[str]:
 
     The queries of the tests name every table with an alias and every column with it.
     """
-    columns: dict[str, set[str]] = {}
-    for (app_label, name), model_state in state.models.items():
-        table = model_state.options.get("db_table") or f"{app_label}_{name}"
-        columns[table] = set()
-        for field_name, field in model_state.fields.items():
-            if field.many_to_many:
-                columns[f"{table}_{field_name}"] = {"id"}
-            else:
-                relation = field.many_to_one or field.one_to_one
-                columns[table].add(f"{field_name}_id" if relation else field_name)
+    columns = {
+        table: set(owned_columns(state, owner).values())
+        for owner, (_, table) in owned_tables(state, state.models).items()
+    }
     for model_state in state.models.values():
         if not isinstance(model_state, TViewState):
             continue

@@ -13,12 +13,14 @@ import pytest
 from django.core.management.commands import makemigrations, migrate
 from django.db import models
 from django.db.migrations.autodetector import MigrationAutodetector
-from django.db.migrations.state import ModelState
+from django.db.migrations.operations import RenameField
+from django.db.migrations.state import ModelState, ProjectState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_tviews import autodetector
 from django_tviews.autodetector import RUNTIME_MIGRATION, TViewAutodetector, compose
+from django_tviews.relational.canonical import same_query
 
 from .histories import History, model, operations, project, replay, tview
 
@@ -153,25 +155,160 @@ def test_another_field_read_in_place_of_one_removed_takes_two_migrations(history
     replay(history, random.Random(0))
 
 
-def test_a_query_follows_a_renamed_field(history: History) -> None:
-    query = "SELECT p.id, p.title AS name FROM catalog_product p"
+TITLED = "SELECT p.id, p.title AS name FROM catalog_product p"
+
+
+def test_a_renamed_field_is_followed_in_the_state_alone(history: History) -> None:
+    renamed = model("catalog.Product", title=models.TextField())
+    migrations = history.go_to(project(renamed, card(TITLED)), renames=["name"])
+    assert operations(migrations) == [
+        "catalog: Rename field name on product to title",
+        "shop: Follow renames in the query of TView Card (state only)",
+    ]
+    assert ("shop", "0001_initial") in migrations[0].dependencies
+    assert ("catalog", migrations[0].name) in migrations[1].dependencies
+    assert migrations[1].name == "0002_follow_renames_card"
+    replay(history, random.Random(0))
+
+
+def test_a_changed_query_comes_after_the_renames_it_follows(history: History) -> None:
+    query = "SELECT p.id, upper(p.title) AS name FROM catalog_product p"
     renamed = model("catalog.Product", title=models.TextField())
     migrations = history.go_to(project(renamed, card(query)), renames=["name"])
     assert operations(migrations) == [
         "catalog: Rename field name on product to title",
+        "shop: Follow renames in the query of TView Card (state only)",
         "shop: Alter TView Card",
     ]
-    assert ("catalog", migrations[0].name) in migrations[1].dependencies
+    before = history.graph.make_state(
+        nodes=[("catalog", migrations[0].name), ("shop", "0001_initial")]
+    )
+    follow, _ = migrations[1].operations
+    follow.state_forwards("shop", before)
+    # This is what AlterTView goes back to, while the column still has its new name.
+    assert same_query(before.models["shop", "card"].query, TITLED)
 
 
-def test_a_query_follows_a_renamed_model(history: History) -> None:
+def test_a_renamed_model_is_followed_in_the_state_alone(history: History) -> None:
     query = "SELECT p.id, p.name FROM catalog_item p"
     renamed = model("catalog.Item", name=models.TextField())
     migrations = history.go_to(project(renamed, card(query)), renames=["Product"])
     assert operations(migrations) == [
         "catalog: Rename model Product to Item",
-        "shop: Alter TView Card",
+        "shop: Follow renames in the query of TView Card (state only)",
     ]
+    assert migrations[1].operations[0].reads == ["catalog.Item"]
+    replay(history, random.Random(0))
+    # Its app still comes first for what changes the model under its new name.
+    (altered,) = history.go_to(project(model("catalog.Item", name=models.CharField()), card(query)))
+    assert ("shop", migrations[1].name) in altered.dependencies
+
+
+@pytest.mark.parametrize(
+    ("changed", "query"),
+    [
+        (
+            product(name=models.TextField(db_column="label")),
+            "SELECT p.id, p.label AS name FROM catalog_product p",
+        ),
+        (product(options={"db_table": "products"}), "SELECT p.id, p.name FROM products p"),
+    ],
+    ids=["db_column", "db_table"],
+)
+def test_another_name_in_the_database_alone_is_followed(
+    history: History, changed: ModelState, query: str
+) -> None:
+    migrations = history.go_to(project(changed, card(query)))
+    assert operations(migrations)[1:] == [
+        "shop: Follow renames in the query of TView Card (state only)"
+    ]
+    replay(history, random.Random(0))
+
+
+def test_several_renames_are_followed_at_once() -> None:
+    def at(first: str, second: str, shop: str) -> tuple[ModelState, ...]:
+        fields = {first: models.TextField(), second: models.IntegerField()}
+        query = f"SELECT p.id, p.{first} AS a, p.{second} AS b, s.id AS c FROM catalog_product p "
+        return (
+            model("catalog.Product", **fields),
+            model(f"sales.{shop}"),
+            tview("shop.Card", query + f"JOIN sales_{shop.lower()} s ON true"),
+        )
+
+    history = History()
+    history.go_to(project(*at("name", "price", "Shop")))
+    renames = ["name", "price", "Shop"]
+    migrations = history.go_to(project(*at("title", "cost", "Store")), renames)
+    assert operations(migrations)[-1] == (
+        "shop: Follow renames in the query of TView Card (state only)"
+    )
+    assert len(operations(migrations)) == 4
+    replay(history, random.Random(0))
+
+
+def test_a_rename_that_keeps_the_column_changes_no_tview(history: History) -> None:
+    renamed = model("catalog.Product", title=models.TextField(db_column="name"))
+    migrations = history.go_to(project(renamed, card()), renames=["name"])
+    assert {migration.app_label for migration in migrations} == {"catalog"}
+
+
+def test_the_columns_between_two_models_are_followed() -> None:
+    def at(tag: str, field: str, query: str) -> ProjectState:
+        return project(
+            model(f"labels.{tag}"),
+            product(**{field: models.ManyToManyField(f"labels.{tag}")}),
+            tview("shop.Card", query),
+        )
+
+    history = History()
+    history.go_to(at("Tag", "tags", "SELECT t.tag_id AS id FROM catalog_product_tags t"))
+    migrations = history.go_to(
+        at("Label", "labels", "SELECT t.label_id AS id FROM catalog_product_labels t"),
+        renames=["Tag", "tags"],
+    )
+    assert operations(migrations)[-1] == (
+        "shop: Follow renames in the query of TView Card (state only)"
+    )
+    assert len(operations(migrations)) == 3
+    renames = {(migration.app_label, migration.name) for migration in migrations[:-1]}
+    assert renames <= set(migrations[-1].dependencies)
+
+
+def test_a_query_whose_text_cannot_follow_is_taken_down_in_between(history: History) -> None:
+    query = "SELECT * FROM catalog_product p"
+    history.go_to(project(product(), card(query)))
+    renamed = model("catalog.Product", title=models.TextField())
+    fields = {"id": models.BigIntegerField(primary_key=True), "title": models.TextField()}
+    migrations = history.go_to(
+        project(renamed, tview("shop.Card", query, fields)), renames=["name"]
+    )
+    assert operations(migrations) == [
+        "shop: Delete TView Card",
+        "catalog: Rename field name on product to title",
+        "shop: Create TView Card",
+    ]
+
+
+def test_a_tview_that_goes_does_so_under_the_old_names(history: History) -> None:
+    renamed = model("catalog.Product", title=models.TextField())
+    migrations = history.go_to(project(renamed), renames=["name"])
+    assert operations(migrations) == [
+        "shop: Delete TView Card",
+        "catalog: Rename field name on product to title",
+    ]
+
+
+def test_a_rename_that_somebody_wrote_by_hand_is_followed(history: History) -> None:
+    history.write("catalog", RenameField("product", "name", "title"))
+    renamed = model("catalog.Product", title=models.TextField())
+    migrations = history.go_to(project(renamed, card(TITLED)))
+    assert operations(migrations) == [
+        "shop: Follow renames in the query of TView Card (state only)"
+    ]
+    assert ("catalog", "0002_by_hand") in migrations[0].dependencies
+    # Nothing says in which order the rename and the TView come: the text tells what it knows.
+    altered = card("SELECT p.id, lower(p.title) AS name FROM catalog_product p")
+    assert operations(history.go_to(project(renamed, altered))) == ["shop: Alter TView Card"]
 
 
 def test_a_renamed_model_that_keeps_its_table_changes_no_tview() -> None:
@@ -488,7 +625,8 @@ def test_what_an_older_django_wrote_is_no_change(tmp_path: Path) -> None:
 COLUMNS = ("a", "b", "c")
 SOURCES = ("m_base.Left", "m_base.Right", "z_base.Other")
 POINTERS = ("a_view.Wish", "m_base.Note")
-READERS = ("a_view.One", "n_view.Two", "z_view.Three", "m_base.Four")
+RENAMED = ("Left", "Right", "Two", "Five", "Wish", "Note")
+READERS = ("a_view.One", "n_view.Two", "n_view.Five", "z_view.Three", "m_base.Four")
 
 
 @st.composite
@@ -527,12 +665,17 @@ def states(draw: st.DrawFn) -> tuple[ModelState, ...]:
 
 
 @settings(deadline=None, max_examples=30)
-@given(steps=st.lists(states(), min_size=1, max_size=4), order=st.randoms(use_true_random=False))
+@given(
+    steps=st.lists(
+        st.tuples(states(), st.sets(st.sampled_from([*COLUMNS, *RENAMED]))), min_size=1, max_size=4
+    ),
+    order=st.randoms(use_true_random=False),
+)
 def test_every_order_that_the_dependencies_allow_builds_the_project_from_nothing(
-    steps: list[tuple[ModelState, ...]], order: random.Random
+    steps: list[tuple[tuple[ModelState, ...], set[str]]], order: random.Random
 ) -> None:
     history = History()
-    for step in steps:
-        history.go_to(project(*step))
+    for step, renames in steps:
+        history.go_to(project(*step), renames)
     for _ in range(3):
         replay(history, order)
