@@ -183,12 +183,25 @@ class _Alignment:
             if found is not None and not found.enabled and self.enable:
                 enabling = f"ALTER TABLE {trigger.relation} ENABLE TRIGGER "
                 yield self.run(enabling + identifier(trigger.name), f"enabled {name}")
+        yield from self.clones(expected.values())
         superfluous = [each for key, each in present.items() if key not in expected]
         left = [each for each in superfluous if self.is_own(each)]
         for each in (*left, *self.idle(left)):
             on = qualified(each.schema, each.table)
             name = identifier(each.name)
             yield self.run(f"DROP TRIGGER {name} ON {on}", f"dropped trigger {name} on {on}")
+
+    def clones(self, triggers: Iterable[objects.Trigger]) -> Iterator[str]:
+        """Disable row triggers on the partitions that statement triggers cover by now."""
+        enabled = {
+            (qualified(schema, partition), name)
+            for schema, partition, name in catalog.enabled_clones(self.connection)
+        }
+        for trigger in triggers:
+            for partition, statement in trigger.disabling.items():
+                if (partition, trigger.name) in enabled:
+                    name = f"trigger {identifier(trigger.name)} on {partition}"
+                    yield self.run(statement, f"disabled {name}")
 
     def is_own(self, trigger: catalog.InstalledTrigger) -> bool:
         """Tell whether a trigger maintains this TView and no other."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
@@ -101,11 +102,48 @@ def relations(connection: BaseDatabaseWrapper, oids: Iterable[int]) -> dict[int,
 
 
 def _relations(connection: BaseDatabaseWrapper, wanted: list[int]) -> dict[int, RelationFacts]:
+    descendants: dict[int, list[int]] = {oid: [] for oid in wanted}
+    ancestors: dict[int, list[int]] = {oid: [] for oid in wanted}
+    for oid, relative, above in _rows(connection, "relatives", [wanted]):
+        (ancestors if above else descendants)[oid].append(relative)
+    lone = _lone_relations(
+        connection, sorted({*wanted, *chain(*descendants.values(), *ancestors.values())})
+    )
+    return {
+        oid: _with_relatives(
+            lone[oid],
+            tuple(lone[each] for each in descendants[oid]),
+            tuple(lone[each] for each in ancestors[oid]),
+        )
+        for oid in wanted
+        if oid in lone
+    }
+
+
+def _with_relatives(
+    relation: RelationFacts,
+    descendants: tuple[RelationFacts, ...],
+    ancestors: tuple[RelationFacts, ...],
+) -> RelationFacts:
+    if relation.kind is RelationKind.INHERITANCE_PARENT:
+        # A key holds for the rows of one table, and so may NOT NULL.
+        columns = tuple(
+            replace(
+                column,
+                not_null=column.not_null
+                and all(each.by_name[column.name].not_null for each in descendants),
+            )
+            for column in relation.columns
+        )
+        relation = replace(relation, columns=columns, keys=())
+    return replace(relation, descendants=descendants, ancestors=ancestors)
+
+
+def _lone_relations(connection: BaseDatabaseWrapper, wanted: list[int]) -> dict[int, RelationFacts]:
+    """Read the facts of relations without those of their partitions and children."""
     columns: dict[int, list[ColumnFacts]] = {oid: [] for oid in wanted}
-    for oid, name, type_sql, not_null, deterministic, virtual in _rows(
-        connection, "columns", [wanted]
-    ):
-        columns[oid].append(ColumnFacts(name, type_sql, not_null, deterministic, virtual))
+    for oid, *column in _rows(connection, "columns", [wanted]):
+        columns[oid].append(ColumnFacts(*column))
     keys: dict[int, list[tuple[str, ...]]] = {oid: [] for oid in wanted}
     for oid, names in _rows(connection, "keys", [wanted]):
         keys[oid].append(tuple(names))
@@ -154,6 +192,17 @@ def casts_of_text_to_time(connection: BaseDatabaseWrapper, views: Iterable[int])
 def float_aggregates(connection: BaseDatabaseWrapper, views: Iterable[int]) -> list[str]:
     """Read the aggregates by which views add up floats."""
     return [name for (name,) in _rows(connection, "float_aggregates", [sorted(set(views))])]
+
+
+def dependencies_on_inherited_keys(
+    connection: BaseDatabaseWrapper, views: Iterable[int]
+) -> list[str]:
+    """Read the tables with inheritance children by whose primary key views group.
+
+    Only by that key are columns that the view shows ungrouped the same in each group, and it
+    holds for the parent's own rows only.
+    """
+    return [name for (name,) in _rows(connection, "inherited_keys", [sorted(set(views))])]
 
 
 def volatilities(
@@ -263,6 +312,11 @@ class InstalledTrigger:
     definition: str
     enabled: bool
     tview: int | None
+
+
+def enabled_clones(connection: BaseDatabaseWrapper) -> set[tuple[str, str, str]]:
+    """Read where row triggers of ours have clones that fire: schema, partition, trigger."""
+    return set(_rows(connection, "enabled_clones"))
 
 
 def triggers(connection: BaseDatabaseWrapper) -> list[InstalledTrigger]:

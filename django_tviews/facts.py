@@ -32,6 +32,17 @@ class RelationKind(StrEnum):
     SYSTEM_CATALOG = "system catalog"
 
 
+# The kinds that fire statement triggers and keep their rows.
+KINDS_WITH_TRIGGERS = frozenset(
+    {
+        RelationKind.TABLE,
+        RelationKind.PARTITIONED_TABLE,
+        RelationKind.PARTITION,
+        RelationKind.INHERITANCE_PARENT,
+    }
+)
+
+
 class Volatility(StrEnum):
     """``pg_proc.provolatile``: what a function's result may depend on."""
 
@@ -50,15 +61,15 @@ class ColumnFacts:
             ``public.citext``.
         not_null: the column itself is declared NOT NULL (or belongs to a primary key).
         deterministic: equal values look the same; false under a nondeterministic collation.
-        virtual: a generated column that is not stored (PostgreSQL 18), which transition tables
-            show as NULL.
+        generation: of a generated column that is not stored (PostgreSQL 18), the expression over
+            the other columns of its row; transition tables show NULL in its place.
     """
 
     name: str
     type: str
     not_null: bool = False
     deterministic: bool = True
-    virtual: bool = False
+    generation: str | None = None
 
     @property
     def one_look(self) -> bool:
@@ -78,6 +89,10 @@ class RelationFacts:
         keys: the column sets that identify a row, unique and not null, the primary key first.
         definition: for a view, its query with every name resolved.
         row_security: row-level security would filter what the TView's owner sees.
+        descendants: its partitions or inheritance children, at every level; their rows are rows
+            of it, too.
+        ancestors: the tables that it is a partition or inheritance child of, at every level;
+            a statement may change its rows through them.
     """
 
     schema: str | None
@@ -87,6 +102,16 @@ class RelationFacts:
     keys: tuple[tuple[str, ...], ...] = ()
     definition: str | None = None
     row_security: bool = False
+    descendants: tuple[RelationFacts, ...] = field(default=(), hash=False)
+    ancestors: tuple[RelationFacts, ...] = field(default=(), hash=False)
+
+    @property
+    def targets(self) -> tuple[RelationFacts, ...]:
+        """The relations that a statement may name to change rows of this one, itself first.
+
+        Statement triggers fire on the relation that the statement names, and on no other.
+        """
+        return (self, *self.descendants, *self.ancestors)
 
     @cached_property
     def by_name(self) -> Mapping[str, ColumnFacts]:

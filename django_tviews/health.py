@@ -255,7 +255,19 @@ class _Inspection:
             (qualified(each.schema, each.table), each.name): each
             for each in catalog.triggers(self.connection)
         }
-        for trigger in (*objects.source_triggers(plan), *objects.own_triggers(plan)):
+        expected = (*objects.source_triggers(plan), *objects.own_triggers(plan))
+        places = {trigger.relation for trigger in expected}
+        for (table, trigger_name), each in present.items():
+            if each.tview == self.tview.oid and table not in places:
+                name = f"trigger {trigger_name} on {table}"
+                yield self.problem(
+                    ProblemKind.ORPHANED,
+                    name,
+                    f"{name} stands on a table that it does not read any more; was it detached?",
+                    f"DROP TRIGGER {identifier(trigger_name)} ON {table}; "
+                    f"then run tview_refresh {self.tview.label}.",
+                )
+        for trigger in expected:
             found = present.get((trigger.relation, trigger.name))
             name = f"trigger {trigger.name} on {trigger.relation}"
             if found is None:

@@ -229,6 +229,8 @@ def _refuse_mutable_functions(
         refuse("text-to-time", f"a cast to {type_name}")
     for name in catalog.float_aggregates(connection, views):
         refuse("float-aggregate", f"{name}()")
+    for name in catalog.dependencies_on_inherited_keys(connection, views):
+        refuse("inherited-key", f"what is shown of {name}")
 
 
 def read_facts(connection: BaseDatabaseWrapper, query: str) -> Facts:
@@ -398,7 +400,9 @@ def lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
     """
     if not plan.sources:
         return
-    tables = sorted(relation_name(source.relation) for source in plan.sources)
+    tables = sorted(
+        {relation_name(each) for source in plan.sources for each in source.relation.targets}
+    )
     execute(schema_editor, f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
 
 
@@ -449,7 +453,8 @@ def _create_triggers(
         }
     for trigger in triggers:
         if not trigger.shared or (trigger.relation, trigger.name) not in present:
-            execute(schema_editor, trigger.create)
+            for statement in trigger.statements:
+                execute(schema_editor, statement)
 
 
 def registry_entry(declaration: Declaration, plan: Plan) -> str:

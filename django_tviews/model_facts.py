@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db.backends.utils import split_identifier
-from django.db.models import UniqueConstraint
+from django.db.models import GeneratedField, UniqueConstraint
 
 from .facts import ColumnFacts, Facts, RelationFacts
-from .query import pinned_connection, query_sql
+from .query import pinned_connection, query_sql, with_literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,8 +90,15 @@ def _column(field: Field[Any, Any], primary_key: tuple[str, ...]) -> ColumnFacts
         not_null=not field.null or field.column in primary_key,
         # Which collations are deterministic only the server knows.
         deterministic=getattr(field, "db_collation", None) is None,
-        virtual=getattr(field, "db_persist", None) is False,
+        generation=_generation(field),
     )
+
+
+def _generation(field: Field[Any, Any]) -> str | None:
+    # The types of Django's stubs know no options of GeneratedField.
+    if not isinstance(field, GeneratedField) or getattr(field, "db_persist", True):
+        return None
+    return with_literals(*field.generated_sql(pinned_connection()))
 
 
 def _unique_keys(model: type[Model]) -> list[tuple[str, ...]]:

@@ -22,7 +22,7 @@ from .conf import settings
 from .errors import ConfigurationError, InvalidQuery, TViewError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from django.db.backends.postgresql.base import DatabaseWrapper
 
@@ -164,7 +164,7 @@ def queryset_sql(queryset: QuerySet[Any, Any]) -> str:
             "The QuerySet can never give a row: one of its filters excludes everything.",
             hint="Look for none(), or for a filter by an empty list (name__in=[]).",
         ) from None
-    return str(sql % tuple(_literal(parameter) for parameter in parameters))
+    return with_literals(sql, parameters)
 
 
 def _with_named_outputs(queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
@@ -224,11 +224,12 @@ def _pinned_connection(alias: str, version: int) -> DatabaseWrapper:
     )
 
 
-def _literal(parameter: object) -> str:
-    from psycopg import sql
+def with_literals(sql: str, parameters: Iterable[object]) -> str:
+    """Put the parameters of compiled SQL in their places."""
+    from psycopg.sql import Literal
 
     # The context None is what makes this independent of any connection's encoding or version.
-    return sql.Literal(parameter).as_string(None)
+    return str(sql % tuple(Literal(parameter).as_string(None) for parameter in parameters))
 
 
 def _directories(model: type[Model]) -> list[Path]:

@@ -28,7 +28,8 @@ def table(
     Args:
         name: its name.
         columns: ``id bigint!, price numeric``: an exclamation mark for NOT NULL, a question mark
-            for a nondeterministic collation, a tilde for a virtual column.
+            for a nondeterministic collation, a tilde and the expression for a virtual column:
+            ``doubled bigint~(id * 2)``.
         keys: the columns of each key, with commas.
         schema: its schema.
         kind: what it is.
@@ -37,14 +38,15 @@ def table(
     """
     found = []
     for column in columns.split(", "):
-        column_name, _, type_sql = column.partition(" ")
+        declared, _, generation = column.partition("~")
+        column_name, _, type_sql = declared.partition(" ")
         found.append(
             ColumnFacts(
                 column_name,
-                type_sql.rstrip("!?~"),
+                type_sql.rstrip("!?"),
                 not_null="!" in type_sql,
                 deterministic="?" not in type_sql,
-                virtual="~" in type_sql,
+                generation=generation or None,
             )
         )
     return RelationFacts(
@@ -64,7 +66,7 @@ RELATIONS = (
         "product",
         "id bigint!, name text!, price numeric!, code public.citext, category_id bigint, "
         "maker_id bigint!, labels text[]!, created_at timestamp with time zone!, data jsonb!, "
-        "doubled integer~, weight double precision",
+        "doubled bigint~(id * 2), weight double precision",
         "id",
     ),
     table("review", "id bigint!, product_id bigint!, stars integer, body text", "id"),

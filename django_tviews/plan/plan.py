@@ -83,8 +83,11 @@ class SourcePlan:
         relation: the source.
         columns: the columns the query reads of it, with their types: a row's *image*.
         identity: a key of the source that pairs the old with the new image of an updated row,
-            each column with the schema of its equality operator; empty when it has none.
+            each column with the schema of its equality operator; empty when it has none, or when
+            its rows can leave it for another table with their image unchanged.
         routes: one for each occurrence of the source.
+        overlaps: a statement may change it together with another source, because both read a
+            partition or an inheritance child.
     """
 
     number: int
@@ -92,6 +95,7 @@ class SourcePlan:
     columns: tuple[tuple[str, str], ...]
     identity: tuple[tuple[str, str], ...]
     routes: tuple[Route | NoRoute, ...]
+    overlaps: bool = False
 
     @property
     def strategy(self) -> Strategy:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, UnsupportedQuery
+from django_tviews.relational.constructs import refuse
 from django_tviews.sqltypes import keeps_values, without_length
 
 from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, relevant_columns
 from .routes import NoRoute, find_routes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from django_tviews.definition import Declaration
     from django_tviews.facts import Facts, RelationFacts
@@ -164,17 +167,30 @@ def _sources(tree: QueryTree, facts: Facts, key: Sequence[str]) -> tuple[SourceP
     for occurrence in tree.occurrences:
         if occurrence.relation not in relations:
             relations.append(occurrence.relation)
-    return tuple(
+    sources = [
         _source(number, relation, tree, facts, key)
         for number, relation in enumerate(relations, start=1)
+    ]
+    read_through = Counter(
+        target.full_name for relation in relations for target in relation.targets
+    )
+    return tuple(
+        replace(
+            source,
+            overlaps=any(read_through[each.full_name] > 1 for each in source.relation.targets),
+        )
+        for source in sources
     )
 
 
 def _source(
     number: int, relation: RelationFacts, tree: QueryTree, facts: Facts, key: Sequence[str]
 ) -> SourcePlan:
-    identity = relation.keys[0] if relation.keys else ()
-    image = dict.fromkeys((*identity, *relevant_columns(tree, relation)))
+    # An update through the parent may move a row out of a partition.
+    identity = relation.keys[0] if relation.keys and not relation.ancestors else ()
+    relevant = relevant_columns(tree, relation)
+    _refuse_hidden_columns(relation, relevant)
+    image = dict.fromkeys((*identity, *relevant))
     return SourcePlan(
         number=number,
         relation=relation,
@@ -194,6 +210,18 @@ def _source(
             }.values()
         ),
     )
+
+
+def _refuse_hidden_columns(relation: RelationFacts, relevant: Iterable[str]) -> None:
+    """Refuse what a statement may change without showing it: columns that only a child has."""
+    for ancestor in relation.ancestors:
+        for name in relevant:
+            if name not in ancestor.by_name:
+                refuse(
+                    "relation-kind",
+                    f"{relation.full_name}, whose column {name} is none of its parent "
+                    f"{ancestor.full_name}, through which its rows can change,",
+                )
 
 
 def _refuse_rebuilds(plan: Plan) -> None:

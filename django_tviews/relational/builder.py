@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .branches import Branches
-from .constructs import refuse
 from .expressions import Expressions
 from .from_clause import FromClause
 from .nullability import Nullability
@@ -182,6 +181,4 @@ class Builder:
         """Record that the query depends on these columns."""
         for column in expression.columns:
             draft = self.drafts[column.occurrence - 1]
-            if draft.relation.by_name[column.name].virtual:
-                refuse("virtual-column", f"{draft.relation.full_name}.{column.name}")
             draft.columns.add(column.name)

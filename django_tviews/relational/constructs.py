@@ -168,15 +168,16 @@ CONSTRUCTS = {
             "SELECT category_id, array_agg(name) AS names FROM product GROUP BY category_id",
         ),
         Construct(
-            "virtual-column",
-            "a virtual generated column",
-            "Store it (db_persist=True), or write its expression in the query.",
-            "SELECT id, doubled FROM product",
+            "inherited-key",
+            "a column that is neither grouped nor aggregated, of a table with inheritance "
+            "children, whose primary key does not hold for the rows of the children",
+            "Name the column in GROUP BY, too.",
+            "SELECT id, name, count(*) AS n FROM place GROUP BY id",
         ),
         Construct(
             "relation-kind",
             "a relation that can change without a trigger",
-            "Read ordinary tables, plain views over them, or other TViews.",
+            "Read tables, partitioned or not, plain views over them, or other TViews.",
             "SELECT oid AS id, relname FROM pg_catalog.pg_class",
         ),
         Construct(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django_tviews.errors import DependencyResolutionFailed
-from django_tviews.facts import ColumnFacts, RelationFacts, RelationKind
+from django_tviews.facts import KINDS_WITH_TRIGGERS, ColumnFacts, RelationFacts, RelationKind
 
 from .constructs import refuse
 from .scope import BoundColumn, Item, Merged, Scope
@@ -57,16 +57,17 @@ class FromClause:
                 hint="Check the name and the search_path, and that its migration comes first.",
                 relation=node.relname,
             )
-        if not node.inh and relation.kind is not RelationKind.TABLE:
+        if not node.inh and relation.kind in (RelationKind.VIEW, RelationKind.PARTITIONED_TABLE):
             refuse("unknown-syntax", f"ONLY {relation.full_name}", position=position(node))
         if relation.kind is RelationKind.VIEW:
             return self._helper_view(node, relation, scope, outer_joins)
-        if relation.kind is not RelationKind.TABLE:
-            refuse(
-                "relation-kind",
-                f"{relation.full_name} ({relation.kind})",
-                position=position(node),
-            )
+        for target in relation.targets:
+            if target.kind not in KINDS_WITH_TRIGGERS:
+                refuse(
+                    "relation-kind",
+                    f"{target.full_name} ({target.kind})",
+                    position=position(node),
+                )
         if relation.row_security:
             refuse("row-security", relation.full_name, position=position(node))
         draft = self._builder.draft(relation, scope, outer_joins)

@@ -6,12 +6,12 @@ import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from django_tviews.definition import object_name
 from django_tviews.errors import FUNCTION_PREFIXES
-from django_tviews.facts import RelationFacts
+from django_tviews.facts import RelationFacts, RelationKind
 from django_tviews.plan.plan import (
     FORMAT_VERSION,
     MAINTENANCE_ENVIRONMENT,
@@ -32,7 +32,14 @@ from .quoting import (
     regclass,
     relation_name,
 )
-from .routes import affected_keys, current_and_removed, image, spool_delta, transition_delta
+from .routes import (
+    affected_keys,
+    current_and_removed,
+    image,
+    shown,
+    spool_delta,
+    transition_delta,
+)
 from .templates import render
 
 if TYPE_CHECKING:
@@ -119,12 +126,27 @@ class Trigger:
         name: its name, unquoted.
         create: the CREATE OR REPLACE statement.
         shared: other TViews of the table use it, too.
+        disabled_on: partitions, quoted, on which the clone of a row trigger has nothing to do.
     """
 
     relation: str
     name: str
     create: str
     shared: bool = False
+    disabled_on: tuple[str, ...] = ()
+
+    @property
+    def disabling(self) -> dict[str, str]:
+        """The statements that disable its clones, by partition."""
+        return {
+            partition: f"ALTER TABLE {partition} DISABLE TRIGGER {identifier(self.name)}"
+            for partition in self.disabled_on
+        }
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """What creates it as it should be."""
+        return (self.create, *self.disabling.values())
 
 
 def setting(schema: str, name: str) -> str:
@@ -139,6 +161,7 @@ def runtime_values(schema: str) -> dict[str, str | int]:
         "runtime": identifier(schema),
         "open_setting": literal(setting(schema, "open")),
         "spooled_setting": literal(setting(schema, "spooled")),
+        "updating_setting": literal(setting(schema, "updating")),
         "lock_class": LOCK_CLASS,
     }
 
@@ -161,7 +184,8 @@ def own_triggers(plan: Plan) -> tuple[Trigger, ...]:
 def fingerprint(plan: Plan) -> str:
     """Name what is generated for a plan; equal names mean equal views, functions and triggers."""
     text = [*plan.definitions, *(function.create for function in functions(plan))]
-    text += [trigger.create for trigger in (*source_triggers(plan), *own_triggers(plan))]
+    for trigger in (*source_triggers(plan), *own_triggers(plan)):
+        text += trigger.statements
     return _digest("\n".join([str(FORMAT_VERSION), *text]))
 
 
@@ -294,6 +318,13 @@ class _Writer:
                     "",
                     complete(self._on_change(source, event)),
                 )
+            if rows_move(source.relation):
+                yield Function(
+                    self.plan.schema,
+                    self._source_name(source, "row"),
+                    "",
+                    complete(self._on_row(source)),
+                )
 
     def _function(self, suffix: str, arguments: str, create: str) -> Function:
         return Function(
@@ -318,13 +349,15 @@ class _Writer:
         return render("rebuild", **self.values, written=written)
 
     def _truncated(self) -> str:
-        tables = [
-            regclass(source.relation.schema, source.relation.name) for source in self.plan.sources
+        own = RelationFacts(self.plan.schema, self.plan.table)
+        strangers = [
+            stranger(relation)
+            for relation in (own, *(source.relation for source in self.plan.sources))
         ]
         return render(
             "truncated",
             **self.values,
-            tables=", ".join([str(self.values["tview"]), *tables]),
+            stranger="\nAND ".join(strangers),
             function_literal=literal(_function_name(self.plan.table, "truncated")),
         )
 
@@ -384,7 +417,8 @@ class _Writer:
             "event": event,
             "source": relation_name(source.relation),
             "source_literal": literal(relation_name(source.relation)),
-            "source_regclass": regclass(source.relation.schema, source.relation.name),
+            "stranger": stranger(source.relation),
+            "others_open": self._others_open(source),
             "function": qualified(self.plan.schema, self._source_name(source, event)),
             "function_literal": literal(self._source_name(source, event)),
             "delta": delta,
@@ -394,7 +428,7 @@ class _Writer:
             return render(
                 "source",
                 **values,
-                spooled=f"SELECT {self.values['tview']}, 0, false, NULL",
+                spooled=self._everything(),
                 maintenance=f"PERFORM {self.values['rebuild']}();",
             )
         ctes = f"{self._with_delta(source, event, delta)}\n"
@@ -409,6 +443,35 @@ class _Writer:
             maintenance=render(
                 "source_recompute", **values, keys=self._keys(source, values, routes)
             ),
+        )
+
+    def _everything(self) -> str:
+        return f"SELECT {self.values['tview']}, 0, false, NULL"
+
+    def _others_open(self, source: SourcePlan) -> str:
+        """Tell whether the statement may change, or have changed, other sources, too."""
+        if source.overlaps:
+            return "true"
+        return render("others_open", **self.values)
+
+    def _on_row(self, source: SourcePlan) -> str:
+        spooled = {}
+        for row, removed in (("OLD", "true"), ("NEW", "false")):
+            rows = shown(source, f"(SELECT {row}.*)")
+            spooled[row] = (
+                self._everything()
+                if source.strategy is Strategy.REBUILD
+                else f"SELECT {self.values['tview']}, {source.number}, {removed}, "
+                f"{image(source, 'changed')}\nFROM {rows} AS changed"
+            )
+        return render(
+            "row",
+            **self.values,
+            source=relation_name(source.relation),
+            source_literal=literal(relation_name(source.relation)),
+            function=qualified(self.plan.schema, self._source_name(source, "row")),
+            spooled_old=spooled["OLD"],
+            spooled_new=spooled["NEW"],
         )
 
     @staticmethod
@@ -442,11 +505,57 @@ class _Writer:
 
     def source_triggers(self) -> Iterator[Trigger]:
         for source in self.plan.sources:
-            yield from shared_triggers(source.relation, self.plan.runtime_schema)
-            for event in self._events(source):
-                function = qualified(self.plan.schema, self._source_name(source, event))
-                yield self._trigger(source.relation, event, function)
-            yield self._trigger(source.relation, "TRUNCATE", str(self.values["truncated"]))
+            for target in source.relation.targets:
+                yield from shared_triggers(target, self.plan.runtime_schema)
+                for event in self._events(source):
+                    function = qualified(self.plan.schema, self._source_name(source, event))
+                    yield self._trigger(target, event, function, source)
+                yield self._trigger(target, "TRUNCATE", str(self.values["truncated"]))
+            yield from self._row_triggers(source)
+
+    def _row_triggers(self, source: SourcePlan) -> Iterator[Trigger]:
+        """Return the triggers on rows that statement triggers do not see.
+
+        PostgreSQL clones them to partitions that are created or attached later.
+        """
+        relation, updating = source.relation, self.values["updating_setting"]
+        function = qualified(self.plan.schema, self._source_name(source, "row"))
+        if rows_move(relation):
+            # MERGE leaves the row that it moves to another partition out of all transition tables.
+            yield self._row_trigger(
+                source,
+                "moved",
+                "INSERT OR DELETE",
+                f"current_setting({updating}, true) = 'on' AND {self.values['tview']} IS NOT NULL",
+                function,
+            )
+        if relation.kind is RelationKind.PARTITIONED_TABLE:
+            trigger = self._row_trigger(
+                source,
+                "row",
+                "INSERT OR UPDATE OR DELETE",
+                f"{self.values['tview']} IS NOT NULL",
+                function,
+            )
+            leaves = (
+                relation_name(each)
+                for each in relation.descendants
+                if each.kind is RelationKind.PARTITION
+            )
+            yield replace(trigger, disabled_on=tuple(leaves))
+
+    def _row_trigger(
+        self, source: SourcePlan, suffix: str, events: str, condition: str, function: str
+    ) -> Trigger:
+        table = relation_name(source.relation)
+        name = self._trigger_name(source.relation, suffix, source)
+        return Trigger(
+            table,
+            name,
+            f"CREATE OR REPLACE TRIGGER {identifier(name)} AFTER {events} ON {table}\n"
+            f"    FOR EACH ROW WHEN ({condition})\n"
+            f"    EXECUTE FUNCTION {function}()",
+        )
 
     def own_triggers(self) -> Iterator[Trigger]:
         own = RelationFacts(self.plan.schema, self.plan.table)
@@ -461,12 +570,20 @@ class _Writer:
             f"    EXECUTE FUNCTION {runtime}.django_tviews_refuse_write()",
         )
 
-    def _trigger(self, relation: RelationFacts, event: str, function: str) -> Trigger:
-        table = relation_name(relation)
+    def _trigger_name(
+        self, relation: RelationFacts, suffix: str, source: SourcePlan | None = None
+    ) -> str:
         foreign = "" if relation.schema == self.plan.schema else f"{self.plan.schema}_"
-        name = bounded(
-            f"{MAINTENANCE_PREFIX}{self.plan.depth:02}_{foreign}{self.plan.table}_{event.lower()}"
+        number = f"_{source.number}" if source is not None and source.overlaps else ""
+        return bounded(
+            f"{MAINTENANCE_PREFIX}{self.plan.depth:02}_{foreign}{self.plan.table}_{suffix}{number}"
         )
+
+    def _trigger(
+        self, relation: RelationFacts, event: str, function: str, source: SourcePlan | None = None
+    ) -> Trigger:
+        table = relation_name(relation)
+        name = self._trigger_name(relation, event.lower(), source)
         transition = f" {TRANSITION_TABLES[event]}" if event in TRANSITION_TABLES else ""
         # The constant in WHEN makes the trigger depend on the TView's table: DROP TABLE is
         # refused while it exists, and DROP TABLE ... CASCADE takes it along.
@@ -477,6 +594,23 @@ class _Writer:
             f"    FOR EACH STATEMENT WHEN ({self.values['tview']} IS NOT NULL)\n"
             f"    EXECUTE FUNCTION {function}()",
         )
+
+
+def rows_move(relation: RelationFacts) -> bool:
+    """Tell whether an update can move a row of a relation to another partition."""
+    return relation.kind in (RelationKind.PARTITIONED_TABLE, RelationKind.PARTITION)
+
+
+def stranger(relation: RelationFacts) -> str:
+    """Return a condition for a trigger function: it stands on a table that is none of a source's.
+
+    Partitions and children are looked up when it is asked, so that a function outlives them.
+    """
+    source = regclass(relation.schema, relation.name)
+    condition = f"TG_RELID <> {source}"
+    if len(relation.targets) == 1:
+        return condition
+    return f"{condition}\nAND {render('unrelated', source=source)}"
 
 
 def _digest(text: str) -> str:

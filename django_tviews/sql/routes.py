@@ -106,7 +106,8 @@ def transition_delta(source: SourcePlan, event: str) -> str:
     updates stand in the same transition tables. Then 18 is old and new, and not the same.
     """
     columns = [identifier(name) for name, _ in source.columns]
-    old, new = _one_sided("old_rows", "true", columns), _one_sided("new_rows", "false", columns)
+    old_rows, new_rows = shown(source, "old_rows"), shown(source, "new_rows")
+    old, new = _one_sided(old_rows, "true", columns), _one_sided(new_rows, "false", columns)
     if event == "INSERT":
         return new
     if event == "DELETE":
@@ -127,7 +128,7 @@ def transition_delta(source: SourcePlan, event: str) -> str:
     )
     return (
         "SELECT image.*\n"
-        f"FROM old_rows AS o FULL JOIN new_rows AS n ON {pairing}\n"
+        f"FROM {old_rows} AS o FULL JOIN {new_rows} AS n ON {pairing}\n"
         "CROSS JOIN LATERAL (VALUES\n"
         f"    (true, {old_image}),\n"
         f"    (false, {new_image})\n"
@@ -138,9 +139,28 @@ def transition_delta(source: SourcePlan, event: str) -> str:
     )
 
 
-def _one_sided(table: str, removed: str, columns: list[str]) -> str:
+def shown(source: SourcePlan, rows: str) -> str:
+    """Return what a trigger is shown of rows of a source, its virtual columns computed.
+
+    Triggers see NULL in their place.
+
+    Args:
+        source: the source.
+        rows: the relation of all their columns, such as a transition table.
+    """
+    computed = {name: source.relation.by_name[name].generation for name, _ in source.columns}
+    if not any(computed.values()):
+        return rows
+    outputs = ", ".join(
+        f"{kept_apart(generation)} AS {identifier(name)}" if generation else identifier(name)
+        for name, generation in computed.items()
+    )
+    return f"(SELECT {outputs} FROM {rows} AS stored)"
+
+
+def _one_sided(rows: str, removed: str, columns: list[str]) -> str:
     outputs = ", ".join([f"{removed} AS {REMOVED}", *columns])
-    return f"SELECT {outputs} FROM {table}"
+    return f"SELECT {outputs} FROM {rows}"
 
 
 def image(source: SourcePlan, row: str) -> str:

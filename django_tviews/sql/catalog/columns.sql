@@ -3,8 +3,9 @@ SELECT a.attrelid::bigint, a.attname,
     pg_catalog.format_type(a.atttypid, a.atttypmod),
     a.attnotnull,
     coalesce(collation_of.collisdeterministic, true),
-    a.attgenerated = 'v'
+    CASE WHEN a.attgenerated = 'v' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END
 FROM pg_catalog.pg_attribute AS a
+LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_collation AS collation_of ON collation_of.oid = a.attcollation
 WHERE a.attrelid = ANY (%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum

@@ -14,7 +14,7 @@ SELECT c.oid::bigint, n.nspname, c.relname,
         ELSE 'table'
     END,
     CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END,
-    c.relkind = 'r' AND pg_catalog.row_security_active(c.oid)
+    c.relkind IN ('r', 'p') AND pg_catalog.row_security_active(c.oid)
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.oid = ANY (%s::oid[])

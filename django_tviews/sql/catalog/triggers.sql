@@ -11,5 +11,6 @@ SELECT n.nspname, c.relname, t.tgname, pg_catalog.pg_get_triggerdef(t.oid),
 FROM pg_catalog.pg_trigger AS t
 JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE t.tgname LIKE 'tviews\_%%' AND NOT t.tgisinternal
+-- Clones of row triggers go with the trigger on the partitioned table.
+WHERE t.tgname LIKE 'tviews\_%%' AND NOT t.tgisinternal AND t.tgparentid = 0
 ORDER BY n.nspname, c.relname, t.tgname

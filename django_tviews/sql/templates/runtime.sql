@@ -44,6 +44,10 @@ BEGIN
         @{open_setting},
         (coalesce(nullif(pg_catalog.current_setting(@{open_setting}, true), ''), '0')::integer + 1)::text,
         true);
+    -- UPDATE and MERGE may move rows between partitions.
+    IF TG_OP = 'UPDATE' THEN
+        PERFORM pg_catalog.set_config(@{updating_setting}, 'on', true);
+    END IF;
     RETURN NULL;
 END
 $function$;
@@ -60,6 +64,9 @@ BEGIN
         PERFORM @{runtime}.django_tviews_drain();
     END IF;
     PERFORM set_config(@{open_setting}, greatest(still_open, 0)::text, true);
+    IF still_open <= 0 AND current_setting(@{updating_setting}, true) = 'on' THEN
+        PERFORM set_config(@{updating_setting}, '', true);
+    END IF;
     RETURN NULL;
 END
 $function$;

@@ -8,10 +8,10 @@ DECLARE
     @{key_declarations}
 BEGIN
     -- Nobody else's table may feed this TView.
-    IF TG_RELID <> @{source_regclass} THEN
+    IF @{stranger} THEN
         RAISE EXCEPTION 'function % keeps a TView from %, not from %',
                 @{function_literal}, @{source_literal}, TG_RELID::regclass
-            USING ERRCODE = '42501', HINT = 'Drop this trigger.';
+            USING ERRCODE = '42501', HINT = 'Was it detached from there? Run tview_sync, or drop this trigger.';
     END IF;
     -- Nothing that the query reads has changed.
     IF NOT EXISTS (
@@ -20,8 +20,7 @@ BEGIN
         RETURN NULL;
     END IF;
     -- Other statements are open (a cascade, WITH, MERGE, an upsert, a trigger): wait for the last.
-    IF current_setting(@{open_setting}, true) IS DISTINCT FROM '1'
-            OR current_setting(@{spooled_setting}, true) = 'on' THEN
+    IF @{others_open} THEN
         INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image)
         @{spooled};
         PERFORM set_config(@{spooled_setting}, 'on', true);

@@ -3,10 +3,10 @@
 CREATE OR REPLACE FUNCTION @{truncated}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
-    IF TG_RELID NOT IN (@{tables}) THEN
+    IF @{stranger} THEN
         RAISE EXCEPTION 'function % does not keep a TView from %',
                 @{function_literal}, TG_RELID::regclass
-            USING ERRCODE = '42501', HINT = 'Drop this trigger.';
+            USING ERRCODE = '42501', HINT = 'Was it detached from a source? Run tview_sync, or drop this trigger.';
     END IF;
     INSERT INTO @{runtime}.django_tviews_spool (tview, source) VALUES (@{tview}, 0);
     PERFORM set_config(@{spooled_setting}, 'on', true);

@@ -1,0 +1,373 @@
+"""Partitioned sources and inheritance: rows that change under another relation's name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import DatabaseError
+
+from django_tviews import health
+from django_tviews.errors import OutdatedTView, TViewError, UnsupportedQuery
+from django_tviews.health import ProblemKind
+
+from .dumps import dump, empty_database, restore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .harness import Database
+
+
+@pytest.fixture
+def sales(database: Database) -> Database:
+    """Sales, partitioned by year, 2024 by region again, under TViews of several forms."""
+    database.execute("""
+        CREATE TABLE shop (id integer PRIMARY KEY, name text NOT NULL);
+        CREATE TABLE sale (
+            id integer,
+            year integer,
+            region text,
+            shop_id integer REFERENCES shop ON DELETE CASCADE ON UPDATE CASCADE,
+            amount numeric(8, 2) NOT NULL,
+            PRIMARY KEY (id, year, region)
+        ) PARTITION BY RANGE (year);
+        CREATE TABLE sale_2023 PARTITION OF sale FOR VALUES FROM (2023) TO (2024);
+        CREATE TABLE sale_2024 PARTITION OF sale FOR VALUES FROM (2024) TO (2025)
+            PARTITION BY LIST (region);
+        CREATE TABLE sale_2024_eu PARTITION OF sale_2024 FOR VALUES IN ('eu');
+        -- Other columns first, and one that was dropped.
+        CREATE TABLE sale_2024_us (
+            amount numeric(8, 2) NOT NULL, gone text, shop_id integer, region text NOT NULL,
+            year integer NOT NULL, id integer NOT NULL
+        );
+        ALTER TABLE sale_2024_us DROP COLUMN gone;
+        ALTER TABLE sale_2024 ATTACH PARTITION sale_2024_us FOR VALUES IN ('us');
+        CREATE TABLE sale_rest PARTITION OF sale DEFAULT;
+        CREATE INDEX ON sale (shop_id);
+        INSERT INTO shop VALUES (1, 'Ann'), (2, 'Bob'), (3, 'Cy');
+        INSERT INTO sale VALUES
+            (1, 2023, 'eu', 1, 10), (2, 2024, 'eu', 1, 20), (3, 2024, 'us', 2, 30),
+            (4, 2030, 'us', 2, 40), (5, 2030, 'eu', NULL, 50);
+    """)
+    database.tview(
+        "SELECT s.id, s.year, s.region, s.amount, p.name FROM sale s "
+        "LEFT JOIN shop p ON p.id = s.shop_id",
+        "id integer, year integer, region text, amount numeric(8,2), name text NULL",
+        "id, year, region",
+        table="line",
+    )
+    database.tview(
+        "SELECT year, count(*) AS n, sum(amount) AS amount FROM sale GROUP BY year",
+        "year integer, n bigint, amount numeric",
+        "year",
+        table="by_year",
+    )
+    database.tview(
+        "SELECT p.id, p.name, (SELECT coalesce(sum(s.amount), 0) FROM sale s WHERE s.shop_id = p.id) "
+        "AS amount FROM shop p",
+        "id integer, name text, amount numeric",
+        table="by_shop",
+    )
+    # Neither reads the column by which rows are told into partitions.
+    database.tview(
+        "SELECT id, sum(amount) AS amount FROM sale_2024 GROUP BY id",
+        "id integer, amount numeric",
+        table="only_2024",
+    )
+    database.tview("SELECT id, amount FROM sale_2024_us", "id integer, amount numeric(8,2)")
+    return database
+
+
+class TestStatements:
+    def test_through_the_parent(self, sales: Database) -> None:
+        sales.run(
+            "INSERT INTO sale VALUES (10, 2023, 'us', 3, 1), (11, 2024, 'us', 3, 2), (12, 1999, 'x', 3, 3)",
+            "UPDATE sale SET amount = amount + 1",
+            "UPDATE sale SET shop_id = 2 WHERE id IN (1, 11)",
+            "DELETE FROM sale WHERE amount > 40",
+            "DELETE FROM sale",
+        )
+
+    def test_directly_into_a_leaf(self, sales: Database) -> None:
+        sales.run(
+            "INSERT INTO sale_2023 VALUES (20, 2023, 'us', 1, 1), (21, 2023, 'eu', 2, 2)",
+            "INSERT INTO sale_2024_us (id, year, region, shop_id, amount) VALUES (22, 2024, 'us', 1, 3)",
+            "UPDATE sale_2024_us SET amount = amount * 2, shop_id = 1",
+            "UPDATE sale_rest SET year = year + 1",
+            "DELETE FROM sale_rest WHERE id = 4",
+            "DELETE FROM sale_2023",
+        )
+
+    def test_into_a_partition_that_has_partitions(self, sales: Database) -> None:
+        sales.run(
+            "INSERT INTO sale_2024 VALUES (30, 2024, 'us', 1, 1), (31, 2024, 'eu', 2, 2)",
+            "UPDATE sale_2024 SET amount = amount + 5",
+            "UPDATE sale_2024 SET region = CASE region WHEN 'us' THEN 'eu' ELSE 'us' END",
+            "DELETE FROM sale_2024",
+        )
+
+    def test_rows_that_move_to_another_partition(self, sales: Database) -> None:
+        sales.run(
+            "UPDATE sale SET year = 2024 WHERE year = 2023",
+            "UPDATE sale SET region = 'us'",
+            "UPDATE sale SET year = year + 1, amount = amount + 1",
+            "UPDATE sale SET year = 2024, id = id + 100",
+            "UPDATE sale SET year = 2030 WHERE id = 101",
+        )
+
+    def test_merge(self, sales: Database) -> None:
+        source = (
+            "(VALUES (1, 2024, 'us'), (3, 2023, 'eu'), (50, 2024, 'us')) AS v (id, year, region)"
+        )
+        sales.run(
+            # Of these PostgreSQL puts the rows that move into no transition table at all.
+            f"MERGE INTO sale s USING {source} ON s.id = v.id "
+            "WHEN MATCHED THEN UPDATE SET year = v.year, region = v.region",
+            f"MERGE INTO sale s USING {source} ON s.id = v.id "
+            "WHEN MATCHED THEN UPDATE SET year = 2023 "
+            "WHEN NOT MATCHED THEN INSERT VALUES (v.id, v.year, v.region, 1, 7)",
+            f"MERGE INTO sale s USING {source} ON s.id = v.id "
+            "WHEN MATCHED AND s.id = 1 THEN DELETE "
+            "WHEN MATCHED THEN UPDATE SET year = 2024, amount = 8",
+            "MERGE INTO sale_2024 s USING shop p ON p.id = s.shop_id "
+            "WHEN MATCHED THEN UPDATE SET region = CASE region WHEN 'us' THEN 'eu' ELSE 'us' END",
+        )
+
+    def test_upserts(self, sales: Database) -> None:
+        sales.run(
+            "INSERT INTO sale VALUES (1, 2023, 'eu', 2, 11), (60, 2024, 'us', 2, 12) "
+            "ON CONFLICT (id, year, region) DO UPDATE SET amount = excluded.amount, shop_id = 3",
+            "INSERT INTO sale_2024_us (id, year, region, amount) VALUES (60, 2024, 'us', 1) "
+            "ON CONFLICT (id, year, region) DO UPDATE SET amount = sale_2024_us.amount + 1",
+            "INSERT INTO sale VALUES (60, 2024, 'us', 2, 12) ON CONFLICT DO NOTHING",
+        )
+
+    def test_copy_and_truncate(self, sales: Database) -> None:
+        for table in ("sale_2024_us", "sale_2024", "sale"):
+            with (
+                sales.connection.cursor() as cursor,
+                cursor.copy(f"COPY {table} (id, year, region, shop_id, amount) FROM STDIN") as copy,
+            ):
+                for number in range(70, 90):
+                    copy.write_row((number, 2024, "us", 1 + number % 3, number))
+            sales.check(f"COPY {table}")
+            sales.run(f"TRUNCATE {table}", "INSERT INTO sale VALUES (1, 2024, 'us', 1, 1)")
+            sales.run("DELETE FROM sale_2024_us", "TRUNCATE sale_rest")
+
+    def test_cascades_into_a_partitioned_table(self, sales: Database) -> None:
+        sales.run(
+            "UPDATE shop SET id = id + 10",
+            "DELETE FROM shop WHERE id = 12",
+            "TRUNCATE shop CASCADE",
+        )
+
+    def test_parent_and_leaf_in_one_statement(self, sales: Database) -> None:
+        sales.run(
+            "WITH a AS (UPDATE sale_rest SET amount = 0 RETURNING id), "
+            "b AS (INSERT INTO sale VALUES (80, 2024, 'us', 1, 5)), "
+            "c AS (DELETE FROM sale_2024_eu) UPDATE shop SET name = name || '!'",
+        )
+
+    def test_a_trigger_of_the_project_that_writes_to_a_leaf(self, sales: Database) -> None:
+        sales.execute("""
+            CREATE FUNCTION mirrored() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                INSERT INTO sale_rest VALUES (NEW.id + 1000, 3000, NEW.region, NEW.shop_id, 1);
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER mirrored BEFORE INSERT ON sale_2024_us
+                FOR EACH ROW EXECUTE FUNCTION mirrored();
+        """)
+        sales.run(
+            "INSERT INTO sale VALUES (90, 2024, 'us', 1, 5), (91, 2023, 'us', 1, 5)",
+            "INSERT INTO sale_2024 VALUES (92, 2024, 'us', 2, 5)",
+        )
+
+    def test_partners_of_a_self_join_that_go_together(self, sales: Database) -> None:
+        sales.tview(
+            "SELECT a.id AS a, b.id AS b FROM sale a JOIN sale_2024 b "
+            "ON b.shop_id = a.shop_id AND b.id > a.id",
+            "a integer, b integer",
+            "a, b",
+        )
+        # Both sources lose rows in one statement: which partners a row had is known of neither.
+        sales.run(
+            "INSERT INTO sale_2024 VALUES (6, 2024, 'eu', 2, 1), (7, 2024, 'us', 2, 1)",
+            "DELETE FROM sale_2024 WHERE shop_id = 2",
+            "UPDATE sale SET shop_id = 3",
+            "UPDATE sale SET year = 2024",
+            "DELETE FROM sale",
+        )
+
+
+class TestPartitionsThatAreNewer:
+    """Statement triggers are not cloned to them, a trigger on rows is."""
+
+    NEW = (
+        "CREATE TABLE sale_2025 PARTITION OF sale FOR VALUES FROM (2025) TO (2026)",
+        "CREATE TABLE sale_2024_asia PARTITION OF sale_2024 FOR VALUES IN ('asia')",
+    )
+
+    def test_writes_through_the_parent_are_kept(self, sales: Database) -> None:
+        sales.run(
+            *self.NEW,
+            "INSERT INTO sale VALUES (100, 2025, 'eu', 1, 1), (101, 2024, 'asia', 2, 2)",
+            "INSERT INTO sale_2024 VALUES (102, 2024, 'asia', 1, 1)",
+            "UPDATE sale SET amount = amount + 1 WHERE year >= 2024",
+            "UPDATE sale SET year = 2025",
+            "MERGE INTO sale s USING shop p ON p.id = s.shop_id "
+            "WHEN MATCHED THEN UPDATE SET year = 2024, region = 'asia'",
+            "DELETE FROM sale WHERE region = 'asia'",
+        )
+
+    def test_direct_writes_are_refused_loudly(self, sales: Database) -> None:
+        sales.run(*self.NEW)
+        sales.run("INSERT INTO sale VALUES (100, 2025, 'eu', 1, 1), (101, 2024, 'asia', 2, 2)")
+        for statement in (
+            "INSERT INTO sale_2025 VALUES (110, 2025, 'eu', 1, 1)",
+            "UPDATE sale_2025 SET amount = 0",
+            "DELETE FROM sale_2025",
+            "DELETE FROM sale_2024_asia",
+        ):
+            with pytest.raises(DatabaseError) as caught:
+                sales.execute(statement)
+            error = TViewError.from_database_error(caught.value)
+            assert isinstance(error, OutdatedTView)
+            assert "tview_sync" in error.hint
+            sales.check(f"refusing {statement}")
+
+    def test_direct_writes_inside_a_statement_that_is_seen_are_kept(self, sales: Database) -> None:
+        sales.run(*self.NEW)
+        sales.execute("""
+            CREATE FUNCTION copied(integer) RETURNS integer LANGUAGE sql AS
+                'INSERT INTO sale_2025 VALUES ($1, 2025, ''eu'', 1, 1) RETURNING id';
+            CREATE FUNCTION mirrored() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                INSERT INTO sale_2025 VALUES (NEW.id + 1000, 2025, 'eu', NEW.id, 1);
+                DELETE FROM sale_2025 WHERE id < NEW.id;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER mirrored AFTER INSERT ON shop FOR EACH ROW EXECUTE FUNCTION mirrored();
+        """)
+        sales.run(
+            "INSERT INTO sale SELECT copied(g), 2024, 'us', 2, 1 FROM generate_series(120, 122) g",
+            "INSERT INTO shop VALUES (7, 'Di'), (200, 'Ed')",
+            "WITH a AS (DELETE FROM shop WHERE id = 7) DELETE FROM sale_2025",
+        )
+
+
+class TestWhatCheckSees:
+    """ATTACH, DETACH and INHERIT change what is read, and fire nothing."""
+
+    @staticmethod
+    def problems(label: str) -> dict[str, set[ProblemKind]]:
+        found: dict[str, set[ProblemKind]] = {}
+        for problem in health.check(label):
+            place = problem.name.rpartition(".")[2].rpartition(" on ")[2]
+            found.setdefault(place, set()).add(problem.kind)
+        # The harness installs TViews that no model declares.
+        assert found.pop(label.rpartition(".")[2]) >= {ProblemKind.ORPHANED}
+        return found
+
+    def test_a_new_partition(self, sales: Database) -> None:
+        assert self.problems("tests.by_year") == {}
+        sales.execute("CREATE TABLE sale_2025 PARTITION OF sale FOR VALUES FROM (2025) TO (2026)")
+        assert self.problems("tests.by_year") == {"sale_2025": {ProblemKind.MISSING}}
+        assert self.problems("tests.only_2024") == {}
+
+    def test_a_partition_that_is_gone(self, sales: Database) -> None:
+        sales.execute("ALTER TABLE sale DETACH PARTITION sale_2023")
+        assert self.problems("tests.by_year") == {"sale_2023": {ProblemKind.ORPHANED}}
+        with pytest.raises(DatabaseError, match="detached"):
+            sales.execute("DELETE FROM sale_2023")
+        sales.execute("DROP TABLE sale_2023")
+        assert self.problems("tests.by_year") == {}
+        (problem,) = (
+            each for each in health.check("tests.by_year") if each.kind is ProblemKind.OUTDATED
+        )
+        assert "has changed" in problem.message
+
+    def test_a_new_child(self, database: Database) -> None:
+        database.execute("CREATE TABLE place (id integer PRIMARY KEY)")
+        database.tview("SELECT id FROM place", "id integer", table="places")
+        database.execute("CREATE TABLE city () INHERITS (place)")
+        assert self.problems("tests.places") == {"city": {ProblemKind.MISSING}}
+
+
+class TestInheritance:
+    @pytest.fixture
+    def family(self, database: Database) -> Database:
+        database.execute("""
+            CREATE TABLE place (id integer PRIMARY KEY, name text, size integer);
+            CREATE TABLE city (mayor text) INHERITS (place);
+            CREATE TABLE capital (country text) INHERITS (city);
+            CREATE TABLE port (size integer, id integer, draught integer) INHERITS (place);
+            INSERT INTO place VALUES (1, 'Hill', 1);
+            INSERT INTO city VALUES (2, 'Graz', 2, 'Ann');
+            INSERT INTO capital VALUES (3, 'Wien', 3, 'Bob', 'AT');
+            INSERT INTO port VALUES (4, 'Ulm', 4, 5);
+        """)
+        database.tview(
+            "SELECT coalesce(size, 0) AS size, count(*) AS n, max(name) AS last FROM place "
+            "GROUP BY coalesce(size, 0)",
+            "size integer, n bigint, last text NULL",
+            "size",
+        )
+        database.tview("SELECT id, name FROM ONLY place", "id integer, name text NULL")
+        database.tview(
+            "SELECT name, count(*) AS n FROM city WHERE name IS NOT NULL GROUP BY name",
+            "name text, n bigint",
+            "name",
+        )
+        return database
+
+    def test_through_the_parent_and_directly(self, family: Database) -> None:
+        family.run(
+            "INSERT INTO place VALUES (10, 'Dale', 1)",
+            "INSERT INTO capital VALUES (11, 'Bern', 2, 'Cy', 'CH')",
+            "INSERT INTO port (id, name, size, draught) VALUES (12, 'Pula', 3, 9)",
+            "UPDATE place SET size = size + 1",
+            "UPDATE ONLY place SET size = 0, name = name || '!'",
+            "UPDATE city SET name = 'X'",
+            "UPDATE capital SET size = NULL, country = 'XX'",
+            # The same id in parent and child: a key of the parent holds for its own rows only.
+            "UPDATE place SET id = 1, name = id::text WHERE id <> 10",
+            "UPDATE place SET name = 'one' WHERE id = 1",
+            "DELETE FROM place WHERE id = 1 AND size IS NULL",
+            "DELETE FROM ONLY city",
+            "TRUNCATE capital",
+            "TRUNCATE place",
+        )
+
+    def test_a_column_that_the_parent_lacks_is_refused(self, family: Database) -> None:
+        with pytest.raises(UnsupportedQuery, match="mayor is none of its parent") as refusal:
+            family.tview(
+                "SELECT mayor, count(*) AS n FROM city WHERE mayor IS NOT NULL GROUP BY mayor",
+                "mayor text, n bigint",
+                "mayor",
+            )
+        assert refusal.value.context["construct"] == "relation-kind"
+
+
+def test_a_restored_dump_goes_on_being_maintained(
+    sales: Database, server_programs: Path, tmp_path: Path
+) -> None:
+    sales.run(*TestPartitionsThatAreNewer.NEW)
+    archive = tmp_path / "dump"
+    archive.write_bytes(dump(sales, server_programs, "--format=custom"))
+    with empty_database(sales) as copy:
+        restore(copy, server_programs, archive)
+        copy.execute(f"SET search_path = {sales.schema}, public")
+        copy.run(
+            "INSERT INTO sale VALUES (1, 2025, 'us', 1, 1), (2, 2024, 'us', 1, 1)",
+            "UPDATE sale SET year = 2025",
+            "DELETE FROM sale_2023",
+        )
+        with pytest.raises(DatabaseError, match="newer"):
+            copy.execute("DELETE FROM sale_2025")
+
+
+def test_a_tview_of_a_partitioned_source_leaves_nothing_behind(sales: Database) -> None:
+    for tview in [*sales.tviews]:
+        sales.drop(tview.declaration)
+    assert sales.execute("SELECT tgname FROM pg_trigger WHERE tgname LIKE 'tviews%'") == []
+    sales.execute("DELETE FROM sale_2024")
