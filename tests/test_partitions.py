@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import DatabaseError
 
-from django_tviews import health
+from django_tviews import catalog, health, installer
+from django_tviews.alignment import align
 from django_tviews.errors import OutdatedTView, TViewError, UnsupportedQuery
 from django_tviews.health import ProblemKind
 
@@ -254,6 +255,42 @@ class TestPartitionsThatAreNewer:
             "WITH a AS (DELETE FROM shop WHERE id = 7) DELETE FROM sale_2025",
         )
 
+    def test_sync_covers_them(self, sales: Database) -> None:
+        assert aligned(sales) == {}
+        sales.run(*self.NEW)
+        changes = aligned(sales)
+        assert changes.keys() == {tview.declaration.label for tview in sales.tviews[:-1]}
+        assert aligned(sales) == {}
+        assert catalog.enabled_clones(sales.connection) == {
+            each
+            for each in catalog.enabled_clones(sales.connection)
+            # What looks out for rows that move, and what leaves below 2024 will be cloned from.
+            if each[2].endswith(("_moved", "_moved_1")) or each[1] == "sale_2024"
+        }
+        sales.run(
+            "INSERT INTO sale_2025 VALUES (110, 2025, 'eu', 1, 1)",
+            "INSERT INTO sale_2024_asia VALUES (111, 2024, 'asia', 1, 1)",
+            "UPDATE sale_2025 SET amount = 7",
+            "DELETE FROM sale_2025",
+            "CREATE TABLE sale_2024_rest PARTITION OF sale_2024 DEFAULT",
+        )
+        with pytest.raises(DatabaseError, match="newer"):
+            sales.execute("INSERT INTO sale_2024_rest VALUES (112, 2024, 'x', 1, 1)")
+
+    def test_sync_lets_go_of_what_is_detached(self, sales: Database) -> None:
+        sales.execute("DELETE FROM sale_2023; ALTER TABLE sale DETACH PARTITION sale_2023")
+        aligned(sales)
+        sales.run("INSERT INTO sale_2023 VALUES (110, 2023, 'eu', 1, 1)")
+        assert not sales.value(
+            "SELECT count(*) FROM pg_trigger "
+            "WHERE tgrelid = 'sale_2023'::regclass AND NOT tgisinternal"
+        )
+
+
+def aligned(database: Database) -> dict[str, list[str]]:
+    with database.connection.schema_editor() as editor:
+        return align(editor, installer.installed(database.connection))
+
 
 class TestWhatCheckSees:
     """ATTACH, DETACH and INHERIT change what is read, and fire nothing."""
@@ -357,6 +394,8 @@ def test_a_restored_dump_goes_on_being_maintained(
     with empty_database(sales) as copy:
         restore(copy, server_programs, archive)
         copy.execute(f"SET search_path = {sales.schema}, public")
+        clones = catalog.enabled_clones(sales.connection)
+        assert catalog.enabled_clones(copy.connection) == clones
         copy.run(
             "INSERT INTO sale VALUES (1, 2025, 'us', 1, 1), (2, 2024, 'us', 1, 1)",
             "UPDATE sale SET year = 2025",

@@ -18,8 +18,9 @@ from django_tviews.relational.constructs import CONSTRUCTS
 
 from .plans import FACTS, tree_of
 
-# Which overload of a cast or an operator a text means, only a server can tell.
-TOLD_BY_THE_SERVER = {"text-to-time", "float-aggregate"}
+# Which overload of a cast or an operator a text means, and what a key of a table proves, only a
+# server can tell.
+TOLD_BY_THE_SERVER = {"text-to-time", "float-aggregate", "inherited-key"}
 
 
 class TestRefusals:
