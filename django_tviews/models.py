@@ -48,6 +48,10 @@ WRITES: Final = (
 """The names of everything on a model, a manager or a QuerySet that writes."""
 
 
+DEFAULT_PERMISSIONS: Final = ("view",)
+"""The permissions on a TView that does not declare others."""
+
+
 def _read_only(cls: _Class) -> _Class:
     """Replace what a class has of `WRITES` by refusals."""
     for name in WRITES:
@@ -126,10 +130,10 @@ class TView(models.Model):
     objects: ClassVar[TViewManager[Self]] = TViewManager()
 
     class Meta:
-        """Options that a TView inherits with ``class Meta(TView.Meta)``, or without any Meta."""
+        """What is in force for every TView; a Meta of its own need not inherit from this one."""
 
         abstract = True
-        default_permissions = ("view",)
+        default_permissions = DEFAULT_PERMISSIONS
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -190,6 +194,13 @@ def _refuse_incomplete(sender: type[models.Model], **_: Any) -> None:
                 hint="Its keys are fields, its values are output columns of the query.",
                 tview=label,
             )
+
+
+@receiver(class_prepared, dispatch_uid="django_tviews.models.permissions")
+def _allow_no_writes(sender: type[models.Model], **_: Any) -> None:
+    """Make no permission to write where a Meta of its own does not ask for one."""
+    if issubclass(sender, TView) and "default_permissions" not in sender._meta.original_attrs:
+        sender._meta.default_permissions = DEFAULT_PERMISSIONS
 
 
 def _field(model: type[models.Model], name: str) -> object | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
 
 from django.db import models
 from django.db.backends.utils import split_identifier, strip_quotes, truncate_name
@@ -16,7 +16,7 @@ from django.db.migrations.state import ModelState
 from django.db.migrations.utils import resolve_relation
 
 from .definition import IDENTIFIER_BYTES, Maintenance
-from .models import TView
+from .models import DEFAULT_PERMISSIONS, TView
 from .query import canonical_query
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ Owner: TypeAlias = ModelKey | FieldKey
 
 Table: TypeAlias = tuple[str, str]
 """Schema, "" if it is left open, and name of a table."""
+
+
+_INHERITED_OPTIONS: Final[Mapping[str, object]] = {
+    "abstract": False,
+    "default_permissions": DEFAULT_PERMISSIONS,
+}
 
 
 class TViewState(ModelState):
@@ -58,7 +64,13 @@ class TViewState(ModelState):
         bases: Sequence[type | str] | None = None,
         managers: list[tuple[str, models.Manager[Any]]] | None = None,
     ) -> None:
-        super().__init__(app_label, name, dict(fields), options, bases or (TView,), managers)
+        told = {
+            option: value
+            for option, value in (options or {}).items()
+            # What every TView has, and Django writes down where a Meta is inherited.
+            if option not in _INHERITED_OPTIONS or value != _INHERITED_OPTIONS[option]
+        }
+        super().__init__(app_label, name, dict(fields), told, bases or (TView,), managers)
 
     @classmethod
     def from_model(cls, model: type[models.Model], exclude_rels: bool = False) -> Self:

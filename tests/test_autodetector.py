@@ -126,6 +126,14 @@ def test_a_changed_field_is_one_operation(history: History) -> None:
     assert operations(migrations) == ["shop: Alter TView Card"]
 
 
+def test_what_every_tview_has_is_not_written(history: History) -> None:
+    noisy = card(options={"abstract": False, "default_permissions": ("view",)})
+    assert noisy.options.keys() == {"indexes", "constraints"}
+    assert history.detect(project(product(), noisy)) == []
+    generous = card(options={"default_permissions": ("view", "delete")})
+    assert operations(history.go_to(project(product(), generous))) == ["shop: Alter TView Card"]
+
+
 def test_the_order_of_fields_is_no_change(history: History) -> None:
     changed = card()
     changed.fields = dict(reversed(changed.fields.items()))
@@ -296,6 +304,29 @@ def test_a_tview_that_goes_does_so_under_the_old_names(history: History) -> None
         "shop: Delete TView Card",
         "catalog: Rename field name on product to title",
     ]
+
+
+def test_a_renamed_tview_keeps_its_table() -> None:
+    def at(name: str, *more: ModelState) -> ProjectState:
+        sheet = card()
+        sheet.name = name
+        readers = tview("sales.List", f"SELECT c.id FROM shop_{name.lower()} c")
+        wish = model("shop.Wish", card=models.ForeignKey(f"shop.{name}", **LOOSE))
+        return project(product(), sheet, readers, wish, *more)
+
+    history = History()
+    history.go_to(at("Card"))
+    migrations = history.go_to(at("Sheet"), renames=["Card"])
+    assert operations(migrations) == [
+        "shop: Rename TView Card to Sheet",
+        "sales: Follow renames in the query of TView List (state only)",
+    ]
+    assert migrations[0].name == "0002_rename_card_sheet"
+    replay(history, random.Random(0))
+    # Without the same answer the one goes and the other comes.
+    found = operations(history.go_to(at("Card")))
+    assert {"shop: Create TView Card", "shop: Delete TView Sheet"} < set(found)
+    replay(history, random.Random(0))
 
 
 def test_a_rename_that_somebody_wrote_by_hand_is_followed(history: History) -> None:

@@ -130,6 +130,21 @@ class TestDeclaring:
         assert declare()._meta.default_permissions == ("view",)
         assert ProductCard._meta.default_permissions == ("view",)
 
+    def test_a_meta_of_its_own_makes_no_other_permission(self) -> None:
+        class Plain(Stock):
+            class Meta:
+                proxy = True
+                app_label = "testapp"
+
+        class Generous(Stock):
+            class Meta:
+                proxy = True
+                app_label = "testapp"
+                default_permissions = ("view", "delete")
+
+        assert Plain._meta.default_permissions == ("view",)
+        assert Generous._meta.default_permissions == ("view", "delete")
+
     def test_the_public_names_are_those_of_the_package(self) -> None:
         for name in django_tviews.__all__:
             assert getattr(django_tviews, name).__name__ == name
