@@ -323,6 +323,42 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
             remark="Recomputed as a whole at every change of what it reads.",
         ),
     ),
+    "Windows": (
+        KeptForm(
+            "Window functions with PARTITION BY",
+            """
+            SELECT id, category_id,
+                   rank() OVER (PARTITION BY category_id ORDER BY price DESC) AS place
+              FROM product
+            """,
+            remark="A changed row affects the rows of its partition, before and after. The rows "
+            "of the partition appear as the table once more. The order of `row_number`, `ntile`, "
+            "`lag`, `lead`, `first_value`, `last_value`, `nth_value` and of frames of ROWS must "
+            "leave no two rows tied; where it can, `makemigrations` adds the primary key.",
+        ),
+        KeptForm(
+            "The first rows of each partition",
+            """
+            SELECT x.id, x.product_id, x.rating
+              FROM (SELECT id, product_id, rating,
+                           row_number() OVER (PARTITION BY product_id
+                                              ORDER BY rating DESC, id) AS place
+                      FROM review) x
+             WHERE x.place <= 3
+            """,
+        ),
+        KeptForm(
+            "Windows over groups",
+            """
+            SELECT p.category_id, t.name, count(*) AS products,
+                   sum(count(*)) OVER (PARTITION BY p.category_id) AS tags
+              FROM product p JOIN tag t ON t.product_id = p.id
+             WHERE p.category_id IS NOT NULL
+             GROUP BY p.category_id, t.name
+            """,
+            ("category_id", "name"),
+        ),
+    ),
     "Set operations": (
         KeptForm(
             "UNION and UNION ALL",
@@ -387,6 +423,15 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
              ORDER BY price DESC, id
              LIMIT 10
             """,
+            allow_rebuild=True,
+        ),
+        KeptForm(
+            "Window functions without PARTITION BY",
+            """
+            SELECT id, name, rank() OVER (ORDER BY price DESC) AS place
+              FROM product
+            """,
+            remark="So are those with a PARTITION BY over columns that an outer join may miss.",
             allow_rebuild=True,
         ),
         KeptForm(

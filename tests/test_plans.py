@@ -346,6 +346,86 @@ class TestSetOperations:
             assert output.nullable is expected
 
 
+class TestWindows:
+    """The rows of the partition are the FROM items once more, tied by PARTITION BY."""
+
+    def test_a_row_affects_the_rows_of_its_partition(self) -> None:
+        assert routes(
+            "SELECT p.id, rank() OVER (PARTITION BY p.maker_id ORDER BY p.price) AS r "
+            "FROM product p WHERE p.price > 5"
+        ) == [
+            "product WHERE (product.price > 5) | KEY product.id",
+            "product_2 WHERE (product_2.price > 5) | product ON (product.price > 5) "
+            "AND (product.maker_id OPERATOR(pg_catalog.=) product_2.maker_id) | KEY product.id",
+        ]
+
+    def test_nulls_are_a_partition_of_their_own(self) -> None:
+        assert routes(
+            "SELECT p.id, rank() OVER (PARTITION BY p.category_id ORDER BY p.price) AS r "
+            "FROM product p"
+        ) == [
+            "product | KEY product.id",
+            "product_2 | product ON (product.category_id OPERATOR(pg_catalog.=) product_2.category_id) | KEY product.id",
+            "product_2 | product ON (product.category_id IS NULL AND product_2.category_id "
+            "IS NULL) | KEY product.id",
+        ]
+
+    def test_equality_is_that_of_the_type(self) -> None:
+        found = routes("SELECT p.id, count(*) OVER (PARTITION BY p.code) AS n FROM product p")
+        assert "product ON (product.code OPERATOR(public.=) product_2.code)" in found[1]
+
+    def test_computed_partitions_are_compared_as_records(self) -> None:
+        found = routes(
+            "SELECT p.id, count(*) OVER (PARTITION BY lower(p.name)) AS n FROM product p"
+        )
+        assert found[1] == (
+            "product_2 | product ON (CAST(ROW(lower(product.name)) AS record) "
+            "OPERATOR(pg_catalog.=) CAST(ROW(lower(product_2.name)) AS record)) | KEY product.id"
+        )
+
+    def test_each_partitioning_has_routes_of_its_own(self) -> None:
+        found = routes(
+            "SELECT t.name AS id, count(*) OVER (PARTITION BY t.product_id) AS a, "
+            "count(*) OVER (PARTITION BY t.name) AS b, sum(1) OVER (PARTITION BY t.product_id) "
+            "AS c FROM tag t"
+        )
+        assert found == [
+            "tag | KEY tag.name",
+            "tag_2 | tag ON (tag.product_id OPERATOR(pg_catalog.=) tag_2.product_id) | KEY tag.name",
+            "tag_3 | KEY tag_3.name",
+        ]
+
+    def test_named_windows_are_looked_up(self) -> None:
+        found = routes(
+            "SELECT t.name AS id, count(*) OVER v AS a, count(*) OVER (w ORDER BY t.name) AS b "
+            "FROM tag t WINDOW w AS (PARTITION BY t.product_id), v AS (w ORDER BY t.name)"
+        )
+        assert found[1:] == [
+            "tag_2 | tag ON (tag.product_id OPERATOR(pg_catalog.=) tag_2.product_id) | KEY tag.name"
+        ]
+
+    @pytest.mark.parametrize(
+        "over",
+        [
+            "()",
+            "(ORDER BY p.price)",
+            "(PARTITION BY (SELECT max(r.stars) FROM review r WHERE r.product_id = p.id))",
+            # The partition of rows without a match changes, too.
+            "(PARTITION BY c.name)",
+        ],
+    )
+    def test_where_nothing_ties_a_partition_there_is_no_route(self, over: str) -> None:
+        found = routes(
+            f"SELECT p.id, count(*) OVER {over} AS n FROM product p "
+            "LEFT JOIN category c ON c.id = p.category_id"
+        )
+        assert any("NONE: no join condition leads" in route for route in found)
+
+    def test_a_window_is_no_key(self) -> None:
+        found = routes("SELECT row_number() OVER (ORDER BY id) AS id FROM product")
+        assert "NONE: the key is computed by a window function" in found[0]
+
+
 class TestCrossJoins:
     def test_what_shows_beside_every_row_has_as_many_keys(self) -> None:
         query = "SELECT p.id AS a, d.id AS b, c.name FROM product p CROSS JOIN discount d LEFT JOIN category c ON c.id = p.category_id"

@@ -18,6 +18,11 @@ nullable side shows beside *t*:
 
 Both states are made of rows that are current or removed, so the join finds the combination.
 
+**Windows.** The value of a window function over a row depends on the rows of its partition, in
+the state that the row shows in. So it is computed by a sublink over the same FROM items, whose
+conditions are those of the SELECT and that both rows are in one partition. A partition of NULLs has
+an alternative of its own; where rows that NULLs replace decide about it, nothing ties them.
+
 **Alternatives.** A row of a UNION is made of rows of one branch, so *o* is made of a combination
 of one :class:`~django_tviews.relational.tree.Alternative`, and each that *t* takes part in has its
 own route. INTERSECT and EXCEPT show rows of their left side; a row of the right side matters only

@@ -23,6 +23,7 @@ from .selects import Selects
 from .set_operations import SetOperations
 from .syntax import Node, deparse_select, parse_select
 from .tree import Alternative, Condition, Expression, Occurrence, QueryTree
+from .windows import Windows
 
 if TYPE_CHECKING:
     from django_tviews.facts import ColumnFacts, Facts, RelationFacts
@@ -122,6 +123,7 @@ class Builder:
         self.from_clause = FromClause(self)
         self.predicates = Predicates(self)
         self.set_operations = SetOperations(self)
+        self.windows = Windows(self)
         self.expressions = Expressions(self)
         self.nullability = Nullability(self)
 

@@ -80,12 +80,6 @@ CONSTRUCTS = {
             "SELECT id, unnest(labels) AS label FROM product",
         ),
         Construct(
-            "window-function",
-            "a window function",
-            "Aggregate by GROUP BY, or compute the window where you read the TView.",
-            "SELECT id, rank() OVER (ORDER BY price) AS place FROM product",
-        ),
-        Construct(
             "recursive-cte",
             "a recursive WITH",
             "Keep the closure in a table, or join a fixed number of levels.",

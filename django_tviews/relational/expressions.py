@@ -160,7 +160,7 @@ class Expressions:
         if not functions.may_be_called(schema, plain, volatility):
             refuse_function(plain, volatility, position=where)
         if call.HasField("over"):
-            refuse("window-function", f"{plain}() OVER", position=where)
+            return "a window function"
         return "an aggregate" if self.is_aggregate(name) else ""
 
     def _operator(self, node: Node, scope: Scope) -> None:

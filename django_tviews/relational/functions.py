@@ -85,6 +85,34 @@ ORDER_SENSITIVE_AGGREGATES = words(
     """
 )
 
+# Rows that are tied in the order of the window have the same value.
+RANKING_WINDOW_FUNCTIONS = words(
+    """
+    cume_dist dense_rank percent_rank rank
+    """
+)
+
+# The value of a row depends on its place among those it is tied with, whatever the frame is.
+NUMBERING_WINDOW_FUNCTIONS = words(
+    """
+    lag lead ntile row_number
+    """
+)
+
+# They show a value of one row of the frame.
+PICKING_WINDOW_FUNCTIONS = words(
+    """
+    first_value last_value nth_value
+    """
+)
+
+# Never NULL, whatever the frame is.
+NEVER_NULL_OVER_WINDOWS = words(
+    """
+    count cume_dist dense_rank percent_rank rank row_number
+    """
+)
+
 SET_RETURNING = words(
     """
     generate_series generate_subscripts json_array_elements json_array_elements_text

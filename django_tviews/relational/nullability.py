@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import functions
-from .syntax import Node, content, kind, names
+from .syntax import Node, children, content, kind, names, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,6 +100,8 @@ class Nullability:
         plain = name[-1]
         if len(name) > 1 and name[0] != "pg_catalog":
             return True
+        if call.HasField("over"):
+            return plain not in functions.NEVER_NULL_OVER_WINDOWS
         if plain == "count" or plain in functions.NEVER_NULL:
             return False
         if self._builder.expressions.is_aggregate(name):
@@ -111,7 +113,20 @@ class Nullability:
                 return True
         elif plain not in functions.NEVER_NULL_FROM_VALUES:
             return True
+        elif plain in ("lower", "upper") and self._may_be_range(call, scope):
+            # An empty range has no bounds.
+            return True
         return any(self.of(argument, scope, grouped) for argument in call.args)
+
+    def _may_be_range(self, node: Node, scope: Scope) -> bool:
+        """Tell whether something in an expression may be of a range type."""
+        if node.DESCRIPTOR.name == "FuncCall" and names(node.funcname)[-1].endswith("range"):
+            return True
+        if wrapped(node) and kind(node) in ("column_ref", "type_cast"):
+            type_sql = self._builder.expressions.type_of(node, scope)
+            if type_sql.endswith("range") or "." in type_sql:
+                return True
+        return any(self._may_be_range(child, scope) for child in children(node))
 
     def _of_sublink(self, sublink: Node, scope: Scope) -> bool:
         from postgast import pg_query_pb2

@@ -9,12 +9,14 @@ determined, and an equality carries that over to the other side.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import functions
 from .constructs import refuse
-from .syntax import Node, children, kind, names, position, same, wrapped
+from .syntax import Node, calls, kind, names, position, same
 from .tree import ColumnOf
+from .windows import window_of
 
 if TYPE_CHECKING:
     from .builder import Builder
@@ -23,17 +25,65 @@ if TYPE_CHECKING:
 
 def settle_order(builder: Builder, select: Node, scope: Scope) -> None:
     """Refuse what an open order leaves open, or, when completing, close it in place."""
-    for call in _aggregate_calls(select):
+    groups = _groups(builder, select, scope)
+    for call in _calls(select):
         plain = names(call.funcname)[-1]
-        if plain not in functions.ORDER_SENSITIVE_AGGREGATES or call.agg_distinct:
-            continue
-        _settle(builder, scope, call.agg_order, list(call.args), f"{plain}()", position(call))
+        if call.HasField("over"):
+            _settle_window(builder, call, select, scope, groups)
+        elif plain in functions.ORDER_SENSITIVE_AGGREGATES and not call.agg_distinct:
+            aggregated = _Sorted(call.agg_order, list(call.args), f"{plain}()", position(call))
+            _settle(builder, scope, aggregated)
     limited = kind(select.limit_count) or kind(select.limit_offset)
     distinct_on = any(kind(node) for node in select.distinct_clause)
     if scope.rows_in_order or (scope.order_matters and (limited or distinct_on)):
         what = "LIMIT" if limited else "DISTINCT ON" if distinct_on else "ARRAY(SELECT ...)"
         targets = [target.res_target.val for target in select.target_list]
-        _settle(builder, scope, select.sort_clause, targets, what, position(select), select)
+        shown = _Sorted(
+            select.sort_clause,
+            targets,
+            what,
+            position(select),
+            select,
+            groups,
+            # An aggregated DISTINCT row has no place to order by but its outputs.
+            completable=not select.distinct_clause,
+        )
+        _settle(builder, scope, shown)
+
+
+def _settle_window(
+    builder: Builder, call: Node, select: Node, scope: Scope, groups: list[Node] | None
+) -> None:
+    """Settle the order of a window whose function tells tied rows apart."""
+    plain = names(call.funcname)[-1]
+    window = window_of(call, select)
+    sensitive = plain in functions.ORDER_SENSITIVE_AGGREGATES
+    numbering = plain in functions.NUMBERING_WINDOW_FUNCTIONS
+    picking = plain in functions.PICKING_WINDOW_FUNCTIONS
+    if plain in functions.RANKING_WINDOW_FUNCTIONS:
+        return
+    if not (numbering or picking or sensitive or window.counts_rows):
+        return
+    by_value = not numbering and not window.counts_rows and not window.excludes
+    _settle(
+        builder,
+        scope,
+        _Sorted(
+            window.order if window.named else call.over.order_clause,
+            list(call.args) if by_value else [],
+            f"{plain}() OVER",
+            position(call),
+            groups=groups,
+            partition=window.partition,
+            # To add to the order must not change which rows are in the frame.
+            completable=not window.named
+            and (
+                numbering
+                or (window.counts_rows and not window.excludes)
+                or (plain == "first_value" and window.starts_with_the_first)
+            ),
+        ),
+    )
 
 
 def settle_order_of_rows(what: str, select: Node, outputs: int, scope: Scope) -> None:
@@ -58,17 +108,35 @@ def settle_order_of_rows(what: str, select: Node, outputs: int, scope: Scope) ->
         refuse("open-order", f"LIMIT of {what}" if limited else what, position=position(select))
 
 
-def _settle(
-    builder: Builder,
-    scope: Scope,
-    order: Node,
-    values: list[Node],
-    what: str,
-    where: int | None,
-    select: Node | None = None,
-) -> None:
-    ordered = [named_expression(item.sort_by.node, select) for item in order]
-    values = [value for value in values if not _is_constant(value)]
+@dataclass(frozen=True)
+class _Sorted:
+    """Rows in an order, and what depends on it.
+
+    Attributes:
+        order: the items of ORDER BY, to be completed in place.
+        values: what is taken of each row; if the order tells all of it, ties do not matter.
+        what: the construct, for messages.
+        where: its position.
+        select: the SELECT whose outputs the items may name.
+        groups: the rows are groups by these expressions; None if they are rows of FROM.
+        partition: what is the same in all of the rows.
+        completable: the meaning stays if the order is completed.
+    """
+
+    order: Node
+    values: list[Node]
+    what: str
+    where: int | None
+    select: Node | None = None
+    groups: list[Node] | None = None
+    partition: list[Node] = field(default_factory=list)
+    completable: bool = True
+
+
+def _settle(builder: Builder, scope: Scope, rows: _Sorted) -> None:
+    ordered = [named_expression(item.sort_by.node, rows.select) for item in rows.order]
+    ordered += rows.partition
+    values = [value for value in rows.values if not _is_constant(value)]
     if values and all(
         any(same(value, item) for item in ordered) and _has_one_look(scope, value)
         for value in values
@@ -80,17 +148,37 @@ def _settle(
         if kind(item) == "column_ref"
         and (column := scope.resolve(item.column_ref).base) is not None
     }
-    open_items = _undetermined(builder, scope, columns)
-    if not open_items:
+    determined, whole = _determined(builder, scope, columns)
+    missing: list[Node] = []
+    if rows.groups is not None:
+        for node in rows.groups:
+            known = kind(node) == "column_ref" and scope.resolve(node.column_ref).base in determined
+            if not known and not any(same(node, item) for item in ordered):
+                missing.append(node)
+        certain = all(kind(node) != "grouping_set" for node in missing)
+    else:
+        items = [each for each in scope.items if each.rows is None or not each.rows <= whole]
+        keys = [(item.alias, _key(builder, item)) for item in items]
+        missing = [_reference(alias, name) for alias, key in keys for name in key]
+        certain = all(key for _, key in keys)
+    if not missing and certain:
         return
-    if not builder.completing or any(not _key(builder, item) for item in open_items):
-        refuse("open-order", what, position=where)
-    # An aggregated DISTINCT row has no place to order by but its outputs.
-    if select is not None and select.distinct_clause:
-        refuse("open-order", what, position=where)
-    for item in open_items:
-        for name in _key(builder, item):
-            _append(order, item.alias, name)
+    if not builder.completing or not certain or not rows.completable:
+        refuse("open-order", rows.what, position=rows.where)
+    for node in missing:
+        _append(rows.order, node)
+
+
+def _groups(builder: Builder, select: Node, scope: Scope) -> list[Node] | None:
+    """What the rows of a SELECT are grouped by; None if they are not."""
+    if not builder.selects.is_grouped(select):
+        return None
+    return [
+        named_expression(node, select)
+        if builder.selects.names_output(node, select, scope)
+        else node
+        for node in select.group_clause
+    ]
 
 
 def _has_one_look(scope: Scope, value: Node) -> bool:
@@ -131,8 +219,10 @@ def named_expression(node: Node, select: Node | None) -> Node:
     return node
 
 
-def _undetermined(builder: Builder, scope: Scope, columns: set[ColumnOf]) -> list[Item]:
-    """The FROM items of this SELECT that the given columns do not determine."""
+def _determined(
+    builder: Builder, scope: Scope, columns: set[ColumnOf]
+) -> tuple[set[ColumnOf], set[int]]:
+    """Which columns, and which rows of occurrences, the given columns determine."""
     determined = set(columns)
     # Rows of the SELECTs around this one are fixed while it is evaluated.
     fixed = set(scope.rows_around())
@@ -168,7 +258,7 @@ def _undetermined(builder: Builder, scope: Scope, columns: set[ColumnOf]) -> lis
                 ):
                     determined.add(equal)
                     grown = True
-    return [item for item in scope.items if item.rows is None or not item.rows <= whole]
+    return determined, whole
 
 
 def _key(builder: Builder, item: Item) -> tuple[str, ...]:
@@ -186,31 +276,26 @@ def _key(builder: Builder, item: Item) -> tuple[str, ...]:
     return ()
 
 
-def _append(order: Node, alias: str, column: str) -> None:
+def _reference(alias: str, column: str) -> Node:
+    from postgast import pg_query_pb2
+
+    node = pg_query_pb2.Node()
+    for name in (alias, column):
+        node.column_ref.fields.add().string.sval = name
+    return node
+
+
+def _append(order: Node, node: Node) -> None:
     from postgast import pg_query_pb2
 
     sort = order.add().sort_by
     sort.sortby_dir = pg_query_pb2.SORTBY_DEFAULT
     sort.sortby_nulls = pg_query_pb2.SORTBY_NULLS_DEFAULT
-    for name in (alias, column):
-        sort.node.column_ref.fields.add().string.sval = name
+    sort.node.CopyFrom(node)
 
 
-def _aggregate_calls(select: Node) -> list[Node]:
-    found: list[Node] = []
-    for clause in (select.target_list, select.sort_clause):
-        for node in clause:
-            _collect_calls(node, found)
+def _calls(select: Node) -> list[Node]:
+    nodes = [*select.target_list, *select.sort_clause, *select.distinct_clause]
     if select.HasField("having_clause"):
-        _collect_calls(select.having_clause, found)
-    return found
-
-
-def _collect_calls(node: Node, found: list[Node]) -> None:
-    if wrapped(node):
-        if kind(node) == "sub_link":
-            return
-        if kind(node) == "func_call":
-            found.append(node.func_call)
-    for child in children(node):
-        _collect_calls(child, found)
+        nodes.append(select.having_clause)
+    return [call for node in nodes for call in calls(node)]

@@ -48,10 +48,11 @@ class Selects:
             self._bind_ctes(select.with_clause, scope)
         if select.HasField("larg"):
             return self._builder.set_operations.bind(select, scope)
-        grouped = self._is_grouped(select)
+        grouped = self.is_grouped(select)
         if grouped and not select.group_clause:
             scope.sublinks = self._builder.inside(scope)
-        self._bind_rows(select, scope)
+        self.bind_rows(select, scope)
+        self._builder.windows.bind(select, scope)
         for clause in (select.group_clause, select.sort_clause, select.distinct_clause):
             for node in clause:
                 if not self.names_output(node, select, scope):
@@ -73,7 +74,7 @@ class Selects:
         merged = grouped or bool(select.distinct_clause)
         return Block(outputs, None if merged else rows, merged)
 
-    def _bind_rows(self, select: Node, scope: Scope) -> None:
+    def bind_rows(self, select: Node, scope: Scope) -> None:
         """Bind FROM and WHERE."""
         for item in select.from_clause:
             self._builder.from_clause.bind(item, scope, scope.outer_joins)
@@ -114,7 +115,8 @@ class Selects:
             for target in select.target_list
         ]
 
-    def _is_grouped(self, select: Node) -> bool:
+    def is_grouped(self, select: Node) -> bool:
+        """Tell whether rows of a SELECT stand for groups of rows."""
         return bool(
             select.group_clause
             or select.HasField("having_clause")

@@ -118,6 +118,17 @@ def wrapped(message: Node) -> bool:
     return bool(message.DESCRIPTOR.name == "Node")
 
 
+def calls(node: Node) -> Iterator[Node]:
+    """Yield the function calls in an expression, those in its subqueries left out."""
+    if wrapped(node):
+        if kind(node) == "sub_link":
+            return
+        if kind(node) == "func_call":
+            yield node.func_call
+    for child in children(node):
+        yield from calls(child)
+
+
 def same(first: Node, second: Node) -> bool:
     """Compare two nodes, leaving out where in the text they stood."""
     return bool(without_positions(first) == without_positions(second))
