@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from . import catalog
+from .definition import object_name
 from .errors import OutdatedTView
-from .installer import execute, installed, plan_of, readers_of, registry_entry
+from .installer import execute, installed, plan_of, readers_of, registry_entry, unwatched
 from .plan.plan import FORMAT_VERSION
 from .sql import objects
 from .sql.definitions import trigger_shape
@@ -22,6 +23,7 @@ from .sql.quoting import complete, identifier, literal, qualified
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
     from .catalog import InstalledFunction
@@ -54,7 +56,7 @@ def align(
     """
     connection = schema_editor.connection
     changes: dict[str, list[str]] = {}
-    with transaction.atomic(connection.alias):
+    with unwatched(schema_editor), transaction.atomic(connection.alias):
         stored = {tview.oid: tview for tview in installed(connection)}
         waiting = {tview.oid: tview for tview in tviews}
         while waiting:
@@ -68,6 +70,30 @@ def align(
                 for reader in readers_of(connection, tview):
                     waiting.setdefault(reader.oid, reader)
     return changes
+
+
+def computes(connection: BaseDatabaseWrapper, tview: InstalledTView, query: str) -> bool:
+    """Tell whether a query is what a TView's backing view computes, as the server reads both.
+
+    Args:
+        connection: to the database.
+        tview: the TView.
+        query: one SELECT.
+    """
+    schema = tview.schema or catalog.current_schema(connection)
+    candidate = object_name(tview.declaration.table, "candidate")
+    served = catalog.view_definition(connection, schema, tview.declaration.view)
+    try:
+        with transaction.atomic(connection.alias):
+            with connection.cursor() as cursor:
+                create = f"CREATE VIEW {qualified(schema, candidate)} AS {query}"
+                cursor.execute(complete(create))
+            found = catalog.view_definition(connection, schema, candidate)
+            transaction.set_rollback(True, connection.alias)
+    except DatabaseError:
+        # It does not fit the tables that there are.
+        return False
+    return found == served
 
 
 def differs(function: objects.Function, found: InstalledFunction) -> bool:

@@ -15,8 +15,9 @@ class DjangoTViewsConfig(AppConfig):
 
     def ready(self) -> None:
         """Compose the autodetector with the one in force; nothing here asks a database."""
-        from . import autodetector, checks, unmigrated
+        from . import autodetector, checks, schema_editor, unmigrated
 
         autodetector.install()
+        schema_editor.install()
         checks.register()
         unmigrated.connect()

@@ -432,3 +432,117 @@ def indexed_columns(
     for relation, column in _rows(connection, "indexes", [sorted(set(oids))]):
         found.setdefault(relation, set()).add(column)
     return {relation: frozenset(columns) for relation, columns in found.items()}
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A relation with what plans depend on: names, and digests of the rest.
+
+    Attributes:
+        oid: of the relation.
+        schema: its schema.
+        name: its name.
+        shape: a digest of the columns, their types, and the keys; names do not count.
+        rule: for a view, a digest of what it computes; renames leave it as it is.
+        columns: the names of the columns by their numbers.
+        types: the types of the columns by their numbers, as far as they can be compared.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    shape: str
+    rule: str | None
+    columns: Mapping[int, str]
+    types: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a TView stands on, in the state in which it is.
+
+    Attributes:
+        table: its own table; None if that is gone.
+        view: OID of its backing view; None if that is gone.
+        relations: all that its query reads, its backing view and helper views, by OID.
+        triggers: those that depend on its table: the OID of the table they stand on, their name.
+    """
+
+    table: Structure | None
+    view: int | None
+    relations: Mapping[int, Structure]
+    triggers: frozenset[tuple[int, str]]
+
+
+def standings(connection: BaseDatabaseWrapper, views: Mapping[int, str]) -> dict[int, Standing]:
+    """Read what TViews stand on.
+
+    Args:
+        connection: where.
+        views: the names of the backing views, by the OID of the TView's table.
+    """
+    read = {
+        tview: (view, relations)
+        for tview, view, relations in _rows(
+            connection, "standings", [list(views), list(views.values())]
+        )
+    }
+    known = structures(connection, {*views, *(oid for _, oids in read.values() for oid in oids)})
+    triggers: dict[int, set[tuple[int, str]]] = {}
+    for tview, table, name in _rows(connection, "tview_triggers", [list(views)]):
+        triggers.setdefault(tview, set()).add((table, name))
+    found = {}
+    for tview in views:
+        view, relations = read.get(tview, (None, []))
+        found[tview] = Standing(
+            known.get(tview),
+            view,
+            {oid: known[oid] for oid in relations if oid in known},
+            frozenset(triggers.get(tview, ())),
+        )
+    return found
+
+
+def structures(connection: BaseDatabaseWrapper, oids: Iterable[int]) -> dict[int, Structure]:
+    """Read names and digests of relations by their OIDs."""
+    return {
+        oid: Structure(
+            oid,
+            schema,
+            name,
+            shape,
+            rule,
+            dict(zip(numbers, names, strict=True)),
+            dict(zip(numbers, types, strict=True)),
+        )
+        for oid, schema, name, shape, rule, numbers, names, types in _rows(
+            connection, "structures", [sorted(set(oids))]
+        )
+    }
+
+
+def goes_with(connection: BaseDatabaseWrapper, table: int, column: str | None) -> frozenset[int]:
+    """Read the OIDs of the relations that would go with a table, or with one of its columns."""
+    return frozenset(oid for (oid,) in _rows(connection, "goes_with", [table, column])) - {table}
+
+
+def column_readers(connection: BaseDatabaseWrapper, table: int, column: str) -> frozenset[int]:
+    """Read the OIDs of the views that read a column themselves."""
+    return frozenset(view for (view,) in _rows(connection, "column_readers", [table, column]))
+
+
+def key_readers(connection: BaseDatabaseWrapper, table: int) -> frozenset[int]:
+    """Read the OIDs of the views that depend on a primary key or unique constraint of a table."""
+    return frozenset(view for (view,) in _rows(connection, "key_readers", [table]))
+
+
+def grants(connection: BaseDatabaseWrapper, relation: int) -> list[tuple[str | None, str, bool]]:
+    """Read what others than the owner may do with a relation.
+
+    Returns:
+        For each right: the role, None for everybody, the privilege, and with grant option or not.
+    """
+    return [
+        (role, privilege, grantable)
+        for role, privilege, grantable in _rows(connection, "grants", [relation])
+    ]

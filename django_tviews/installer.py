@@ -7,10 +7,10 @@ migrate runs.
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from dataclasses import replace as replaced
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.db import DatabaseError, transaction
 
@@ -287,18 +287,23 @@ def all_or_nothing(
         TViewError: what a database error stands for.
     """
     connection = schema_editor.connection
+    with unwatched(schema_editor), explained(), transaction.atomic(connection.alias):
+        require_fresh_snapshots(connection, declaration)
+        with bounded_waits(schema_editor):
+            yield
+
+
+def unwatched(schema_editor: BaseDatabaseSchemaEditor) -> AbstractContextManager[object]:
+    """Tell a schema editor that watches over TViews that this is their own installation."""
+    context = getattr(schema_editor, "unwatched", nullcontext)
+    return cast("AbstractContextManager[object]", context())
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise the error of django_tviews that a database error stands for, if it does for one."""
     try:
-        with transaction.atomic(connection.alias):
-            level = catalog.isolation_level(connection)
-            if level not in ("read committed", "read uncommitted"):
-                raise IsolationUnsupported(
-                    f"TView {declaration.label} cannot be built at {level.upper()}: its contents "
-                    "would be read from a snapshot older than its triggers.",
-                    hint="Run migrate with the isolation level READ COMMITTED.",
-                    tview=declaration.label,
-                )
-            with _bounded_waits(schema_editor):
-                yield
+        yield
     except DatabaseError as error:
         known = TViewError.from_database_error(error)
         if known is None:
@@ -306,8 +311,28 @@ def all_or_nothing(
         raise known from error
 
 
+def require_fresh_snapshots(connection: BaseDatabaseWrapper, declaration: Declaration) -> None:
+    """Refuse to compute contents in a transaction that may not see what has been committed.
+
+    Args:
+        connection: to the database.
+        declaration: what the TView says.
+
+    Raises:
+        IsolationUnsupported: the isolation level is above READ COMMITTED.
+    """
+    level = catalog.isolation_level(connection)
+    if level not in ("read committed", "read uncommitted"):
+        raise IsolationUnsupported(
+            f"TView {declaration.label} cannot be built at {level.upper()}: its contents "
+            "would be read from a snapshot older than its triggers.",
+            hint="Run migrate with the isolation level READ COMMITTED.",
+            tview=declaration.label,
+        )
+
+
 @contextmanager
-def _bounded_waits(schema_editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
+def bounded_waits(schema_editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
     """Give up when a lock is not granted in time, instead of making all later writers wait."""
     with schema_editor.connection.cursor() as cursor:
         cursor.execute("SHOW lock_timeout")

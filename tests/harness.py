@@ -324,7 +324,16 @@ def database(
     server_url: str, own_database: str, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Database]:
     """Give an empty schema with the runtime in it."""
-    with django_db_blocker.unblock():
+    with database_of_its_own(server_url, own_database, django_db_blocker) as made:
+        yield made
+
+
+@contextmanager
+def database_of_its_own(
+    server_url: str, own_database: str, blocker: DjangoDbBlocker
+) -> Iterator[Database]:
+    """Give an empty schema with the runtime in it, for a fixture of any scope."""
+    with blocker.unblock():
         usual = connections[ALIAS]
         place = {**usual.settings_dict, **database_settings(server_url), "NAME": own_database}
         connections[ALIAS] = type(usual)(place, ALIAS)

@@ -155,6 +155,13 @@ def setting(schema: str, name: str) -> str:
     return f"django_tviews.{plain}_{name}"
 
 
+def count_statements(runtime_schema: str, number: int) -> str:
+    """Return the statement that counts so many statements more, or less, as open."""
+    name = literal(setting(runtime_schema, "open"))
+    now = f"coalesce(nullif(current_setting({name}, true), ''), '0')::integer"
+    return f"SELECT set_config({name}, ({now} + {number})::text, true)"
+
+
 def runtime_values(schema: str) -> dict[str, str | int]:
     """Return the values of the placeholders that concern the runtime."""
     return {

@@ -1,0 +1,48 @@
+-- Relations with what plans depend on besides names, as digests that hold as long as nobody
+-- changes anything. A rule is stored by numbers, so that renames leave it as it is.
+SELECT c.oid::bigint, n.nspname, c.relname,
+    pg_catalog.md5(pg_catalog.concat_ws(' ',
+        c.relkind, c.relpersistence, c.relispartition, c.relrowsecurity, c.relforcerowsecurity,
+        EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = c.oid),
+        columns.facts,
+        (
+            SELECT pg_catalog.string_agg(
+                pg_catalog.concat_ws(' ', i.indkey, i.indnkeyatts, i.indisvalid, i.indimmediate,
+                    i.indisprimary, i.indexprs IS NULL, i.indpred IS NULL),
+                ', ' ORDER BY i.indexrelid)
+            FROM pg_catalog.pg_index AS i
+            WHERE i.indrelid = c.oid AND i.indisunique
+        ))),
+    (
+        SELECT pg_catalog.md5(pg_catalog.concat_ws(' ', r.ev_action::text, (
+            SELECT pg_catalog.string_agg(
+                pg_catalog.concat_ws(' ', p.oid, p.provolatile, p.proconfig, p.prosrc),
+                ', ' ORDER BY p.oid)
+            FROM pg_catalog.pg_depend AS d
+            JOIN pg_catalog.pg_proc AS p ON p.oid = d.refobjid
+            WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
+              AND d.refclassid = 'pg_catalog.pg_proc'::regclass
+        )))
+        FROM pg_catalog.pg_rewrite AS r
+        WHERE r.ev_class = c.oid AND r.ev_type = '1' AND c.relkind = 'v'
+    ),
+    columns.numbers, columns.names, columns.types
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+    SELECT
+        pg_catalog.string_agg(
+            pg_catalog.concat_ws(' ', a.attnum, a.atttypid, a.atttypmod, a.attnotnull,
+                a.attcollation, a.attgenerated, t.typname, t.typnamespace::regnamespace),
+            ', ' ORDER BY a.attnum) AS facts,
+        coalesce(pg_catalog.array_agg(a.attnum::integer ORDER BY a.attnum), '{}') AS numbers,
+        coalesce(pg_catalog.array_agg(a.attname::text ORDER BY a.attnum), '{}') AS names,
+        coalesce(
+            pg_catalog.array_agg(
+                pg_catalog.concat_ws(' ', a.atttypid, a.atttypmod) ORDER BY a.attnum),
+            '{}') AS types
+    FROM pg_catalog.pg_attribute AS a
+    JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+) AS columns
+WHERE c.oid = ANY (%s::oid[])
