@@ -7,7 +7,7 @@ operations and cuts them into migrations, with dependencies on all that the quer
 Django's own algorithm finds an order that works.
 
 Django has one autodetector per command, and packages extend it by subclassing the one they find
-(ticket 35813). `install` does the same and assumes nothing about who came first.
+(ticket 35813). `install` does the same and assumes nothing about who comes first.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from django.apps import apps
+from django.core.management import get_commands, load_command_class
 from django.core.management.commands import makemigrations, migrate
 from django.db.migrations import operations
 from django.db.migrations.autodetector import MigrationAutodetector, OperationDependency
@@ -29,6 +30,7 @@ from .operations import AlterTView, CreateTView, DeleteTView, FollowRenames, Ren
 from .state import FieldKey, ModelKey, Owner, Reading, TViewState, readings
 
 if TYPE_CHECKING:
+    from django.core.management.base import BaseCommand
     from django.db.migrations.graph import MigrationGraph
     from django.db.migrations.migration import Migration
     from django.db.migrations.operations.base import Operation
@@ -389,7 +391,8 @@ class TViewAutodetector(_Autodetector):
             not same_query(self.followed[key], new.query)
             or old.maintenance != new.maintenance
             or self._deconstructed_fields(old) != self._deconstructed_fields(new)
-            or self.deep_deconstruct(old.options) != self.deep_deconstruct(new.options)
+            or self.deep_deconstruct(old.django_options)
+            != self.deep_deconstruct(new.django_options)
             or old.managers != new.managers
         )
 
@@ -664,23 +667,57 @@ def _is_ours(operation: Operation) -> bool:
 
 
 @cache
-def compose(base: type[MigrationAutodetector]) -> type[MigrationAutodetector]:
-    """Return an autodetector that sees TViews and all that another one sees.
+def compose(*bases: type) -> type[MigrationAutodetector]:
+    """Return an autodetector that sees TViews, and all that others see.
 
     Args:
-        base: the other one; if it sees TViews already, it is returned as it is.
+        *bases: the others; if one of them sees all that, it is returned as it is.
     """
-    if issubclass(base, TViewAutodetector):
-        return base
-    return type(f"TView{base.__name__}", (TViewAutodetector, base), {"__module__": __name__})
+    needed = [
+        base
+        for place, base in enumerate(bases)
+        if base not in bases[:place]
+        and not any(other is not base and issubclass(other, base) for other in bases)
+    ]
+    if not any(issubclass(base, TViewAutodetector) for base in needed):
+        needed.insert(0, TViewAutodetector)
+    if len(needed) == 1:
+        return needed[0]
+    return type(f"TView{bases[0].__name__}", tuple(needed), {"__module__": __name__})
+
+
+class _InForce:
+    """The autodetector of a command: composed when it is asked for, whoever has come last.
+
+    Args:
+        own: what the class of the command has said itself.
+    """
+
+    def __init__(self, own: Any) -> None:
+        self.own = own
+
+    def __get__(self, command: object, owner: object) -> type[MigrationAutodetector]:
+        module: Any = makemigrations
+        return compose(self.own, module.MigrationAutodetector)
 
 
 def install() -> None:
     """Compose the autodetectors of ``makemigrations`` and ``migrate`` with ours.
 
-    The names in the two modules are for packages that subclass what they find there.
+    The names in Django's two modules are for packages that subclass what they find there. The
+    commands in force may be those of another package, with an autodetector of their own.
     """
     module: Any
     for module in (makemigrations, migrate):
         module.MigrationAutodetector = compose(module.MigrationAutodetector)
-        module.Command.autodetector = compose(module.Command.autodetector)
+        for command in (module.Command, _in_force(module.__name__.rpartition(".")[2])):
+            owner: Any = next(each for each in command.__mro__ if "autodetector" in vars(each))
+            own = vars(owner)["autodetector"]
+            if not isinstance(own, _InForce):
+                owner.autodetector = _InForce(own)
+
+
+def _in_force(name: str) -> type[BaseCommand]:
+    """Return the class of a command, whichever app it comes from."""
+    source: str | BaseCommand = get_commands()[name]
+    return type(load_command_class(source, name) if isinstance(source, str) else source)

@@ -26,6 +26,7 @@ from .errors import (
 )
 from .models import TView
 from .query import pinned_connection
+from .state import DJANGO_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -254,6 +255,19 @@ def _is_managed(model: type[TView]) -> Iterator[CheckMessage]:
         )
 
 
+def _options_are_migrated(model: type[TView]) -> Iterator[CheckMessage]:
+    for name in model._meta.original_attrs.keys() - DJANGO_OPTIONS:
+        yield Error(
+            f"Meta.{name} is an option of another package, which does not see TViews.",
+            hint=(
+                "Write the package's operations for it into a migration by hand, after the one "
+                "that creates the TView."
+            ),
+            obj=model,
+            id="django_tviews.E013",
+        )
+
+
 def _query_is_stable(model: type[TView]) -> Iterator[CheckMessage]:
     from .relational.canonical import same_query
 
@@ -282,6 +296,7 @@ _MODEL_CHECKS: Final[tuple[ModelCheck, ...]] = (
     _fields_are_columns,
     _key_can_be_compared,
     _is_managed,
+    _options_are_migrated,
     _query_is_stable,
 )
 

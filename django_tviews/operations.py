@@ -222,7 +222,10 @@ class AlterTView(_DefinesTView):
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
         """Replace the TView in the state."""
-        state.models[app_label, self.name_lower] = self.state(app_label)
+        old, new = state.models[app_label, self.name_lower], self.state(app_label)
+        if isinstance(old, TViewState):
+            new.options |= old.foreign_options
+        state.models[app_label, self.name_lower] = new
         # Not add_model() after remove_model(): that forgets the relations of others to this one.
         state._relations = None  # type: ignore[attr-defined]
         state.reload_model(app_label, self.name_lower)

@@ -18,6 +18,7 @@ from django.db.migrations.utils import resolve_relation
 from .definition import IDENTIFIER_BYTES, Maintenance
 from .models import DEFAULT_PERMISSIONS, TView
 from .query import canonical_query
+from .text import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +43,18 @@ _INHERITED_OPTIONS: Final[Mapping[str, object]] = {
     "abstract": False,
     "default_permissions": DEFAULT_PERMISSIONS,
 }
+
+
+DJANGO_OPTIONS: Final = words(
+    """
+    abstract app_label apps auto_created base_manager_name constraints db_table db_table_comment
+    db_tablespace default_manager_name default_permissions default_related_name get_latest_by
+    index_together indexes managed order_with_respect_to ordering permissions proxy
+    required_db_features required_db_vendor select_on_save swappable unique_together verbose_name
+    verbose_name_plural
+    """
+)
+"""The Meta options that Django knows; packages add others, with operations of their own."""
 
 
 class TViewState(ModelState):
@@ -118,6 +131,16 @@ class TViewState(ModelState):
     # A state is changed in place, like its base class.
     __hash__ = None  # type: ignore[assignment]
 
+    @property
+    def django_options(self) -> dict[str, Any]:
+        """The options that an operation on the TView sets."""
+        return {name: value for name, value in self.options.items() if name in DJANGO_OPTIONS}
+
+    @property
+    def foreign_options(self) -> dict[str, Any]:
+        """The options that operations of other packages have set."""
+        return {name: value for name, value in self.options.items() if name not in DJANGO_OPTIONS}
+
     def columns(self) -> dict[str, str | None]:
         """Return the column of each field, by its name in lower case."""
         return _columns(self)
@@ -152,7 +175,7 @@ class Reading:
             "query": self.tview.query,
             "options": {
                 name: value
-                for name, value in self.tview.options.items()
+                for name, value in self.tview.django_options.items()
                 if value or name not in ("indexes", "constraints")
             },
             "bases": self.tview.bases,

@@ -14,6 +14,7 @@ from django.core.checks import run_checks
 from django.core.management.commands import migrate
 from django.db import models
 from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.models import options as model_options
 from django.test.utils import isolate_apps
 
 from django_tviews import SQLFile, TView, checks
@@ -232,6 +233,14 @@ def test_e012_a_query_that_cannot_be_kept_in_the_fields() -> None:
     (unsupported,) = messages("SELECT p.id, now()::text AS name FROM testapp_product p")
     assert unsupported.id == "django_tviews.E012"
     assert "now(), at character" in unsupported.msg
+
+
+def test_e013_an_option_of_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_options, "DEFAULT_NAMES", (*model_options.DEFAULT_NAMES, "triggers"))
+    (reported,) = messages(Meta={"triggers": ["protect"]})
+    assert reported.id == "django_tviews.E013"
+    assert "Meta.triggers" in reported.msg
+    assert found(Meta={"verbose_name": "card"}) == []
 
 
 def test_what_no_model_declares_is_left_to_migrate() -> None:

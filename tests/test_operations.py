@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from django.db import connection, connections, migrations, models, transaction
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLite
 from django.db.migrations.migration import Migration
-from django.db.migrations.operations.base import OperationCategory
+from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.optimizer import MigrationOptimizer
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.migrations.writer import MigrationWriter
@@ -26,9 +26,6 @@ from .histories import History, built_in_steps, model, project, read_back
 from .oracle import assert_equals_query
 from .test_autodetector import LOOSE, states
 
-if TYPE_CHECKING:
-    from django.db.migrations.operations.base import Operation
-
 ID = ("id", models.BigIntegerField(primary_key=True))
 
 
@@ -40,6 +37,16 @@ def create(
 
 def alter(query: str = "SELECT b.id + 0 AS id FROM shop_book b", **more: Any) -> AlterTView:
     return AlterTView(**({"name": "Card", "fields": [ID], "query": query} | more))
+
+
+class SetsTriggers(Operation):
+    """What the operation of another package does in the state."""
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return (type(self).__name__, [], {})
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        state.models[app_label, "card"].options["triggers"] = ["protect"]
 
 
 class TestState:
@@ -79,6 +86,15 @@ class TestState:
         assert [field.name for field in old._meta.fields] == ["id"]
         assert state.apps.get_model("shop", "Wish")._meta.get_field("card").related_model is new
         assert ("shop", "wish") in state.relations["shop", "card"]
+
+    def test_what_other_packages_have_set_stays(self) -> None:
+        history = History()
+        book, card = model("shop.Book"), create().state("shop")
+        history.go_to(project(book, card))
+        history.write("shop", SetsTriggers())
+        assert history.detect(project(book, card)) == []
+        history.go_to(project(book, alter().state("shop")))
+        assert history.state.models["shop", "card"].options["triggers"] == ["protect"]
 
     def test_a_deleted_tview_is_gone(self) -> None:
         state = ProjectState()
