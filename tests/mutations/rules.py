@@ -1,0 +1,662 @@
+"""The rules that maintenance rests on, each with the edit that switches it off."""
+
+from __future__ import annotations
+
+from .laboratory import Mutation
+
+# Tests that compare tables with queries.
+DATA = (
+    "tests/test_fuzz_regressions.py",
+    "tests/test_counter_examples.py",
+    "tests/test_holes.py",
+    "tests/test_maintenance_statements.py",
+    "tests/test_maintenance_layers.py",
+    "tests/test_maintenance_matrix.py",
+)
+# Tests of the compiler, most of them without a database.
+COMPILER = ("tests/test_relational.py", "tests/test_plans.py")
+ROUTES = (*DATA, "tests/test_plans.py", "tests/test_fuzz.py")
+REFUSALS = (*COMPILER, *DATA)
+CONCURRENCY = ("tests/test_concurrency.py", "tests/test_holes.py", "tests/test_counter_examples.py")
+GUARDS = ("tests/test_guards.py", "tests/test_holes.py", "tests/test_counter_examples.py")
+
+_ROUTES = (
+    Mutation(
+        "A condition of an outer join need not hold where its nullable side is not matched.",
+        "plan/routes.py",
+        "return condition.outer_joins <= matched and not condition.full",
+        "return not condition.full",
+        ROUTES,
+    ),
+    Mutation(
+        "The condition of a FULL JOIN need not hold: each side shows without a match.",
+        "plan/routes.py",
+        "return condition.outer_joins <= matched and not condition.full",
+        "return condition.outer_joins <= matched",
+        ROUTES,
+    ),
+    Mutation(
+        "A condition inside a sublink says nothing about the rows around it.",
+        "plan/routes.py",
+        "    if not all(_encloses(sublinks, start.sublinks) for sublinks in inside):\n"
+        "        return False\n",
+        "",
+        ROUTES,
+    ),
+    Mutation(
+        "Only an equality is sure to fail where a row is replaced by NULLs.",
+        "plan/routes.py",
+        "return condition.equality is not None or all(",
+        "return True or all(",
+        ROUTES,
+    ),
+    Mutation(
+        "Only an equality proves that a nullable side is matched.",
+        "plan/routes.py",
+        "if condition.equality is None or not self._follows(condition, matched):",
+        "if not self._follows(condition, matched):",
+        ROUTES,
+    ),
+    Mutation(
+        "A key over a nullable side is evaluated with the row and with NULLs in its place.",
+        "plan/routes.py",
+        "for size in range(len(missable) + 1)",
+        "for size in range(1)",
+        ROUTES,
+    ),
+    Mutation(
+        "A derived table may be missing with all that it computes.",
+        "plan/routes.py",
+        "[*nullable, *derived]",
+        "[*nullable]",
+        ROUTES,
+    ),
+    Mutation(
+        "A row filters itself only by conditions that must hold.",
+        "plan/routes.py",
+        "if alone and self._must_hold(condition):",
+        "if alone:",
+        ROUTES,
+    ),
+    Mutation(
+        "A relation is joined only by conditions that lead to it.",
+        "plan/routes.py",
+        "            and self._leads_to(condition, number)\n        )\n        self.steps",
+        "        )\n        self.steps",
+        ROUTES,
+    ),
+    Mutation(
+        "A condition leads to a nullable side only if it decides that side's match.",
+        "plan/routes.py",
+        "return self._must_hold(condition) or condition.outer_joins <= sides",
+        "return True",
+        ROUTES,
+    ),
+    Mutation(
+        "The condition of a FULL JOIN leads to one side only if the other is there.",
+        "plan/routes.py",
+        "entered = bool(condition.full & sides) and condition.full - sides <= self.matched",
+        "entered = bool(condition.full & sides)",
+        ROUTES,
+    ),
+    Mutation(
+        "Equal columns of different types do not stand for each other.",
+        "plan/routes.py",
+        "facts[0].type == facts[1].type\n            and all",
+        "all",
+        ROUTES,
+    ),
+    Mutation(
+        "Columns under a collation that calls different texts equal stand for no other.",
+        "plan/routes.py",
+        "            and all(each.deterministic for each in facts)\n",
+        "",
+        ROUTES,
+    ),
+    Mutation(
+        "A key that is computed from a column may tell equal values of it apart.",
+        "plan/routes.py",
+        "            and (not looked_at or facts[0].one_look)\n",
+        "",
+        ROUTES,
+    ),
+    Mutation(
+        "A condition on one relation alone leads nowhere.",
+        "plan/routes.py",
+        "joins = len(condition.expression.occurrences) > 1",
+        "joins = True",
+        ROUTES,
+    ),
+    Mutation(
+        "There is no route to a key that no single rows give.",
+        "plan/routes.py",
+        "        if expression.opaque:\n",
+        "        if False:\n",
+        ROUTES,
+    ),
+    Mutation(
+        "Every occurrence of a source has a route.",
+        "plan/planner.py",
+        "            }.values()\n        ),",
+        "            }.values()\n        )[:1],",
+        ROUTES,
+    ),
+    Mutation(
+        "Routes that filter by different conditions are different.",
+        "plan/routes.py",
+        "return (text(self.filters), steps, *(text(key) for key in self.keys))",
+        "return (steps, *(text(key) for key in self.keys))",
+        ROUTES,
+    ),
+    Mutation(
+        "Routes that join by different conditions are different.",
+        "plan/routes.py",
+        "(step.occurrence.relation.full_name, text(step.conditions)) for step in self.steps",
+        "(step.occurrence.relation.full_name,) for step in self.steps",
+        ROUTES,
+    ),
+    Mutation(
+        "What a route joins may be missing.",
+        "sql/routes.py",
+        'lines.append(f"LEFT JOIN {joined}',
+        'lines.append(f"JOIN {joined}',
+        ROUTES,
+    ),
+    Mutation(
+        "Old rows are routed over the current rows together with those removed.",
+        "sql/routes.py",
+        'f"UNION ALL SELECT {columns} FROM {delta} WHERE {REMOVED}"',
+        'f"UNION ALL SELECT {columns} FROM {delta} WHERE {REMOVED} AND false"',
+        ROUTES,
+    ),
+    Mutation(
+        "A source that is joined with itself is joined as it was, too.",
+        "sql/objects.py",
+        'return {source.relation: "states"} if joined and event != "INSERT" else {}',
+        "return {}",
+        ROUTES,
+    ),
+    Mutation(
+        "Each key is recomputed once.",
+        "sql/routes.py",
+        'union.replace("SELECT", "SELECT DISTINCT", 1)',
+        "union",
+        ROUTES,
+    ),
+)
+
+_CHANGES = (
+    Mutation(
+        "Old and new images are compared by their look, not by their value.",
+        "sql/routes.py",
+        "WHERE (record_image_ne(ROW",
+        "WHERE (record_ne(ROW",
+        ROUTES,
+    ),
+    Mutation(
+        "Images are not paired where a statement has changed a row twice.",
+        "sql/routes.py",
+        '        f"{changed_twice})\\n"',
+        '        f")\\n"',
+        ROUTES,
+    ),
+    Mutation(
+        "Deletions have a trigger.",
+        "sql/objects.py",
+        "for event in ROW_EVENTS:",
+        "for event in ROW_EVENTS[:2]:",
+        DATA,
+    ),
+    Mutation(
+        "Updates have a trigger.",
+        "sql/objects.py",
+        "for event in ROW_EVENTS:",
+        "for event in ROW_EVENTS[::2]:",
+        DATA,
+    ),
+    Mutation(
+        "Insertions have a trigger.",
+        "sql/objects.py",
+        "for event in ROW_EVENTS:",
+        "for event in ROW_EVENTS[1:]:",
+        DATA,
+    ),
+    Mutation(
+        "TRUNCATE of a source has a trigger.",
+        "sql/objects.py",
+        "            yield self._trigger(source.relation, "
+        '"TRUNCATE", str(self.values["truncated"]))\n',
+        "",
+        ("tests/test_maintenance_statements.py", *DATA),
+    ),
+    Mutation(
+        "TRUNCATE of a TView has a trigger.",
+        "sql/objects.py",
+        '        yield self._trigger(own, "TRUNCATE", str(self.values["truncated"]))\n',
+        "",
+        ("tests/test_maintenance_statements.py", *DATA),
+    ),
+    Mutation(
+        "While other statements are open, changes wait in the spool.",
+        "sql/templates/source.sql",
+        "IF current_setting(@{open_setting}, true) IS DISTINCT FROM '1'",
+        "IF false",
+        ROUTES,
+    ),
+    Mutation(
+        "What comes after a spooled change waits with it.",
+        "sql/templates/source.sql",
+        "            OR current_setting(@{spooled_setting}, true) = 'on' THEN",
+        "            THEN",
+        ROUTES,
+    ),
+    Mutation(
+        "Only the last statement out maintains from the spool.",
+        "sql/templates/runtime.sql",
+        "IF still_open <= 0 AND current",
+        "IF current",
+        ROUTES,
+    ),
+    Mutation(
+        "While the spool is drained, a statement counts as open.",
+        "sql/templates/runtime.sql",
+        "        PERFORM @{runtime}.django_tviews_drain();\n    END IF;\n",
+        "        PERFORM set_config(@{open_setting}, '0', true);\n"
+        "        PERFORM @{runtime}.django_tviews_drain();\n    END IF;\n",
+        ROUTES,
+    ),
+    Mutation(
+        "TViews are drained in the order in which they read each other.",
+        "sql/templates/runtime.sql",
+        "ORDER BY registry.depth, ",
+        "ORDER BY -registry.depth, ",
+        (*ROUTES, "tests/test_sql.py"),
+    ),
+    Mutation(
+        "Triggers of a table fire in the order in which TViews read each other.",
+        "sql/objects.py",
+        "{MAINTENANCE_PREFIX}{self.plan.depth:02}_",
+        "{MAINTENANCE_PREFIX}",
+        ("tests/test_sql.py", *ROUTES),
+    ),
+    Mutation(
+        "After TRUNCATE everything is compared.",
+        "sql/templates/drain.sql",
+        "coalesce(bool_or(@{everything}), false)",
+        "false",
+        DATA,
+    ),
+    Mutation(
+        "The spool of one source is not read as that of another.",
+        "sql/routes.py",
+        "AND spool.source = {source.number}",
+        "",
+        ROUTES,
+    ),
+)
+
+_WRITING = (
+    Mutation(
+        "A row is written if it looks different, though equal.",
+        "sql/templates/written.sql",
+        "WHERE record_image_ne(ROW",
+        "WHERE record_ne(ROW",
+        ROUTES,
+    ),
+    Mutation(
+        "A row that stays as it is is not written.",
+        "sql/templates/written.sql",
+        "WHERE record_image_ne(ROW(@{tview_columns}), ROW(@{excluded_columns}))",
+        "WHERE true",
+        ("tests/test_maintenance_statements.py",),
+    ),
+    Mutation(
+        "A recomputed key that the query no longer has is deleted.",
+        "sql/templates/write.sql",
+        "AND NOT EXISTS (SELECT FROM fresh",
+        "AND false AND NOT EXISTS (SELECT FROM fresh",
+        ROUTES,
+    ),
+    Mutation(
+        "A rebuild deletes the keys that the query no longer has.",
+        "sql/templates/rebuild.sql",
+        "WHERE NOT EXISTS (SELECT FROM fresh",
+        "WHERE false AND NOT EXISTS (SELECT FROM fresh",
+        ROUTES,
+    ),
+    Mutation(
+        "A key that comes twice is refused, also where neither row has to be written.",
+        "sql/templates/recompute.sql",
+        "    @{refuse_repeated}\n",
+        "",
+        ("tests/test_guards.py", *ROUTES),
+    ),
+    Mutation(
+        "A rebuild refuses a key that comes twice.",
+        "sql/templates/rebuild.sql",
+        "    @{refuse_repeated}\n",
+        "",
+        ("tests/test_guards.py", *ROUTES),
+    ),
+    Mutation(
+        "Keys are compared by the equality of their type.",
+        "sql/objects.py",
+        'f"{equals(column.equality)} {left}',
+        'f"{equals("pg_catalog")} {left}',
+        DATA,
+    ),
+)
+
+_NULLS = tuple(
+    Mutation(rule, path, old, new, REFUSALS)
+    for rule, path, old, new in (
+        (
+            "A column on the nullable side of an outer join may be NULL.",
+            "relational/builder.py",
+            "nullable=not column.not_null or bool(outer_joins)",
+            "nullable=not column.not_null",
+        ),
+        (
+            "A derived table on the nullable side of an outer join may be NULL.",
+            "relational/builder.py",
+            "output.nullable or bool(inner.outer_joins)",
+            "output.nullable",
+        ),
+        (
+            "What an outer join demands proves nothing about the rows it shows.",
+            "relational/builder.py",
+            "prove=inside == scope.outer_joins",
+            "prove=True",
+        ),
+        (
+            "An aggregate without GROUP BY may find no row.",
+            "relational/nullability.py",
+            'if not grouped or call.HasField("agg_filter"):',
+            'if call.HasField("agg_filter"):',
+        ),
+        (
+            "An aggregate with FILTER may find no row.",
+            "relational/nullability.py",
+            'if not grouped or call.HasField("agg_filter"):',
+            "if not grouped:",
+        ),
+        (
+            "CASE without ELSE may be NULL.",
+            "relational/nullability.py",
+            "        if not kind(case.defresult):\n            return True\n",
+            "",
+        ),
+        (
+            "A JSON null may become an SQL NULL.",
+            "relational/nullability.py",
+            'column.facts is None or column.facts.type in ("json", "jsonb")',
+            "column.facts is None",
+        ),
+        (
+            "A subquery that is no aggregate may find no row.",
+            "relational/nullability.py",
+            "return not one_row or ",
+            "return ",
+        ),
+        (
+            "A key that may be NULL is refused.",
+            "plan/planner.py",
+            "    if nullable or not output.nullable:\n",
+            "    if True:\n",
+        ),
+    )
+)
+
+_CONDITIONS = (
+    Mutation(
+        "An aggregate without GROUP BY gives a row whatever it finds.",
+        "relational/builder.py",
+        "        if grouped and not select.group_clause:\n"
+        "            scope.sublinks = self._inside(scope)\n",
+        "",
+        ROUTES,
+    ),
+    Mutation(
+        "What one side of a UNION demands says nothing about the other.",
+        "relational/builder.py",
+        "                    ctes=scope.ctes,\n                    sublinks=self._inside(scope),\n",
+        "                    ctes=scope.ctes,\n                    sublinks=scope.sublinks,\n",
+        ROUTES,
+    ),
+    Mutation(
+        "What is shown through LIMIT does not lead to a key.",
+        "relational/builder.py",
+        '            return "LIMIT"\n',
+        '            return ""\n',
+        REFUSALS,
+    ),
+    Mutation(
+        "Beside NULLs, IN gives a route only where it filters.",
+        "relational/builder.py",
+        "if (filtering or certain) and not",
+        "if not",
+        ROUTES,
+    ),
+    Mutation(
+        "An expression of a derived table that is missing is NULL, whatever it computes.",
+        "relational/builder.py",
+        "        if not outer_joins:\n            return expression\n        parts = (",
+        "        if True:\n            return expression\n        parts = (",
+        ROUTES,
+    ),
+    Mutation(
+        "A comparison that does not name its operator is refused over a type of an extension.",
+        "relational/builder.py",
+        "facts is not None and facts.type in self.facts.equality_schemas",
+        "False",
+        REFUSALS,
+    ),
+)
+
+_ORDERS = tuple(
+    Mutation(rule, "relational/ordering.py", old, new, REFUSALS)
+    for rule, old, new in (
+        (
+            "Values that are equal though they look different leave an order open.",
+            "    facts = builder.resolve(value.column_ref, scope).facts\n"
+            "    return facts is None or facts.one_look\n",
+            "    return True\n",
+        ),
+        (
+            "The rows of a UNION have no key: nothing less than all columns orders them.",
+            "and len(ordered) < outputs:",
+            "and False:",
+        ),
+        (
+            "What another sublink demands does not complete an order.",
+            "            if condition.sublinks != scope.sublinks[: len(condition.sublinks)]:\n"
+            "                continue\n",
+            "",
+        ),
+        (
+            "What an outer join demands does not complete the order of the side that stays.",
+            "                    and condition.outer_joins <= follows\n",
+            "",
+        ),
+    )
+)
+
+_REFUSALS = (
+    Mutation(
+        "A source without a route is refused, unless it may be rebuilt.",
+        "plan/planner.py",
+        "    if not declaration.allow_rebuild:\n        _refuse_rebuilds(plan)\n",
+        "",
+        REFUSALS,
+    ),
+    Mutation(
+        "A key that assignment would change is refused.",
+        "plan/planner.py",
+        "    if not keeps_values(declared, computed):\n",
+        "    if False:\n",
+        REFUSALS,
+    ),
+    Mutation(
+        "A key that is an array is refused.",
+        "plan/planner.py",
+        '    if declared.endswith("]"):\n',
+        "    if False:\n",
+        REFUSALS,
+    ),
+    Mutation(
+        "A key that the table compares by another collation than the query is refused.",
+        "installer.py",
+        "        _refuse_other_collations(schema_editor.connection, plan)\n",
+        "        pass\n",
+        DATA,
+    ),
+    Mutation(
+        "An operator or a cast that is not immutable is refused, though the text hides it.",
+        "installer.py",
+        "        if not may_be_called(schema, name, volatility):\n"
+        "            refuse_function(name, volatility)\n    for type_name",
+        "        pass\n    for type_name",
+        ("tests/test_counter_examples.py", "tests/test_holes.py", *DATA),
+    ),
+    Mutation(
+        "A cast from text to a time is refused.",
+        "installer.py",
+        '        refuse("text-to-time", f"a cast to {type_name}")\n',
+        "        pass\n",
+        (*DATA, "tests/test_query_reference.py"),
+    ),
+    Mutation(
+        "Aggregates that add up floats are refused.",
+        "installer.py",
+        '        refuse("float-aggregate", f"{name}()")\n',
+        "        pass\n",
+        (*DATA, "tests/test_query_reference.py"),
+    ),
+    Mutation(
+        "A table whose rows a policy would filter is refused.",
+        "relational/builder.py",
+        "        if relation.row_security:\n",
+        "        if False:\n",
+        (*COMPILER, "tests/test_guards.py"),
+    ),
+    Mutation(
+        "A syntax node that is not known is refused.",
+        "relational/builder.py",
+        "case other if other and other not in _TRANSPARENT:",
+        "case other if False:",
+        COMPILER,
+    ),
+)
+
+_CONCURRENCY = tuple(
+    Mutation(rule, "sql/templates/runtime.sql", old, new, CONCURRENCY)
+    for rule, old, new in (
+        (
+            "Writers of one TView wait for each other.",
+            "PERFORM pg_advisory_xact_lock(@{lock_class}, tview::oid::integer);",
+            "",
+        ),
+        (
+            "Above READ COMMITTED a writer that does not see the last one fails.",
+            "IN ('repeatable read', 'serializable')",
+            "IN ('')",
+        ),
+        (
+            "A writer enters itself as the last one.",
+            "    PERFORM setval(last_writer, pg_current_xact_id()::text::bigint);\n",
+            "",
+        ),
+        (
+            "The last writer of another cluster fails nobody.",
+            "EXCEPTION WHEN invalid_parameter_value THEN",
+            "EXCEPTION WHEN division_by_zero THEN",
+        ),
+    )
+)
+
+_BUILDING = (
+    Mutation(
+        "A TView is filled while its sources cannot be written to.",
+        "installer.py",
+        '    execute(schema_editor, f"LOCK TABLE',
+        '    str(f"LOCK TABLE',
+        CONCURRENCY,
+    ),
+    Mutation(
+        "A TView is not built from a snapshot older than its triggers.",
+        "installer.py",
+        'if level not in ("read committed", "read uncommitted"):',
+        "if False:",
+        GUARDS,
+    ),
+    Mutation(
+        "A trigger depends on the table of its TView.",
+        "sql/objects.py",
+        "FOR EACH STATEMENT WHEN ({self.values['tview']} IS NOT NULL)",
+        "FOR EACH STATEMENT WHEN (true)",
+        GUARDS,
+    ),
+    Mutation(
+        "Nobody but maintenance writes to a TView.",
+        "sql/objects.py",
+        "WHEN (pg_trigger_depth() = 0)",
+        "WHEN (false)",
+        GUARDS,
+    ),
+    Mutation(
+        "Nobody else's table feeds a TView.",
+        "sql/templates/source.sql",
+        "IF TG_RELID <> @{source_regclass} THEN",
+        "IF false THEN",
+        GUARDS,
+    ),
+    Mutation(
+        "Nobody else's TRUNCATE reaches a TView.",
+        "sql/templates/truncated.sql",
+        "IF TG_RELID NOT IN (@{tables}) THEN",
+        "IF false THEN",
+        GUARDS,
+    ),
+    Mutation(
+        "Nobody but us may call our functions.",
+        "installer.py",
+        '        execute(schema_editor, f"REVOKE ALL ON FUNCTION {function.signature} FROM PUBLIC")\n',
+        "",
+        GUARDS,
+    ),
+)
+
+_ENVIRONMENT = tuple(
+    Mutation(
+        f"Maintenance does not depend on the writer's {name}.",
+        "plan/plan.py",
+        f'    ("{name}", "{value}"),\n',
+        "",
+        GUARDS,
+    )
+    for name, value in (
+        ("search_path", "pg_catalog, pg_temp"),
+        ("TimeZone", "UTC"),
+        ("DateStyle", "ISO, MDY"),
+        ("IntervalStyle", "postgres"),
+        ("extra_float_digits", "1"),
+        ("bytea_output", "hex"),
+        ("lc_monetary", "C"),
+        ("lc_numeric", "C"),
+        ("lc_time", "C"),
+        ("row_security", "off"),
+    )
+)
+
+MUTATIONS = (
+    *_ROUTES,
+    *_CHANGES,
+    *_WRITING,
+    *_NULLS,
+    *_CONDITIONS,
+    *_ORDERS,
+    *_REFUSALS,
+    *_CONCURRENCY,
+    *_BUILDING,
+    *_ENVIRONMENT,
+)
