@@ -171,7 +171,7 @@ class Campaign:
         )
         preferred = [table for table in schema.tables if f" {quote(table.name)} " in read]
         writes.preferred = preferred or schema.tables
-        for statement in writes.statements(random.randint(50, 110)):
+        for statement in writes.statements(random.randint(60, 180)):
             statements.append(statement)
             ground.step(statement)
         ground.compare_tables()

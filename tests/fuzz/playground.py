@@ -286,17 +286,18 @@ class Playground:
             self.errors[_state(error) or "?"] += 1
 
     def _run(self, statement: str) -> None:
-        self._execute("SAVEPOINT fuzz_step")
-        expected = self._attempt(SHADOW, statement)
+        self._execute(f"SAVEPOINT fuzz_step; SET LOCAL search_path = {SHADOW}")
+        expected = self._attempt(statement)
         if expected is not None:
             self._execute("ROLLBACK TO SAVEPOINT fuzz_step")
-        actual = self._attempt(MAIN, statement)
+        self._execute(f"SET LOCAL search_path = {MAIN}")
+        actual = self._attempt(statement)
         if actual is not None:
             state = _state(actual)
             if expected is None:
                 # Maintenance failed. That is right only where the query fails as well.
-                self._execute("ROLLBACK TO SAVEPOINT fuzz_step")
-                self._attempt(SHADOW, statement)
+                self._execute(f"ROLLBACK TO SAVEPOINT fuzz_step; SET LOCAL search_path = {SHADOW}")
+                self._attempt(statement)
                 if not any(self._explains(each, state) for each in self._tviews):
                     raise CaseFailedError(
                         "error", f"{actual} after {statement}", str(state)
@@ -309,9 +310,8 @@ class Playground:
             self.errors[_state(expected) or "?"] += 1
         self._execute("RELEASE SAVEPOINT fuzz_step")
 
-    def _attempt(self, schema: str, statement: str) -> DatabaseError | None:
-        """Run a statement in a schema; return the error it met."""
-        self._execute(f"SET LOCAL search_path = {schema}")
+    def _attempt(self, statement: str) -> DatabaseError | None:
+        """Run a statement in the schema at hand; return the error it met."""
         try:
             copy = _COPY.match(statement)
             if copy:
@@ -330,14 +330,16 @@ class Playground:
 
     def _compare(self, step: str) -> None:
         self._execute(f"SET search_path = {MAIN}")
-        for declaration in self._tviews:
-            table = quote(declaration.table)
-            try:
-                ((image, differences),) = self._execute(_COMPARISON.format(table=table))
-            except DatabaseError as error:
-                raise CaseFailedError(
-                    "error", f"{error} evaluating {declaration.query}", "oracle"
-                ) from error
+        tables = [quote(declaration.table) for declaration in self._tviews]
+        question = " UNION ALL ".join(_COMPARISON.format(table=table) for table in tables)
+        leftovers = _LEFTOVERS if not tables else f"{question} UNION ALL {_LEFTOVERS}"
+        try:
+            *answers, (opened, spooled) = self._execute(leftovers)
+        except DatabaseError as error:
+            raise CaseFailedError("error", f"{error} evaluating the queries", "oracle") from error
+        for declaration, table, (image, differences) in zip(
+            self._tviews, tables, answers, strict=True
+        ):
             if differences:
                 raise CaseFailedError(
                     "drift",
@@ -346,13 +348,6 @@ class Playground:
             self.compared += 1
             self.moved += self._images.get(table, image) != image
             self._images[table] = image
-        self._check_leftovers(step)
-
-    def _check_leftovers(self, step: str) -> None:
-        ((spooled, opened),) = self._execute(
-            f"SELECT (SELECT count(*) FROM {MAIN}.django_tviews_spool), "
-            f"current_setting('django_tviews.{MAIN}_open', true)"
-        )
         if spooled or opened not in (None, "", "0"):
             raise CaseFailedError("leftover", f"{spooled} spooled, {opened} open after {step}")
 
@@ -417,7 +412,7 @@ class Playground:
 
 # Rows as text, so that equal values with different looks stay apart.
 _COMPARISON = f"""
-    WITH actual AS (SELECT row::text AS row, count(*) AS n FROM {MAIN}.{{table}} AS row GROUP BY 1),
+    (WITH actual AS (SELECT row::text AS row, count(*) AS n FROM {MAIN}.{{table}} AS row GROUP BY 1),
     expected AS (SELECT row::text AS row, count(*) AS n FROM {SHADOW}.{{table}} AS row GROUP BY 1),
     differences AS (
         SELECT row, actual.n AS actual, expected.n AS expected
@@ -429,7 +424,13 @@ _COMPARISON = f"""
         (SELECT string_agg(
             format('    %s: %s in the table, %s in the query',
                 row, coalesce(actual, 0), coalesce(expected, 0)), E'\\n')
-         FROM differences)
+         FROM differences))
+"""
+
+# Statements that count as open, and rows in the spool.
+_LEFTOVERS = f"""
+    SELECT current_setting('django_tviews.{MAIN}_open', true),
+        (SELECT string_agg(spool::text, E'\\n') FROM {MAIN}.django_tviews_spool AS spool)
 """
 
 # Undoes what a statement has SET.

@@ -84,10 +84,12 @@ class Laboratory:
     Attributes:
         directory: where the copy is.
         server_url: of the server.
+        path: where the programs are that belong to the server, and all others.
     """
 
     directory: Path
     server_url: str
+    path: str
 
     def outcome(self, mutation: Mutation) -> Outcome:
         """Try a mutation.
@@ -109,7 +111,7 @@ class Laboratory:
             run = subprocess.run(
                 [sys.executable, "-B", "-m", "pytest", *options, *tests],
                 cwd=self.directory,
-                env={**os.environ, "TVIEWS_DATABASE_URL": self.server_url},
+                env={**os.environ, "TVIEWS_DATABASE_URL": self.server_url, "PATH": self.path},
                 capture_output=True,
                 text=True,
                 timeout=TIMEOUT,
@@ -136,4 +138,5 @@ def laboratory() -> Iterator[Laboratory]:
                 shutil.copytree(PROJECT / part, directory / part, ignore=ignored)
             else:
                 shutil.copy(PROJECT / part, directory)
-        yield Laboratory(directory, server.url)
+        path = os.pathsep.join([str(server.binaries), os.environ["PATH"]])
+        yield Laboratory(directory, server.url, path)
