@@ -142,6 +142,7 @@ def test_the_grammar_writes_every_kind_of_statement(pattern: str) -> None:
         r"STORED",
         r"VIRTUAL",
         r"PARTITION BY RANGE",
+        r"INHERITS",
         r"CREATE TRIGGER \w+ BEFORE .* FOR EACH ROW",
         r"CREATE TRIGGER \w+ AFTER .* FOR EACH ROW",
         r"CREATE TRIGGER \w+ BEFORE .* FOR EACH STATEMENT",

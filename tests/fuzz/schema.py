@@ -332,12 +332,15 @@ class SchemaWriter:
         return [f"CREATE TABLE {quote(name)} ({', '.join(parts)}){clause}", *further]
 
     def _parts(self, table: Relation, *, unique: bool) -> tuple[str, list[str]]:
-        """Partition some tables."""
+        """Partition a table, or let another inherit from it; most often neither."""
         name, by = table.name, table.columns[0]
         names = [f"{name} low", f"{name} high"]
         parts = [replace(table, name=each, part_of=name) for each in names]
-        if self.random.random() > 0.06 or unique or by.family != "integer":
+        if self.random.random() > 0.1 or unique or by.family != "integer":
             return "", []
+        if table.key is None and self.random.random() < 0.5:
+            self.tables.append(parts[0])
+            return "", [f"CREATE TABLE {quote(names[0])} () INHERITS ({quote(name)})"]
         self.tables += parts
         bounds = ["FROM (MINVALUE) TO (5)", "FROM (5) TO (MAXVALUE)"]
         return f" PARTITION BY RANGE ({quote(by.name)})", [
