@@ -91,8 +91,12 @@ class Laboratory:
     server_url: str
     path: str
 
-    def outcome(self, mutation: Mutation) -> Outcome:
+    def outcome(self, mutation: Mutation, tests: tuple[str, ...] = ()) -> Outcome:
         """Try a mutation.
+
+        Args:
+            mutation: which.
+            tests: what to run in place of all tests that ought to notice.
 
         Raises:
             BrokenMutationError: pytest did not come to run a test.
@@ -101,7 +105,7 @@ class Laboratory:
         original = path.read_text("utf-8")
         path.write_text(mutation.applied_to(original), "utf-8")
         try:
-            return Outcome(mutation, self._first_failure(mutation.tests))
+            return Outcome(mutation, self._first_failure(tests or mutation.tests))
         finally:
             path.write_text(original, "utf-8")
 
