@@ -143,7 +143,6 @@ class _Alignment:
     def changes(self) -> Iterator[str]:
         """Make each change that is needed, and name it."""
         superfluous = self.superfluous_functions()
-        yield from self.sequence()
         yield from self.functions()
         yield from self.triggers()
         for signature in superfluous:
@@ -162,13 +161,6 @@ class _Alignment:
         }
         own = catalog.own_functions(self.connection, self.schema, self.tview.label)
         return [signature for oid, signature in own.items() if oid not in needed]
-
-    def sequence(self) -> Iterator[str]:
-        name = complete(objects.last_writer_name(self.schema, self.plan.table))
-        if not catalog.exists(self.connection, name):
-            for statement in objects.create_last_writer(self.plan):
-                execute(self.schema_editor, statement)
-            yield f"created sequence {name}"
 
     def functions(self) -> Iterator[str]:
         present = catalog.functions_by_signature(self.connection, self.expected)

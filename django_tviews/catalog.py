@@ -402,12 +402,6 @@ def own_functions(connection: BaseDatabaseWrapper, schema: str, label: str) -> d
         return dict(_rows(connection, "own_functions", [schema, label]))
 
 
-def exists(connection: BaseDatabaseWrapper, relation: str) -> bool:
-    """Tell whether there is a relation of a name, which is quoted already."""
-    ((found,),) = _rows(connection, "exists", [relation])
-    return bool(found)
-
-
 def comment(connection: BaseDatabaseWrapper, relation: str) -> str | None:
     """Read the comment on a relation, whose name is quoted already."""
     ((found,),) = _rows(connection, "comment", [relation])

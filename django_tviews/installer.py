@@ -92,8 +92,9 @@ def _declaration(stored: dict[str, Any]) -> Declaration:
 def install_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Create the registry, the spool and the shared functions in the current schema."""
     schema = catalog.current_schema(schema_editor.connection)
-    for statement in render_statements("runtime", **objects.runtime_values(schema)):
-        execute(schema_editor, statement)
+    for template in ("runtime", "runtime_locks"):
+        for statement in render_statements(template, **objects.runtime_values(schema)):
+            execute(schema_editor, statement)
 
 
 def drop_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -438,8 +439,6 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
     comment = literal(objects.comment(plan))
     view = qualified(plan.schema, plan.view)
     execute(schema_editor, f"COMMENT ON VIEW {view} IS {comment}")
-    for statement in objects.create_last_writer(plan):
-        execute(schema_editor, statement)
     for function in objects.functions(plan):
         execute(schema_editor, function.create)
         execute(schema_editor, f"COMMENT ON FUNCTION {function.signature} IS {comment}")
@@ -562,8 +561,6 @@ def _uninstall(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -
             execute(schema_editor, f"DROP TRIGGER {identifier(trigger.name)} ON {on}")
     for signature in catalog.own_functions(connection, schema, tview.label).values():
         execute(schema_editor, f"DROP FUNCTION {signature}")
-    last_writer = objects.last_writer_name(schema, tview.declaration.table)
-    execute(schema_editor, f"DROP SEQUENCE {last_writer}")
     execute(schema_editor, f"DROP VIEW {qualified(schema, tview.declaration.view)}")
     runtime = identifier(catalog.runtime_schema(connection) or schema)
     execute(

@@ -31,6 +31,12 @@ _ONE_LOOK = _INTEGERS | {
 # Those of these do if the modifier fixes the scale, or the length.
 _ONE_LOOK_IF_MODIFIED = frozenset({"numeric", "character"})
 
+# Values of these that are equal have equal hashes (an extended hash function in pg_amproc).
+_HASHED = _ONE_LOOK | {
+    *("double precision", "inet", "interval", "jsonb", "numeric", "real", "time with time zone"),
+    *("time without time zone", '"char"', "cidr", "macaddr", "name", "pg_lsn", "xid8"),
+}
+
 
 def without_length(type_sql: str) -> str:
     """Return a string type without its length: a cast to it cuts where assignment refuses.
@@ -74,6 +80,20 @@ def has_one_look(type_sql: str) -> bool:
     """
     name, modifier = _parsed(type_sql)
     return name in _ONE_LOOK or (name in _ONE_LOOK_IF_MODIFIED and modifier != "")
+
+
+def hashed_as(type_sql: str) -> str | None:
+    """Return what types share that hash equal values alike, None if a type is not known to hash.
+
+    Args:
+        type_sql: any type.
+    """
+    name, _ = _parsed(type_sql)
+    if name in _INTEGERS:
+        return "integer"
+    if name in ("text", "character varying"):
+        return "string"
+    return name if name in _HASHED else None
 
 
 def _parsed(type_sql: str) -> tuple[str, str]:

@@ -121,7 +121,6 @@ DAMAGES = {
     "another trigger": "CREATE OR REPLACE TRIGGER tviews_2_00_card_update AFTER DELETE ON maker"
     " FOR EACH STATEMENT WHEN ('card'::regclass IS NOT NULL)"
     " EXECUTE FUNCTION tviews_card_truncated()",
-    "no sequence": "DROP SEQUENCE tviews_card_last_writer",
 }
 
 

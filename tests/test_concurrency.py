@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 
+from django_tviews.sql.objects import RING_CELLS
+
 from .harness import database  # noqa: F401
 
 if TYPE_CHECKING:
@@ -111,7 +113,11 @@ def test_a_writer_of_something_else_does_not_fail_a_snapshot(shop: Database) -> 
 
 def test_a_transaction_number_from_another_cluster_fails_nobody(shop: Database) -> None:
     # As pg_restore leaves it where the cluster that was dumped had seen more transactions.
-    shop.execute("SELECT setval('tviews_card_last_writer', 5000000000)")
+    for cell in range(RING_CELLS):
+        shop.execute(
+            f"SELECT setval('django_tviews_writer_{cell}', 5000000000),"
+            f" setval('django_tviews_entry_{cell}', {2**62 - 1})"
+        )
     isolated = session(shop, IsolationLevel.REPEATABLE_READ)
     isolated.execute("INSERT INTO review VALUES (1, 1, 5)")
     isolated.commit()

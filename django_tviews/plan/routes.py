@@ -50,6 +50,7 @@ from django_tviews.relational.tree import (
     Presence,
     QueryTree,
 )
+from django_tviews.sqltypes import hashed_as
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -62,10 +63,13 @@ class Step:
     Attributes:
         occurrence: which.
         conditions: what its rows must satisfy, with the rows joined before it.
+        looked_up_by: the columns of it that these conditions equate with columns of rows joined
+            before, as far as equal values of the two have equal hashes; each with that column.
     """
 
     occurrence: Occurrence
     conditions: tuple[Expression, ...]
+    looked_up_by: tuple[tuple[str, ColumnOf], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -360,14 +364,42 @@ class _Search:
         if number in self.joined:
             return
         self.joined.add(number)
-        conditions = tuple(
-            condition.expression
+        conditions = [
+            condition
             for condition in self.usable
             if number in condition.expression.occurrences
             and condition.expression.occurrences <= self.joined
             and self._leads_to(condition, number)
+        ]
+        self.steps.append(
+            Step(
+                self.tree.occurrences[number - 1],
+                tuple(condition.expression for condition in conditions),
+                tuple(self._looked_up_by(number, conditions)),
+            )
         )
-        self.steps.append(Step(self.tree.occurrences[number - 1], conditions))
+
+    def _looked_up_by(
+        self, number: int, conditions: Iterable[Condition]
+    ) -> Iterable[tuple[str, ColumnOf]]:
+        by_column: dict[str, ColumnOf] = {}
+        for condition in conditions:
+            own, other = sorted(
+                condition.equality or (), key=lambda column: column.occurrence != number
+            ) or (None, None)
+            if own is None or other is None or other.occurrence == own.occurrence:
+                continue
+            if self._hash_alike(own, other):
+                by_column.setdefault(own.name, other)
+        return sorted(by_column.items())
+
+    def _hash_alike(self, *columns: ColumnOf) -> bool:
+        facts = [
+            self.tree.occurrences[column.occurrence - 1].relation.by_name[column.name]
+            for column in columns
+        ]
+        hashes = {hashed_as(each.type) for each in facts}
+        return len(hashes) == 1 and None not in hashes and all(each.deterministic for each in facts)
 
 
 def _usable(tree: Alternative, start: Occurrence, condition: Condition) -> bool:

@@ -45,8 +45,16 @@ from .templates import render
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The first key of the advisory locks on TViews; the second is the table's OID.
+# The first key of the advisory lock on the ring of writers; the second is 0. The first key of
+# the locks on a TView is its table's OID.
 LOCK_CLASS = 1415140181  # "TVIU" in ASCII
+# Over how many locks the values at a place are spread; a power of two.
+LOCK_SLOTS = 1024
+# With more locks than this a transaction takes the whole TView.
+LOCK_LIMIT = 256
+# How many writers the ring remembers, and by how many bits each tells what it has locked.
+RING_CELLS = 32
+RING_BITS = 31
 
 # The trigger on a TView that refuses direct writes.
 GUARD = "tviews_0_guard"
@@ -166,11 +174,26 @@ def runtime_values(schema: str) -> dict[str, str | int]:
     """Return the values of the placeholders that concern the runtime."""
     return {
         "runtime": identifier(schema),
+        "runtime_literal": literal(schema),
         "open_setting": literal(setting(schema, "open")),
         "spooled_setting": literal(setting(schema, "spooled")),
         "updating_setting": literal(setting(schema, "updating")),
+        "locks_setting": literal(setting(schema, "locks")),
         "lock_class": LOCK_CLASS,
+        "lock_limit": LOCK_LIMIT,
+        "slots": LOCK_SLOTS,
+        "cells": RING_CELLS,
+        "bits": RING_BITS,
+        "writer_sequences": _sequences(schema, "writer"),
+        "entry_sequences": _sequences(schema, "entry"),
     }
+
+
+def _sequences(schema: str, name: str) -> str:
+    sequences = ", ".join(
+        literal(qualified(schema, f"django_tviews_{name}_{cell}")) for cell in range(RING_CELLS)
+    )
+    return f"ARRAY[{sequences}]::regclass[]"
 
 
 def functions(plan: Plan) -> tuple[Function, ...]:
@@ -211,19 +234,6 @@ def drain_name(plan: Plan) -> str:
 def rebuild_name(plan: Plan) -> str:
     """Return the quoted name of the function that compares the whole TView with its query."""
     return qualified(plan.schema, _function_name(plan.table, "rebuild"))
-
-
-def last_writer_name(schema: str, table: str) -> str:
-    """Return the quoted name of the sequence that holds the last transaction to maintain it."""
-    return qualified(schema, _function_name(table, "last_writer"))
-
-
-def create_last_writer(plan: Plan) -> tuple[str, str]:
-    """Return the statements that create that sequence."""
-    name = last_writer_name(plan.schema, plan.table)
-    # It goes when the table goes, whoever drops that.
-    owner = f"{qualified(plan.schema, plan.table)}.{identifier(plan.key[0].name)}"
-    return f"CREATE SEQUENCE {name}", f"ALTER SEQUENCE {name} OWNED BY {owner}"
 
 
 def _function_name(table: str, suffix: str) -> str:
@@ -293,7 +303,6 @@ class _Writer:
             "key_matches_tview": self._match("affected", "tview"),
             "key_matches_fresh": self._match("fresh", "tview"),
             "recompute": qualified(plan.schema, _function_name(plan.table, "recompute")),
-            "last_writer": f"{literal(last_writer_name(plan.schema, plan.table))}::regclass",
             "rebuild": rebuild_name(plan),
             "drain": drain_name(plan),
             "truncated": qualified(plan.schema, _function_name(plan.table, "truncated")),
@@ -389,26 +398,27 @@ class _Writer:
         )
         requests = f"SELECT {asked}\n{spooled} AND spool.source = 0"
         tables.append(("requests", "MATERIALIZED ", requests))
-        ctes = ",\n".join(f"{name} AS {hint}(\n{indented(text)}\n)" for name, hint, text in tables)
+        ctes = [f"{name} AS {hint}(\n{indented(text)}\n)" for name, hint, text in tables]
+        routes = self._routes(ctes, deltas, states, ("SELECT * FROM requests",))
         return render(
             "drain",
             **self.values,
-            **self._routes(f"WITH {ctes}\n", deltas, states, ("SELECT * FROM requests",)),
+            keys=render("look", **self.values, keys=render("drain_keys", **self.values, **routes)),
             everything="spool.source = 0 AND spool.image IS NULL",
         )
 
     def _routes(
         self,
-        ctes: str,
+        ctes: list[str],
         deltas: dict[int, str],
         states: dict[RelationFacts, str],
         extra: tuple[str, ...] = (),
     ) -> dict[str, str]:
-        """A query for keys, once into the variables and once for EXECUTE."""
-        variables = str(self.values["key_variables"])
+        """A query for keys and locks, once into the variables and once for EXECUTE."""
+        variables = f"{self.values['key_variables']}, wanted"
         return {
-            "routes_into": ctes + affected_keys(self.plan, deltas, states, extra, variables),
-            "routes": ctes + affected_keys(self.plan, deltas, states, extra),
+            "routes_into": affected_keys(self.plan, ctes, deltas, states, extra, variables),
+            "routes": affected_keys(self.plan, ctes, deltas, states, extra),
         }
 
     def _events(self, source: SourcePlan) -> Iterator[str]:
@@ -436,9 +446,9 @@ class _Writer:
                 "source",
                 **values,
                 spooled=self._everything(),
-                maintenance=f"PERFORM {self.values['rebuild']}();",
+                maintenance=render("source_rebuild", **values),
             )
-        ctes = f"{self._with_delta(source, event, delta)}\n"
+        ctes = self._with_delta(source, event, delta)
         routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
         removed = identifier("removed?")
         return render(
@@ -485,8 +495,8 @@ class _Writer:
     def _keys(source: SourcePlan, values: dict[str, str | int], routes: dict[str, str]) -> str:
         """Find the keys; by joins only in a plan made for as many rows as there are."""
         if any(route.steps for route in source.routes if isinstance(route, Route)):
-            return render("small_or_bulk", **values, **routes)
-        return routes["routes_into"] + ";"
+            return render("look", **values, keys=render("small_or_bulk", **values, **routes))
+        return render("look_once", **values, **routes)
 
     def _states(self, source: SourcePlan, event: str) -> dict[RelationFacts, str]:
         joined = any(
@@ -497,12 +507,12 @@ class _Writer:
         )
         return {source.relation: "states"} if joined and event != "INSERT" else {}
 
-    def _with_delta(self, source: SourcePlan, event: str, delta: str) -> str:
-        text = f"WITH delta AS (\n{indented(delta)}\n)"
+    def _with_delta(self, source: SourcePlan, event: str, delta: str) -> list[str]:
+        ctes = [f"delta AS (\n{indented(delta)}\n)"]
         if self._states(source, event):
             states = indented(current_and_removed(source, "delta"))
-            text += f",\nstates AS NOT MATERIALIZED (\n{states}\n)"
-        return text
+            ctes.append(f"states AS NOT MATERIALIZED (\n{states}\n)")
+        return ctes
 
     def _source_name(self, source: SourcePlan, event: str) -> str:
         same_name = Counter(each.relation.name for each in self.plan.sources)

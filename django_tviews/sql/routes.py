@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django_tviews.plan.locks import KEYS, keys_are_told_apart, lookups, rows_looked_for
 from django_tviews.plan.routes import NoRoute, Route
 from django_tviews.text import indented
 
 from .quoting import equals, identifier, kept_apart, relation_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from django_tviews.facts import RelationFacts
+    from django_tviews.plan.locks import Lookup
     from django_tviews.plan.plan import Plan, SourcePlan
     from django_tviews.relational.tree import ColumnOf, Expression, Occurrence
 
@@ -21,19 +23,25 @@ _WRITTEN_AS_NUMBERS = frozenset({"regclass"})
 
 # No column of a source can be expected to have this name.
 REMOVED = identifier("removed?")
+_LOCKS = identifier("locks?")
 
 
 def affected_keys(
     plan: Plan,
+    ctes: Sequence[str],
     deltas: Mapping[int, str],
     states: Mapping[RelationFacts, str],
     extra: tuple[str, ...] = (),
     into: str = "",
 ) -> str:
-    """Return a query for one row of arrays: the affected keys, each once, NULL if there are none.
+    """Return a query for one row: an array for each key column, and an array of locks.
+
+    The arrays of the key are NULL if no key is affected. The locks are those that writers of
+    these changes take (see `django_tviews.plan.locks`), in ascending order, empty if none.
 
     Args:
         plan: the TView's plan.
+        ctes: the common table expressions that hold deltas and states.
         deltas: by number of source, the relation of its changed rows; sources that did not
             change are left out.
         states: what to join in place of a source that lost rows; its current rows together with
@@ -41,27 +49,86 @@ def affected_keys(
         extra: further queries for keys.
         into: the variables that static SQL puts the arrays into.
     """
+    changed = [source for source in plan.sources if source.number in deltas]
+    routes = [
+        (source, route) for source in changed for route in source.routes if isinstance(route, Route)
+    ]
+    looks_rows_up = any(route.steps for _, route in routes)
     branches = [
-        _branch(plan, route, deltas[source.number], states)
-        for source in plan.sources
-        if source.number in deltas
-        for route in source.routes
-        if isinstance(route, Route)
+        _branch(plan, route, deltas[source.number], states, looks_rows_up=looks_rows_up)
+        for source, route in routes
     ]
     columns = [identifier(column.name) for column in plan.key]
-    arrays = ", ".join(f"array_agg(affected.{column})" for column in columns)
-    known = " AND ".join(f"affected.{column} IS NOT NULL" for column in columns)
-    union = "\nUNION\n".join([*branches, *extra])
-    if len(branches) + len(extra) == 1:
+    none = ", NULL::integer[]" if looks_rows_up else ""
+    branches += [
+        f"SELECT requests.*{none}\nFROM (\n{indented(each)}\n) AS requests" for each in extra
+    ]
+    union = "\nUNION\n".join(branches)
+    if len(branches) == 1:
         union = union.replace("SELECT", "SELECT DISTINCT", 1)
+    names = ", ".join([*columns, _LOCKS] if looks_rows_up else columns)
+    affected = f"affected ({names}) AS MATERIALIZED (\n{indented(union)}\n)"
+    keys = _keys(plan, looks_rows_up=looks_rows_up)
+    locks = _locks(plan, {source: deltas[source.number] for source in changed}, looks_rows_up)
+    arrays = ", ".join(f"keys.{column}" for column in columns)
     target = f"INTO {into}\n" if into else ""
+    tables = ",\n".join([*ctes, affected])
     return (
-        f"SELECT {arrays}\n{target}FROM (\n{indented(union)}\n"
-        f") AS affected ({', '.join(columns)})\nWHERE {known}"
+        f"WITH {tables}\n"
+        f"SELECT {arrays}, locks.{_LOCKS}\n{target}FROM (\n{indented(keys)}\n) AS keys,\n"
+        f"(\n{indented(locks)}\n) AS locks ({_LOCKS})"
     )
 
 
-def _branch(plan: Plan, route: Route, delta: str, states: Mapping[RelationFacts, str]) -> str:
+def _keys(plan: Plan, *, looks_rows_up: bool) -> str:
+    columns = [identifier(column.name) for column in plan.key]
+    arrays = ", ".join(f"array_agg(affected.{column}) AS {column}" for column in columns)
+    source = "affected"
+    if looks_rows_up:
+        # The same key may have been found at several places.
+        source = f"(SELECT DISTINCT {', '.join(columns)} FROM affected) AS affected"
+    return f"SELECT {arrays}\nFROM {source}\nWHERE {_known('affected', columns)}"
+
+
+def _locks(plan: Plan, deltas: Mapping[SourcePlan, str], looks_rows_up: bool) -> str:
+    columns = [identifier(column.name) for column in plan.key]
+    key_lock = "0"
+    if keys_are_told_apart(plan.key):
+        key_lock = _lock(plan, "exclusive", KEYS, [f"affected.{column}" for column in columns])
+    wanted = [f"SELECT {key_lock}\nFROM affected\nWHERE {_known('affected', columns)}"]
+    if looks_rows_up:
+        wanted.append(f"SELECT unnest(affected.{_LOCKS})\nFROM affected")
+    for source, delta in deltas.items():
+        for place in rows_looked_for(plan.sources, source):
+            values = [f"changed.{identifier(column)}" for column in place.columns]
+            known = f"\nWHERE {_known('changed', map(identifier, place.columns))}" if values else ""
+            lock = _lock(plan, "shared", place.number, values)
+            wanted.append(f"SELECT {lock}\nFROM {delta} AS changed{known}")
+    union = "\nUNION ALL\n".join(wanted)
+    return (
+        "SELECT coalesce(array_agg(DISTINCT wanted.lock ORDER BY wanted.lock), '{}')\n"
+        f"FROM (\n{indented(union)}\n) AS wanted (lock)\nWHERE wanted.lock IS NOT NULL"
+    )
+
+
+def _known(relation: str, columns: Iterable[str]) -> str:
+    return " AND ".join(f"{relation}.{column} IS NOT NULL" for column in columns)
+
+
+def _lock(plan: Plan, mode: str, place: int, values: Sequence[str]) -> str:
+    """Return SQL for the lock on values at a place; without values, for all there may be."""
+    hashed = f"hash_record_extended(ROW({', '.join(values)}), 0)" if values else "0"
+    return f"{identifier(plan.runtime_schema)}.django_tviews_{mode}({place}, {hashed})"
+
+
+def _branch(
+    plan: Plan,
+    route: Route,
+    delta: str,
+    states: Mapping[RelationFacts, str],
+    *,
+    looks_rows_up: bool,
+) -> str:
     aliases = {route.occurrence.number: identifier(route.occurrence.alias)}
     aliases |= {step.occurrence.number: identifier(step.occurrence.alias) for step in route.steps}
 
@@ -71,6 +138,12 @@ def _branch(plan: Plan, route: Route, delta: str, states: Mapping[RelationFacts,
     def written(expression: Expression) -> str:
         # The line breaks of an expression stand in its literals: it was written on one line.
         return kept_apart(expression.render(column_sql))
+
+    def looked_up(lookup: Lookup) -> str:
+        values = [column_sql(value) for value in lookup.values]
+        lock = _lock(plan, "exclusive", lookup.place.number, values)
+        known = " AND ".join(f"{value} IS NOT NULL" for value in values)
+        return f"CASE WHEN {known} THEN {lock} END" if values else lock
 
     lines = [f"FROM {delta} AS {aliases[route.occurrence.number]}"]
     for step in route.steps:
@@ -92,6 +165,9 @@ def _branch(plan: Plan, route: Route, delta: str, states: Mapping[RelationFacts,
         values = ", ".join(f"({key})" for key in keys)
         head = "SELECT matched_or_not.*"
         lines.append(f"CROSS JOIN LATERAL (VALUES {values}) AS matched_or_not ({names})")
+    if looks_rows_up:
+        locks = ",\n    ".join(looked_up(lookup) for lookup in lookups(plan.sources, route))
+        head += f", ARRAY[\n    {locks}\n]::integer[]" if locks else ", NULL::integer[]"
     if route.filters:
         lines.append("WHERE " + " AND ".join(written(each) for each in route.filters))
     return "\n".join([head, *lines])

@@ -8,21 +8,19 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     @{key_declarations}
+    held integer[] := '{}';
+    wanted integer[];
     everything boolean;
     changes bigint;
 BEGIN
-    PERFORM @{runtime}.django_tviews_lock(@{tview}, @{last_writer});
     SELECT count(*), coalesce(bool_or(@{everything}), false)
     INTO changes, everything
     FROM @{runtime}.django_tviews_spool AS spool
     WHERE spool.transaction_id = pg_current_xact_id() AND spool.tview = @{tview};
-    IF NOT everything AND changes <= @{bulk_threshold} THEN
-        @{routes_into};
-    ELSIF NOT everything THEN
-        -- Many changes: planned afresh with their true number.
-        EXECUTE $bulk$
-        @{routes}
-        $bulk$ INTO @{key_variables};
+    IF everything THEN
+        PERFORM @{runtime}.django_tviews_lock(@{tview}, '{0}');
+    ELSE
+        @{keys}
     END IF;
     DELETE FROM @{runtime}.django_tviews_spool AS spool
     WHERE spool.transaction_id = pg_current_xact_id() AND spool.tview = @{tview};

@@ -99,37 +99,6 @@ BEGIN
 END
 $function$;
 --;;
--- Writers of one TView wait for each other until COMMIT. The lock is granted only when the
--- commit of its last holder is visible to new snapshots, and at READ COMMITTED the next
--- statement takes one. At the other levels the snapshot stays what it was: the transaction may
--- go on only if it sees the last holder, and so, as each waited for the one before, all of them.
--- Who that was stands in a sequence, which is read and written outside of transactions.
-CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_lock(tview regclass, last_writer regclass)
-RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
-DECLARE
-    last_writer_id xid8;
-BEGIN
-    PERFORM pg_advisory_xact_lock(@{lock_class}, tview::oid::integer);
-    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-        last_writer_id := pg_sequence_last_value(last_writer)::text::xid8;
-        IF last_writer_id <> pg_current_xact_id()
-                AND NOT pg_visible_in_snapshot(last_writer_id, pg_current_snapshot()) THEN
-            BEGIN
-                -- Raises an error for a number that this cluster has not reached: it came with a
-                -- dump, and nobody here has it.
-                PERFORM pg_xact_status(last_writer_id);
-                RAISE EXCEPTION 'could not serialize access to TView % due to concurrent update', tview
-                    USING ERRCODE = '40001', HINT = 'Retry the transaction.';
-            EXCEPTION WHEN invalid_parameter_value THEN
-                NULL;
-            END;
-        END IF;
-    END IF;
-    PERFORM setval(last_writer, pg_current_xact_id()::text::bigint);
-END
-$function$;
---;;
 -- BEFORE a statement on a TView itself: nobody but maintenance, which runs inside triggers, writes.
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_refuse_write() RETURNS trigger
 LANGUAGE plpgsql AS $function$
@@ -185,5 +154,5 @@ REVOKE ALL ON @{runtime}.django_tviews_registry, @{runtime}.django_tviews_spool,
     @{runtime}.django_tviews_refresh FROM PUBLIC;
 --;;
 REVOKE ALL ON FUNCTION @{runtime}.django_tviews_open(), @{runtime}.django_tviews_close(),
-    @{runtime}.django_tviews_drain(), @{runtime}.django_tviews_lock(regclass, regclass),
+    @{runtime}.django_tviews_drain(),
     @{runtime}.django_tviews_refuse_write(), @{runtime}.django_tviews_refresh() FROM PUBLIC;

@@ -3,5 +3,23 @@ DROP VIEW @{runtime}.django_tviews_refresh;
 DROP TABLE @{runtime}.django_tviews_registry, @{runtime}.django_tviews_spool;
 --;;
 DROP FUNCTION @{runtime}.django_tviews_open(), @{runtime}.django_tviews_close(),
-    @{runtime}.django_tviews_drain(), @{runtime}.django_tviews_lock(regclass, regclass),
+    @{runtime}.django_tviews_drain(),
     @{runtime}.django_tviews_refuse_write(), @{runtime}.django_tviews_refresh();
+--;;
+DROP VIEW @{runtime}.django_tviews_ring;
+--;;
+DROP FUNCTION @{runtime}.django_tviews_lock(regclass, integer[]),
+    @{runtime}.django_tviews_enter(regclass, integer[]),
+    @{runtime}.django_tviews_conflicts(bigint, bigint, bigint),
+    @{runtime}.django_tviews_committed(bigint),
+    @{runtime}.django_tviews_exclusive(integer, bigint),
+    @{runtime}.django_tviews_shared(integer, bigint);
+--;;
+DO $ring$
+BEGIN
+    FOR cell IN 0..@{cells} - 1 LOOP
+        EXECUTE format('DROP SEQUENCE %I.%I', @{runtime_literal}, 'django_tviews_writer_' || cell);
+        EXECUTE format('DROP SEQUENCE %I.%I', @{runtime_literal}, 'django_tviews_entry_' || cell);
+    END LOOP;
+END
+$ring$;

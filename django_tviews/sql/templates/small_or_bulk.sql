@@ -4,5 +4,5 @@ ELSE
     -- Many changes: planned afresh with their true number.
     EXECUTE $bulk$
     @{routes}
-    $bulk$ INTO @{key_variables};
+    $bulk$ INTO @{key_variables}, wanted;
 END IF;

@@ -6,6 +6,8 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     @{key_declarations}
+    held integer[] := '{}';
+    wanted integer[];
 BEGIN
     -- Nobody else's table may feed this TView.
     IF @{stranger} THEN
@@ -26,7 +28,6 @@ BEGIN
         PERFORM set_config(@{spooled_setting}, 'on', true);
         RETURN NULL;
     END IF;
-    PERFORM @{runtime}.django_tviews_lock(@{tview}, @{last_writer});
     @{maintenance}
     RETURN NULL;
 END

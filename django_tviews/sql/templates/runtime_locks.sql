@@ -1,0 +1,186 @@
+-- Locks of writers on what they maintain; django_tviews/plan/locks.py says which, and why they
+-- suffice. A lock is one integer: twice a position, plus one if it is shared. Position 0 is the
+-- whole TView; the others are @{slots} slots for each place, over which hashes spread its values.
+
+-- The exclusive lock on a value at a place.
+CREATE FUNCTION @{runtime}.django_tviews_exclusive(place integer, hash bigint) RETURNS integer
+LANGUAGE sql IMMUTABLE
+RETURN 2 * (place * @{slots} + (hash & (@{slots} - 1))::integer + 1);
+--;;
+-- The shared lock on a value at a place.
+CREATE FUNCTION @{runtime}.django_tviews_shared(place integer, hash bigint) RETURNS integer
+LANGUAGE sql IMMUTABLE
+RETURN 2 * (place * @{slots} + (hash & (@{slots} - 1))::integer + 1) + 1;
+--;;
+-- At REPEATABLE READ and SERIALIZABLE a snapshot stays what it was, however long one has waited.
+-- So every writer enters what it has locked into a ring of cells, which are sequences, because
+-- those are read and written outside of transactions; and a writer at these levels goes on only if
+-- it sees all who have committed with locks that conflict with its own. The cell of a writer is
+-- its transaction number modulo @{cells}. One sequence of the cell holds the number, the other a bit
+-- for each class of slots: the lower @{bits} for exclusive locks, the next @{bits} for shared ones.
+-- A crash empties the ring; of those who were writing then, only prepared transactions go on, and
+-- an empty cell counts as one that a later writer has replaced.
+DO $ring$
+BEGIN
+    FOR cell IN 0..@{cells} - 1 LOOP
+        EXECUTE format('CREATE UNLOGGED SEQUENCE %I.%I MINVALUE 0', @{runtime_literal}, 'django_tviews_writer_' || cell);
+        EXECUTE format('CREATE UNLOGGED SEQUENCE %I.%I MINVALUE 0', @{runtime_literal}, 'django_tviews_entry_' || cell);
+    END LOOP;
+END
+$ring$;
+--;;
+-- What the ring's cells hold.
+CREATE VIEW @{runtime}.django_tviews_ring AS
+    SELECT cell,
+           pg_catalog.pg_sequence_last_value(writers[cell]) AS writer,
+           pg_catalog.pg_sequence_last_value(entries[cell]) AS entry
+    FROM (VALUES (@{writer_sequences}, @{entry_sequences})) AS ring (writers, entries),
+         pg_catalog.generate_series(1, @{cells}) AS cell;
+--;;
+-- Whether a transaction has committed; NULL if this cluster has not reached its number, which
+-- then came with a dump.
+CREATE FUNCTION @{runtime}.django_tviews_committed(transaction_id bigint) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    RETURN coalesce(pg_xact_status(transaction_id::text::xid8) = 'committed', true);
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN NULL;
+END
+$function$;
+--;;
+-- Whether somebody whom the snapshot does not show has committed with conflicting locks, or with
+-- an entry that a later writer has replaced.
+CREATE FUNCTION @{runtime}.django_tviews_conflicts(own bigint, exclusive bigint, shared bigint)
+RETURNS boolean
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $function$
+WITH unseen AS MATERIALIZED (
+    SELECT ring.writer, ring.entry, @{runtime}.django_tviews_committed(ring.writer) AS committed
+    FROM @{runtime}.django_tviews_ring AS ring
+    WHERE ring.writer <> own
+      AND NOT pg_visible_in_snapshot(ring.writer::text::xid8, pg_current_snapshot())
+),
+replaced AS (
+    SELECT running.id
+    FROM pg_snapshot_xip(pg_current_snapshot()) AS snapshot (id),
+         LATERAL (SELECT snapshot.id::text::bigint) AS running (id)
+    JOIN @{runtime}.django_tviews_ring AS ring
+        ON ring.cell = running.id % @{cells} + 1
+        AND coalesce(ring.writer > running.id, true)
+    UNION ALL
+    SELECT later.id
+    FROM @{runtime}.django_tviews_ring AS ring,
+         generate_series(
+            ring.writer - @{cells},
+            pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+            -@{cells}) AS later (id)
+    WHERE ring.writer = own OR EXISTS (
+        SELECT FROM unseen WHERE unseen.writer = ring.writer AND unseen.committed IS NOT NULL)
+)
+SELECT EXISTS (
+    SELECT FROM unseen
+    WHERE unseen.committed
+      AND (unseen.entry & (exclusive | exclusive << @{bits} | shared) <> 0)
+) OR EXISTS (
+    SELECT FROM replaced
+    WHERE replaced.id <> own AND @{runtime}.django_tviews_committed(replaced.id)
+)
+$function$;
+--;;
+CREATE FUNCTION @{runtime}.django_tviews_enter(tview regclass, locks integer[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    writers CONSTANT regclass[] := @{writer_sequences};
+    entries CONSTANT regclass[] := @{entry_sequences};
+    own CONSTANT bigint := pg_current_xact_id()::text::bigint;
+    cell CONSTANT integer := own % @{cells} + 1;
+    sees_all CONSTANT boolean := current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable');
+    writer bigint := pg_sequence_last_value(writers[cell]);
+    everything CONSTANT bigint := (1::bigint << @{bits}) - 1;
+    exclusive bigint := everything;
+    shared bigint := everything;
+    entry bigint;
+    conflict boolean := false;
+BEGIN
+    IF locks[1] <> 0 THEN
+        SELECT coalesce(bit_or(1::bigint << slot.class) FILTER (WHERE lock & 1 = 0), 0),
+               coalesce(bit_or(1::bigint << slot.class) FILTER (WHERE lock & 1 = 1), 0)
+        INTO exclusive, shared
+        FROM unnest(locks) AS lock,
+             LATERAL (SELECT ((lock >> 1) - 1) % @{slots} % @{bits}) AS slot (class);
+    END IF;
+    entry := exclusive | shared << @{bits};
+    IF sees_all AND writer = own AND pg_sequence_last_value(entries[cell]) & entry = entry THEN
+        RETURN;
+    END IF;
+    BEGIN
+        -- The ring's own lock, for as long as this block lasts.
+        PERFORM pg_advisory_xact_lock(@{lock_class}, 0);
+        conflict := NOT sees_all AND @{runtime}.django_tviews_conflicts(own, exclusive, shared);
+        writer := pg_sequence_last_value(writers[cell]);
+        IF writer > own AND @{runtime}.django_tviews_committed(writer) IS NULL THEN
+            writer := NULL;
+        END IF;
+        IF writer = own THEN
+            entry := entry | pg_sequence_last_value(entries[cell]);
+        END IF;
+        -- A later writer's entry stays: whom it concerns knows that there may have been another.
+        IF NOT conflict AND coalesce(writer, 0) <= own THEN
+            PERFORM setval(entries[cell], entry);
+            PERFORM setval(writers[cell], own);
+        END IF;
+        -- Gives up the lock; what setval has done stays.
+        RAISE SQLSTATE 'TV002';
+    EXCEPTION WHEN SQLSTATE 'TV002' THEN
+        NULL;
+    END;
+    IF conflict THEN
+        RAISE EXCEPTION 'could not serialize access to TView % due to concurrent update', tview
+            USING ERRCODE = '40001', HINT = 'Retry the transaction.';
+    END IF;
+END
+$function$;
+--;;
+-- Take locks on a TView until the transaction ends.
+--
+-- They come in ascending order, so that two statements never wait for each other. Whoever locks
+-- anything of a TView shares the lock on the whole; whoever needs more locks than shared memory
+-- can spare takes the whole instead. pg_locks shows them with classid = the TView's OID.
+CREATE FUNCTION @{runtime}.django_tviews_lock(tview regclass, locks integer[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    class integer := tview::oid::integer;
+    held integer := coalesce(nullif(current_setting(@{locks_setting}, true), ''), '0')::integer;
+BEGIN
+    IF locks = '{}' THEN
+        RETURN;
+    END IF;
+    IF held + cardinality(locks) > @{lock_limit} AND cardinality(locks) <= @{lock_limit} THEN
+        -- Locks that were taken again were counted again.
+        SELECT count(*) INTO held FROM pg_locks
+        WHERE pid = pg_backend_pid() AND locktype = 'advisory';
+    END IF;
+    held := held + cardinality(locks);
+    IF locks[1] = 0 OR held > @{lock_limit} THEN
+        locks := '{0}';
+        PERFORM pg_advisory_xact_lock(class, 0);
+    ELSE
+        PERFORM set_config(@{locks_setting}, held::text, true);
+        PERFORM pg_advisory_xact_lock_shared(class, 0);
+        PERFORM CASE lock & 1
+                WHEN 0 THEN pg_advisory_xact_lock(class, lock >> 1)
+                ELSE pg_advisory_xact_lock_shared(class, lock >> 1)
+            END
+        FROM unnest(locks) AS lock;
+    END IF;
+    PERFORM @{runtime}.django_tviews_enter(tview, locks);
+END
+$function$;
+--;;
+REVOKE ALL ON @{runtime}.django_tviews_ring FROM PUBLIC;
+--;;
+REVOKE ALL ON FUNCTION @{runtime}.django_tviews_lock(regclass, integer[]),
+    @{runtime}.django_tviews_enter(regclass, integer[]),
+    @{runtime}.django_tviews_conflicts(bigint, bigint, bigint),
+    @{runtime}.django_tviews_committed(bigint),
+    @{runtime}.django_tviews_exclusive(integer, bigint),
+    @{runtime}.django_tviews_shared(integer, bigint) FROM PUBLIC;

@@ -1,0 +1,2 @@
+PERFORM @{runtime}.django_tviews_lock(@{tview}, '{0}');
+PERFORM @{rebuild}();
