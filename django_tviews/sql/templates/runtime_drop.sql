@@ -16,10 +16,13 @@ DROP FUNCTION @{runtime}.django_tviews_lock(regclass, integer[]),
     @{runtime}.django_tviews_shared(integer, bigint);
 --;;
 DO $ring$
+DECLARE
+    name text;
 BEGIN
     FOR cell IN 0..@{cells} - 1 LOOP
-        EXECUTE format('DROP SEQUENCE %I.%I', @{runtime_literal}, 'django_tviews_writer_' || cell);
-        EXECUTE format('DROP SEQUENCE %I.%I', @{runtime_literal}, 'django_tviews_entry_' || cell);
+        FOREACH name IN ARRAY ARRAY['django_tviews_writer_', 'django_tviews_entry_'] LOOP
+            EXECUTE format('DROP SEQUENCE %I.%I', @{runtime_literal}, name || cell);
+        END LOOP;
     END LOOP;
 END
 $ring$;

@@ -21,10 +21,14 @@ RETURN 2 * (place * @{slots} + (hash & (@{slots} - 1))::integer + 1) + 1;
 -- A crash empties the ring; of those who were writing then, only prepared transactions go on, and
 -- an empty cell counts as one that a later writer has replaced.
 DO $ring$
+DECLARE
+    name text;
 BEGIN
     FOR cell IN 0..@{cells} - 1 LOOP
-        EXECUTE format('CREATE UNLOGGED SEQUENCE %I.%I MINVALUE 0', @{runtime_literal}, 'django_tviews_writer_' || cell);
-        EXECUTE format('CREATE UNLOGGED SEQUENCE %I.%I MINVALUE 0', @{runtime_literal}, 'django_tviews_entry_' || cell);
+        FOREACH name IN ARRAY ARRAY['django_tviews_writer_', 'django_tviews_entry_'] LOOP
+            EXECUTE format('CREATE UNLOGGED SEQUENCE %I.%I MINVALUE 0', @{runtime_literal}, name || cell);
+            PERFORM setval(format('%I.%I', @{runtime_literal}, name || cell), 0);
+        END LOOP;
     END LOOP;
 END
 $ring$;
@@ -63,9 +67,9 @@ replaced AS (
     SELECT running.id
     FROM pg_snapshot_xip(pg_current_snapshot()) AS snapshot (id),
          LATERAL (SELECT snapshot.id::text::bigint) AS running (id)
-    JOIN @{runtime}.django_tviews_ring AS ring
-        ON ring.cell = running.id % @{cells} + 1
-        AND coalesce(ring.writer > running.id, true)
+    JOIN @{runtime}.django_tviews_ring AS ring ON ring.cell = running.id % @{cells} + 1
+    WHERE ring.writer IS NULL
+       OR ring.writer > running.id AND @{runtime}.django_tviews_committed(ring.writer) IS NOT NULL
     UNION ALL
     SELECT later.id
     FROM @{runtime}.django_tviews_ring AS ring,
@@ -79,7 +83,7 @@ replaced AS (
 SELECT EXISTS (
     SELECT FROM unseen
     WHERE unseen.committed
-      AND (unseen.entry & (exclusive | exclusive << @{bits} | shared) <> 0)
+      AND (unseen.entry & (exclusive | (exclusive << @{bits}) | shared) <> 0)
 ) OR EXISTS (
     SELECT FROM replaced
     WHERE replaced.id <> own AND @{runtime}.django_tviews_committed(replaced.id)
@@ -108,7 +112,7 @@ BEGIN
         FROM unnest(locks) AS lock,
              LATERAL (SELECT ((lock >> 1) - 1) % @{slots} % @{bits}) AS slot (class);
     END IF;
-    entry := exclusive | shared << @{bits};
+    entry := exclusive | (shared << @{bits});
     IF sees_all AND writer = own AND pg_sequence_last_value(entries[cell]) & entry = entry THEN
         RETURN;
     END IF;
