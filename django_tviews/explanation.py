@@ -12,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from . import catalog
 from .errors import MetadataNotFound
 from .maintenance import chosen, plan_of
+from .plan.locks import locks_of
 from .plan.routes import NoRoute, Route
 from .relational.tree import ColumnOf
 from .sql import objects
@@ -70,18 +71,21 @@ class SourceExplanation:
             nothing.
         routes: in words, for each time the query names the source, the way from a changed row to
             the keys it affects.
+        locks: in words, what its writers lock, and whether they share it.
         events: by kind of statement.
     """
 
     source: str
     columns: tuple[str, ...]
     routes: tuple[str, ...]
+    locks: str
     events: tuple[EventExplanation, ...]
 
     def __str__(self) -> str:
         """Write it for people, without the SQL."""
         lines = [self.source, f"    reads     {', '.join(self.columns) or 'no column, only rows'}"]
         lines += [f"    route     {route}" for route in self.routes]
+        lines.append(f"    locks     {self.locks}")
         lines += [f"    {event.event:<8}  {event}" for event in self.events]
         return "\n".join(lines)
 
@@ -184,13 +188,14 @@ def explain(label: str, using: str = DEFAULT_DB_ALIAS) -> Explanation:
         view=f"{plan.schema}.{plan.view}",
         key=tuple(column.name for column in plan.key),
         depth=plan.depth,
-        sources=tuple(_source(source, triggers, own) for source in plan.sources),
+        sources=tuple(_source(plan, source, triggers, own) for source in plan.sources),
         missing_indexes=tuple(_missing_indexes(connection, plan)),
         functions=tuple(create for signature, create in functions.items() if signature not in own),
     )
 
 
 def _source(
+    plan: Plan,
     source: SourcePlan,
     triggers: Sequence[objects.Trigger],
     functions: dict[str, str],
@@ -213,6 +218,7 @@ def _source(
         source=source.relation.full_name,
         columns=tuple(name for name, _ in source.columns),
         routes=tuple(describe(route) for route in source.routes),
+        locks=str(locks_of(plan.sources, source)),
         events=tuple(events),
     )
 

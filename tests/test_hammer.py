@@ -12,6 +12,7 @@ from .hammer.run import LEVELS, RETRIED, Hammer, install
 from .hammer.shapes import SHAPES
 
 if TYPE_CHECKING:
+    from .hammer.shapes import Shape
     from .harness import Database
 
 SECONDS = float(os.environ.get("TVIEWS_HAMMER_SECONDS", "1.5"))
@@ -22,7 +23,7 @@ COMMITTED = ("read committed",) * 6
 @pytest.mark.parametrize("levels", [COMMITTED, MIXED], ids=["read_committed", "mixed"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_writers_leave_no_drift_in_any_snapshot(
-    database: Database, shape, levels: tuple[str, ...]
+    database: Database, shape: Shape, levels: tuple[str, ...]
 ) -> None:
     install(database, [shape])
     seed = random.randrange(1000)
@@ -31,4 +32,3 @@ def test_writers_leave_no_drift_in_any_snapshot(
     assert set(outcome.errors) <= RETRIED
     assert outcome.commits
     database.check("the hammer")
-    print(shape.name, outcome)

@@ -138,6 +138,50 @@ def rows_looked_for(sources: Sequence[SourcePlan], source: SourcePlan) -> tuple[
     return tuple(place for place in places(sources) if place.relation == source.relation)
 
 
+@dataclass(frozen=True)
+class Locks:
+    """What a writer of a source locks of the TView.
+
+    Attributes:
+        whole: everything, exclusively, since there is no route to the keys.
+        looks_at: the places at which its routes look rows up, exclusively (``P``).
+        looked_for: the places at which its rows may be looked for, shared (``R``).
+    """
+
+    whole: bool
+    looks_at: tuple[Place, ...]
+    looked_for: tuple[Place, ...]
+
+    def __str__(self) -> str:
+        """Write them for people: who excludes, and who shares."""
+        if self.whole:
+            return "exclusive: the whole TView"
+        exclusive = ", ".join(["the keys", *map(str, self.looks_at)])
+        if not self.looked_for:
+            return f"exclusive: {exclusive}"
+        return f"exclusive: {exclusive}; shared: {', '.join(map(str, self.looked_for))}"
+
+
+def locks_of(sources: Sequence[SourcePlan], source: SourcePlan) -> Locks:
+    """Return what writers of a source lock, besides sharing the lock on the whole TView.
+
+    Args:
+        sources: the sources of the TView.
+        source: one of them.
+    """
+    looked_up = [
+        lookup.place
+        for route in source.routes
+        if isinstance(route, Route)
+        for lookup in lookups(sources, route)
+    ]
+    return Locks(
+        any(not isinstance(route, Route) for route in source.routes),
+        tuple(dict.fromkeys(looked_up)),
+        rows_looked_for(sources, source),
+    )
+
+
 def keys_are_told_apart(key: Sequence[KeyColumn]) -> bool:
     """Tell whether writers of different keys need not wait for each other.
 
