@@ -14,7 +14,7 @@ import pytest
 
 import django_tviews
 from django_tviews import testing
-from django_tviews.sql.objects import LOCK_CLASS
+from django_tviews.sql.objects import LOCK_LIMIT, LOCK_SLOTS
 
 from .documents import DOCS, ROOT, Reader, anchors, blocks, links
 
@@ -117,8 +117,10 @@ def test_the_index_leads_to_every_page() -> None:
     assert set(DOCS.rglob("*.md")) - {index} <= linked
 
 
-def test_the_page_about_concurrency_names_the_lock_as_it_is() -> None:
-    assert f"classid = {LOCK_CLASS}" in (DOCS / "explanation" / "concurrency.md").read_text()
+def test_the_page_about_concurrency_names_the_numbers_as_they_are() -> None:
+    page = (DOCS / "explanation" / "concurrency.md").read_text()
+    assert f"more than {LOCK_LIMIT} locks" in page
+    assert f"{LOCK_SLOTS:,} locks for each place" in page
 
 
 class TestTheReferenceOfTheAPI:
