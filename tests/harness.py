@@ -30,7 +30,7 @@ from support.database import database_settings
 from .oracle import assert_equals_query, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from django.db.backends.base.base import BaseDatabaseWrapper
     from pytest_django import DjangoDbBlocker
@@ -191,16 +191,28 @@ class Database:
         collations: dict[str, str] | None = None,
     ) -> None:
         """Install what `declare` returned."""
+        self._create(declaration, constraints, collations or {})
+        self.tviews.append(Installed(declaration, by_value))
+        self.check(f"creating {declaration.label}")
+
+    def install_all(self, declarations: Iterable[Declaration]) -> None:
+        """Install several TViews, and ask the oracle about all of them at the end."""
+        for declaration in declarations:
+            self._create(declaration, (), {})
+            self.tviews.append(Installed(declaration))
+        self.check("creating them")
+
+    def _create(
+        self, declaration: Declaration, constraints: tuple[str, ...], collations: dict[str, str]
+    ) -> None:
         with self.connection.schema_editor() as editor:
             installer.create(
                 editor,
                 declaration,
                 lambda: editor.execute(
-                    self.create_table(declaration, constraints, collations or {}), params=None
+                    self.create_table(declaration, constraints, collations), params=None
                 ),
             )
-        self.tviews.append(Installed(declaration, by_value))
-        self.check(f"creating {declaration.label}")
 
     def create_table(
         self, declaration: Declaration, constraints: tuple[str, ...], collations: dict[str, str]

@@ -370,6 +370,19 @@ class TestWindows:
             "IS NULL) | KEY product.id",
         ]
 
+    def test_what_a_subquery_in_the_window_reads_affects_the_whole_partition(self) -> None:
+        stars = "(SELECT max(r.stars) FROM review r WHERE r.product_id = p.id)"
+        for call in (
+            f"avg({stars}) OVER (PARTITION BY p.maker_id)",
+            f"rank() OVER (PARTITION BY p.maker_id ORDER BY {stars})",
+            f"count(*) FILTER (WHERE {stars} > 3) OVER (PARTITION BY p.maker_id)",
+        ):
+            assert (
+                "review | product_2 ON (review.product_id = product_2.id) "
+                "| product ON (product.maker_id OPERATOR(pg_catalog.=) product_2.maker_id) "
+                "| KEY product.id"
+            ) in routes(f"SELECT p.id, {call} AS n FROM product p")
+
     def test_equality_is_that_of_the_type(self) -> None:
         found = routes("SELECT p.id, count(*) OVER (PARTITION BY p.code) AS n FROM product p")
         assert "product ON (product.code OPERATOR(public.=) product_2.code)" in found[1]

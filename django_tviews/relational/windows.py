@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .scope import Scope
-from .syntax import Node, calls, same
+from .syntax import Node, calls, kind, same
 from .tree import Expression
 
 if TYPE_CHECKING:
@@ -104,15 +104,22 @@ class Windows:
         for node in select.window_clause:
             for item in (*node.window_def.partition_clause, *node.window_def.order_clause):
                 self._builder.expressions.bind(item, scope)
-        partitionings: list[list[Node]] = []
+        partitionings: list[tuple[list[Node], list[Node]]] = []
         for call in window_calls(select):
-            partition = window_of(call, select).partition
-            if not any(_same_list(partition, known) for known in partitionings):
-                partitionings.append(partition)
-        for partition in partitionings:
-            self._bind_partition(partition, select, scope)
+            window = window_of(call, select)
+            computed = [*call.args, call.agg_filter, *window.order]
+            for partition, known in partitionings:
+                if _same_list(partition, window.partition):
+                    known.extend(computed)
+                    break
+            else:
+                partitionings.append((window.partition, computed))
+        for partition, computed in partitionings:
+            self._bind_partition(partition, computed, select, scope)
 
-    def _bind_partition(self, partition: list[Node], select: Node, scope: Scope) -> None:
+    def _bind_partition(
+        self, partition: list[Node], computed: list[Node], select: Node, scope: Scope
+    ) -> None:
         builder = self._builder
         inner = Scope(
             outer=scope.outer,
@@ -125,6 +132,10 @@ class Windows:
         own = range(before, len(builder.drafts))
         for node in partition:
             self._tie(node, own, scope, inner)
+        for node in computed:
+            # What a subquery in it reads decides about every row of the partition.
+            if kind(node):
+                builder.expressions.bind(node, inner)
 
     def _tie(self, node: Node, own: range, scope: Scope, inner: Scope) -> None:
         """Demand that two rows are in one partition, as far as an expression of it decides that."""

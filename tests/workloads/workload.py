@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from django_tviews import installer
 if TYPE_CHECKING:
     from django_tviews.definition import Declaration
 
-    from ..harness import Database
+    from tests.harness import Database
 
 
 class Upkeep(StrEnum):
@@ -35,7 +36,6 @@ class View:
         upkeep: how it is kept.
         remark: why it is not kept by affected keys, or what was changed about the query.
         construct: the construct by which it is refused.
-        tables: further tables that it reads.
     """
 
     name: str
@@ -45,7 +45,11 @@ class View:
     upkeep: Upkeep = Upkeep.KEYS
     remark: str = ""
     construct: str = ""
-    tables: str = ""
+
+    @property
+    def table(self) -> str:
+        """The TView's table."""
+        return re.sub(r"\W+", "_", self.name.lower())
 
 
 def declared(database: Database, view: View) -> Declaration:
@@ -54,7 +58,7 @@ def declared(database: Database, view: View) -> Declaration:
         view.query,
         view.columns,
         view.key,
-        table=view.name.lower().replace(" ", "_"),
+        table=view.table,
         allow_rebuild=view.upkeep is Upkeep.REBUILD,
     )
 
