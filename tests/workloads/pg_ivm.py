@@ -1,7 +1,7 @@
 """What pg_ivm's documentation says its views cannot contain, each as a query of its own.
 
-The list is that of the README of pg_ivm 1.15: "Supported View Definitions and Restriction" and the
-sections on aggregates, subqueries, CTEs and outer joins.
+The list is that of the README ("Supported View Definitions and Restriction", and the sections on
+aggregates, subqueries and CTEs) and of the release notes up to 1.15 (outer joins, EXISTS).
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ The queries 0 to 8 of Nexmark as views over its three tables: people, auctions a
 """
 
 _PG_IVM = """\
-What the documentation of pg_ivm 1.15, an extension written in C that maintains views within the
+What the README and the release notes of pg_ivm (up to 1.15), an extension written in C that maintains views within the
 writer's statement, lists as unsupported in a view. Each form has an example in
 `tests/workloads/pg_ivm.py`.
 """
@@ -69,7 +69,7 @@ def _section(title: str, text: str, views: Iterable[View]) -> Iterator[str]:
         for upkeep in Upkeep
         if any(view.upkeep is upkeep for view in views)
     )
-    yield f"Of {len(views)} queries: {', '.join(counts)}.\n"
+    yield f"Of {len(views)} TViews: {', '.join(counts)}.\n"
     yield "| query | kept | remark |"
     yield "|---|---|---|"
     for view in views:

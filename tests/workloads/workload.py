@@ -11,7 +11,6 @@ from django_tviews import installer
 
 if TYPE_CHECKING:
     from django_tviews.definition import Declaration
-
     from tests.harness import Database
 
 
