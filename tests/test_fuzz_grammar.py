@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from itertools import chain, count
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from support.kept_forms import kept_forms
 
+from .fuzz.playground import REFUSED_WRITES
 from .fuzz.queries import QueryWriter
 from .fuzz.schema import SchemaWriter
 from .fuzz.statements import StatementWriter
@@ -166,3 +168,10 @@ def test_a_table_refers_to_one_that_refers_to_a_third() -> None:
         raise AssertionError
 
     assert any(deepest(schema) >= 2 for _, schema, _ in schemas("chains"))
+
+
+def test_the_documentation_names_what_a_write_may_fail_with() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "errors.md").read_text()
+    (_, section) = page.split("## Writes that fail because of a TView")
+    section = section.split("## All errors")[0]
+    assert [error.__name__ for error in REFUSED_WRITES if error.__name__ not in section] == []

@@ -53,7 +53,7 @@ class Tally:
         constructs: refusals, by construct.
         invalid: queries that PostgreSQL itself does not take.
         errors: of statements, by SQLSTATE, in both schemas alike.
-        explained: errors that maintenance had to raise, by SQLSTATE.
+        explained: errors that maintenance had to raise, because the queries do.
     """
 
     cases: int = 0

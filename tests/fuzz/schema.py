@@ -266,6 +266,8 @@ class SchemaWriter:
             new = f"{prefix}_{place}"
             if target_name not in {c.name for c in columns} and self.random.random() < 0.2:
                 new = target_name
+            while new in {c.name for c in columns}:
+                new += "_"
             columns.append(Column(new, target.column(target_name).type, nullable, (name, new)))
             names.append(new)
         deletes = ["CASCADE", "CASCADE", "NO ACTION"] + ["SET NULL"] * 2 * nullable

@@ -54,6 +54,9 @@ class Values(Choices):
     def computed(self, shown: Field, fields: Sequence[Field]) -> tuple[str, str]:
         sql = shown.sql
         match shown.family:
+            case "integer" if self.chance(0.05):
+                self.note("division")
+                return f"6 / ({sql} - 5)", "integer"
             case "integer":
                 return self.random.choice(
                     [

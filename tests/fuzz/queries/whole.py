@@ -96,6 +96,9 @@ class WholeQueries(Choices):
         for _ in range(self.random.randint(1, 3)):
             sql, type_ = self.value(source.fields, outer, depth)
             outputs.append(self.output(outputs, sql, type_, source.fields))
+        if len(source.key or ()) > 1 and self.chance(0.03):
+            self.note("key that may come twice")
+            outputs[0] = replace(outputs[0], in_key=False)
         windows = ""
         if self.chance(0.12):
             sql, type_, windows = self.window(source)
