@@ -5,7 +5,6 @@ Each message has a section in ``docs/reference/checks.md``, under its number as 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from django.apps import apps
@@ -26,6 +25,7 @@ from .errors import (
 )
 from .models import TView
 from .query import pinned_connection
+from .sqltypes import can_be_key
 from .state import DJANGO_OPTIONS
 
 if TYPE_CHECKING:
@@ -36,12 +36,6 @@ if TYPE_CHECKING:
     from django.db.migrations.autodetector import MigrationAutodetector
 
 ModelCheck: TypeAlias = "Callable[[type[TView]], Iterator[CheckMessage]]"
-
-# Types without an order and a hash that PostgreSQL and Python agree on, or with values that are
-# equal and look different, so that they cannot say which row is meant.
-_NO_KEY: Final = re.compile(
-    r".*\[\]|bit\b.*|box|circle|hstore|jsonb?|line|lseg|money|path|point|polygon|tsquery|tsvector|xml"
-)
 
 
 def register() -> None:
@@ -233,7 +227,7 @@ def _fields_are_columns(model: type[TView]) -> Iterator[CheckMessage]:
 def _key_can_be_compared(model: type[TView]) -> Iterator[CheckMessage]:
     for field in model._meta.pk_fields:
         type_ = field.db_type(pinned_connection())
-        if type_ is not None and _NO_KEY.fullmatch(type_):
+        if type_ is not None and not can_be_key(type_):
             yield Error(
                 f"A primary key of the type {type_} cannot tell the rows of a TView apart.",
                 hint="Use a number, a text, a UUID, a date or time, or several of them.",

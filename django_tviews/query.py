@@ -89,15 +89,23 @@ def canonical_query(model: type[TView]) -> str:
     try:
         sql = canonical_sql(query_sql(model))
         if model._meta.apps is apps:
-            sql = _with_total_orders(sql)
-        _refuse_unusable_names(output_names(sql))
+            sql = with_total_orders(sql)
+        refuse_unusable_names(output_names(sql))
     except TViewError as error:
         error.tview = model._meta.label
         raise
     return sql
 
 
-def _with_total_orders(sql: str) -> str:
+def with_total_orders(sql: str) -> str:
+    """Complete each ORDER BY that decides a result, where the models declare what is needed.
+
+    Args:
+        sql: one SELECT.
+
+    Raises:
+        UnsupportedQuery: it has a construct that cannot be kept.
+    """
     from .errors import DependencyResolutionFailed
     from .model_facts import facts_from_models
     from .relational.builder import complete_order
@@ -242,8 +250,15 @@ def _directories(model: type[Model]) -> list[Path]:
     return directories
 
 
-def _refuse_unusable_names(names: tuple[str | None, ...]) -> None:
-    """Refuse output columns without a name of their own, and names given twice."""
+def refuse_unusable_names(names: tuple[str | None, ...]) -> None:
+    """Refuse output columns without a name of their own, and names given twice.
+
+    Args:
+        names: of the output columns, as far as the text tells them.
+
+    Raises:
+        InvalidQuery: one has no name, or several have one.
+    """
     for number, name in enumerate(names, start=1):
         if name == "?column?":
             raise InvalidQuery(

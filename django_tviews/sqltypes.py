@@ -37,6 +37,12 @@ _HASHED = _ONE_LOOK | {
     *("time without time zone", '"char"', "cidr", "macaddr", "name", "pg_lsn", "xid8"),
 }
 
+# Types without an order and a hash that PostgreSQL and Python agree on, or with values that are
+# equal and look different.
+_NO_KEY = re.compile(
+    r".*\[\]|bit\b.*|box|circle|hstore|jsonb?|line|lseg|money|path|point|polygon|tsquery|tsvector|xml"
+)
+
 
 def without_length(type_sql: str) -> str:
     """Return a string type without its length: a cast to it cuts where assignment refuses.
@@ -94,6 +100,15 @@ def hashed_as(type_sql: str) -> str | None:
     if name in ("text", "character varying"):
         return "string"
     return name if name in _HASHED else None
+
+
+def can_be_key(type_sql: str) -> bool:
+    """Tell whether the values of a type can say which row is meant.
+
+    Args:
+        type_sql: any type.
+    """
+    return _NO_KEY.fullmatch(type_sql) is None
 
 
 def _parsed(type_sql: str) -> tuple[str, str]:
