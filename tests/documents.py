@@ -194,6 +194,7 @@ class Reader:
 
     def _edit(self, block: Block) -> None:
         path = self.directory / block.attributes["title"]
+        path.parent.mkdir(exist_ok=True)
         text = self._to_ours(block.text)
         match block.attributes.get("mode"):
             case None:

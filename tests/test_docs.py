@@ -31,6 +31,7 @@ PAGES = [
     "how_to/backup_and_restore.md",
     "how_to/changing_a_query.md",
     "how_to/deploying.md",
+    "how_to/from_sql.md",
     "how_to/testing.md",
     "how_to/triggers.md",
     "reference/api.md",
