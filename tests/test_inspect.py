@@ -146,6 +146,22 @@ FACTS = Facts({("shop", each.name): each for each in TABLES})
             "SELECT c.book_id, c.shelf FROM shop.copy c INTERSECT ALL SELECT a.code, a.id FROM shop.author a",
             "book_id | shelf",
         ),
+        (
+            "SELECT 'book' AS kind, b.id FROM shop.book b UNION ALL SELECT 'author', a.id FROM shop.author a UNION ALL SELECT 'copy', c.number FROM shop.copy c WHERE c.shelf = 1",
+            "kind id",
+        ),
+        (
+            "SELECT 1 AS kind, b.id FROM shop.book b UNION ALL SELECT 2, a.id FROM shop.author a UNION ALL SELECT 1, a.id FROM shop.author a",
+            None,
+        ),
+        (
+            "SELECT 'a'::citext AS kind, b.id FROM shop.book b UNION ALL SELECT 'A'::citext, a.id FROM shop.author a",
+            None,
+        ),
+        (
+            "SELECT 'book'::text AS kind, b.id, b.title FROM shop.book b UNION SELECT 'author'::text, a.id, a.name FROM shop.author a",
+            "kind id",
+        ),
         # Derived tables.
         (
             "SELECT x.a, x.n FROM (SELECT b.author_id, count(*) AS n FROM shop.book b GROUP BY b.author_id) x(a)",

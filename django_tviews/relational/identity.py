@@ -54,10 +54,12 @@ class _Shape:
     Attributes:
         columns: the names of its output columns.
         keys: those sets of them that identify a row.
+        constants: for a column that shows constants only, which ones.
     """
 
     columns: tuple[str, ...]
     keys: Keys = ()
+    constants: Mapping[str, frozenset[object]] = field(default_factory=dict)
 
     def renamed(self, columns: Sequence[str]) -> _Shape:
         """Give the first columns other names, as an alias does."""
@@ -65,7 +67,11 @@ class _Shape:
             return _Shape(tuple(columns))
         new = (*columns, *self.columns[len(columns) :])
         names = dict(zip(self.columns, new, strict=True))
-        return _Shape(new, tuple(frozenset(names[name] for name in key) for key in self.keys))
+        return _Shape(
+            new,
+            tuple(frozenset(names[name] for name in key) for key in self.keys),
+            {names[name]: values for name, values in self.constants.items()},
+        )
 
 
 _Ctes: TypeAlias = "Mapping[str, tuple[Node, _Ctes]]"
@@ -90,7 +96,12 @@ class _Shapes:
         columns = tuple(output_name(target.res_target) or "" for target in select.target_list)
         if select.values_lists or len(set(columns)) < len(columns):
             return _Shape(columns)
-        return _Shape(columns, _Select(self, select, visible).keys())
+        constants = {
+            name: frozenset({value})
+            for name, target in zip(columns, select.target_list, strict=True)
+            if (value := _constant(target.res_target.val)) is not None
+        }
+        return _Shape(columns, _Select(self, select, visible).keys(), constants)
 
     def _of_set_operation(self, select: Node, ctes: _Ctes) -> _Shape:
         from postgast import pg_query_pb2
@@ -98,14 +109,23 @@ class _Shapes:
         left, right = (self.of(side, ctes) for side in (select.larg, select.rarg))
         if len(left.columns) != len(right.columns):
             return _Shape(left.columns)
+        right = right.renamed(left.columns)
         keys: list[frozenset[str]] = []
-        if select.op != pg_query_pb2.SETOP_UNION:
+        if select.op == pg_query_pb2.SETOP_UNION:
+            # A constant that says which side a row comes from, and what identifies it there.
+            both = left.constants.keys() & right.constants.keys()
+            for name in both:
+                if left.constants[name].isdisjoint(right.constants[name]):
+                    keys += [one | other | {name} for one in left.keys for other in right.keys]
+            constants = {name: left.constants[name] | right.constants[name] for name in both}
+        else:
             keys += left.keys
+            constants = dict(left.constants)
         if select.op == pg_query_pb2.SETOP_INTERSECT:
-            keys += right.renamed(left.columns).keys
+            keys += right.keys
         if not select.all:
             keys.append(frozenset(left.columns))
-        return _Shape(left.columns, _minimal(keys, left.columns))
+        return _Shape(left.columns, _minimal(keys, left.columns), constants)
 
     def of_relation(self, relation: Node, ctes: _Ctes) -> _Shape:
         """Return what a relation in FROM shows: a table, a helper view, a CTE."""
@@ -395,6 +415,19 @@ def _is_constant(node: Node) -> bool:
     if kind(node) == "type_cast":
         return _is_constant(node.type_cast.arg)
     return kind(node) == "a_const"
+
+
+def _constant(node: Node) -> object:
+    """Return a constant as a value that differs from others just where PostgreSQL's ``=`` does."""
+    if kind(node) == "type_cast":
+        # Casts to other types may make different constants equal.
+        if names(node.type_cast.type_name.names)[-1] not in ("text", "varchar"):
+            return None
+        node = node.type_cast.arg
+    if kind(node) == "a_const" and node.a_const.WhichOneof("val") in ("sval", "ival"):
+        value = node.a_const.sval.sval or node.a_const.ival.ival
+        return (node.a_const.WhichOneof("val"), value)
+    return None
 
 
 def _multiplies(message: Node) -> bool:
