@@ -651,6 +651,22 @@ def test_what_an_older_django_wrote_is_no_change(tmp_path: Path) -> None:
     assert (found.returncode, found.stdout) == (0, "No changes detected in app 'testapp'\n")
 
 
+CORPUS = ROOT / "tests" / "corpus"
+
+
+@pytest.mark.parametrize("written", sorted(path.name for path in CORPUS.glob("django_*")))
+def test_what_any_django_wrote_is_no_change_under_this_one(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORPUS", written)
+    found = Project(tmp_path).manage("makemigrations", "--check", settings="tests.corpus.settings")
+    assert (found.returncode, found.stdout) == (0, "No changes detected\n"), found.stderr
+
+
+def test_the_corpus_is_of_the_oldest_and_the_newest_django() -> None:
+    assert {path.name for path in CORPUS.glob("django_*")} >= {"django_5_2", "django_6_1"}
+
+
 # Random histories: two apps with base models, and a third and a first one with TViews over them.
 
 COLUMNS = ("a", "b", "c")
