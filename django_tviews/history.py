@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import (
     AlterField,
     AlterModelTable,
@@ -19,6 +20,8 @@ from django.db.migrations.operations import (
 from django.db.migrations.state import ProjectState
 from django.db.migrations.utils import resolve_relation
 
+from .errors import DependencyResolutionFailed, TViewError
+from .model_facts import facts_from_models
 from .operations import AlterTView
 from .relational.renames import RelationName, Renames, follow
 from .state import TViewState, column_names, owned_columns, owned_tables
@@ -26,6 +29,7 @@ from .state import TViewState, column_names, owned_columns, owned_tables
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.migrations.graph import MigrationGraph
     from django.db.migrations.migration import Migration
     from django.db.migrations.operations.base import Operation
@@ -266,6 +270,44 @@ class History:
         for tview in self._stored.keys() - stored.keys():
             del self.queries[tview]
         self._stored = stored
+
+
+def present_query(
+    operation: Operation, query: str, connection: BaseDatabaseWrapper, state: ProjectState
+) -> str:
+    """Return the query that an operation stores under the names that the tables have now.
+
+    Migrations of other packages, and those that people write, do not wait for the TViews that read
+    what they change. A new database may run them first, and then finds a text that is too old.
+
+    Args:
+        operation: an operation of a migration that is being applied, or taken back.
+        query: the query as its migration has it.
+        connection: the database.
+        state: the project at this point.
+    """
+    if _fits(query, state):
+        return query
+    loader = MigrationLoader(connection)
+    for key, migration in loader.graph.nodes.items():
+        if migration is not None and any(each is operation for each in migration.operations):
+            history = History.of(loader.graph, loader.applied_migrations)
+            return history.present(query, key) or query
+    return query
+
+
+def _fits(query: str, state: ProjectState) -> bool:
+    """Tell whether a project has all that a query names."""
+    from .relational.builder import build_tree
+
+    try:
+        build_tree(query, facts_from_models(state.apps))
+    except DependencyResolutionFailed:
+        return False
+    except TViewError:
+        # Whatever else is wrong is not for here.
+        return True
+    return True
 
 
 def apply(step: Operation, app_label: str, state: ProjectState) -> Changes:

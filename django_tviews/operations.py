@@ -6,7 +6,7 @@ in ``models.py`` or on the version of Django.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -241,7 +241,7 @@ class AlterTView(_DefinesTView):
         old = from_state.apps.get_model(app_label, self.name)
         new = to_state.apps.get_model(app_label, self.name)
         if _is_kept(self, schema_editor, new):
-            _replace(schema_editor, to_state, old, new)
+            _replace(self, schema_editor, to_state, old, new)
 
     def database_backwards(
         self,
@@ -373,7 +373,7 @@ class RenameTView(RenameModel):
         old = from_state.apps.get_model(app_label, self.old_name)
         new = to_state.apps.get_model(app_label, self.new_name)
         if _is_kept(self, schema_editor, new):
-            _replace(schema_editor, to_state, old, new)
+            _replace(self, schema_editor, to_state, old, new)
         for relation in old._meta.related_objects:
             if relation.many_to_many:
                 # A column of the table in between is named after the model.
@@ -439,6 +439,20 @@ def _is_kept(
     )
 
 
+def _declaration(
+    operation: Operation,
+    schema_editor: BaseDatabaseSchemaEditor,
+    state: ProjectState,
+    model: type[TView],
+) -> Declaration:
+    """Return what a TView says, under the names that the tables it reads have by now."""
+    from .history import present_query
+
+    declaration = Declaration.from_model(model)
+    query = present_query(operation, declaration.query, schema_editor.connection, state)
+    return replace(declaration, query=query)
+
+
 def _create(
     operation: Operation,
     schema_editor: BaseDatabaseSchemaEditor,
@@ -450,7 +464,7 @@ def _create(
 
         installer.create(
             schema_editor,
-            Declaration.from_model(model),
+            _declaration(operation, schema_editor, state, model),
             partial(schema_editor.create_model, model),
             partial(facts_from_models, state.apps),
         )
@@ -470,12 +484,13 @@ def _drop(
 
 
 def _replace(
+    operation: Operation,
     schema_editor: BaseDatabaseSchemaEditor,
     state: ProjectState,
     old: type[TView],
     new: type[TView],
 ) -> None:
-    before, after = Declaration.from_model(old), Declaration.from_model(new)
+    before, after = (_declaration(operation, schema_editor, state, model) for model in (old, new))
     if before == after:
         # Indexes, constraints, comments: the contents stay as they are.
         _alter_table(schema_editor, old, new)
