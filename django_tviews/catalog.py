@@ -207,15 +207,15 @@ def dependencies_on_inherited_keys(
 
 def volatilities(
     connection: BaseDatabaseWrapper, names: Iterable[tuple[str | None, str]]
-) -> dict[tuple[str | None, str], tuple[Volatility, bool]]:
-    """Read the worst volatility of a name's overloads, and whether one of them aggregates."""
+) -> dict[tuple[str | None, str], tuple[Volatility, bool, bool]]:
+    """Read the worst volatility of a name's overloads, and whether one aggregates or gives rows."""
     wanted = list(names)
     rows = _rows(
         connection, "functions", [[name[0] for name in wanted], [name[1] for name in wanted]]
     )
     return {
-        (schema, name): (Volatility(volatility), aggregate)
-        for schema, name, volatility, aggregate in rows
+        (schema, name): (Volatility(volatility), aggregate, gives_rows)
+        for schema, name, volatility, aggregate, gives_rows in rows
     }
 
 

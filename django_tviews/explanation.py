@@ -279,8 +279,10 @@ def _lookups_of(route: Route) -> Iterator[tuple[RelationFacts, tuple[str, ...]]]
     for expression in route.keys[0]:
         if (column := expression.column) is not None:
             wanted.setdefault((column.occurrence, 0), []).append(column.name)
+    computed = {step.occurrence.number for step in route.steps if step.occurrence.computed}
     for (occurrence, _), columns in wanted.items():
-        yield relations[occurrence], tuple(columns)
+        if occurrence not in computed:
+            yield relations[occurrence], tuple(columns)
 
 
 def _equated(condition: Expression) -> tuple[ColumnOf, ColumnOf] | None:

@@ -135,6 +135,7 @@ class Facts:
         aggregates: those of ``functions`` that are aggregates.
         equality_schemas: for types whose equality operator stands outside ``pg_catalog``
             (``public.citext``), the schema of that operator.
+        set_returning: those of ``functions`` that give rows.
         tview_depths: for relations that are TViews, how many TViews lie below them.
     """
 
@@ -143,3 +144,4 @@ class Facts:
     aggregates: frozenset[tuple[str | None, str]] = frozenset()
     equality_schemas: Mapping[str, str] = field(default_factory=dict)
     tview_depths: Mapping[tuple[str | None, str], int] = field(default_factory=dict)
+    set_returning: frozenset[tuple[str | None, str]] = frozenset()

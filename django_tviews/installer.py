@@ -266,10 +266,11 @@ def read_facts(connection: BaseDatabaseWrapper, query: str) -> Facts:
     types = {column.type for relation in relations.values() for column in relation.columns}
     return Facts(
         relations,
-        {name: volatility for name, (volatility, _) in volatilities.items()},
-        frozenset(name for name, (_, aggregate) in volatilities.items() if aggregate),
+        {name: volatility for name, (volatility, _, _) in volatilities.items()},
+        frozenset(name for name, (_, aggregate, _) in volatilities.items() if aggregate),
         catalog.equality_schemas(connection, types),
         {(each.schema, each.declaration.table): each.depth for each in installed(connection)},
+        frozenset(name for name, (_, _, gives_rows) in volatilities.items() if gives_rows),
     )
 
 

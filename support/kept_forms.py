@@ -359,6 +359,45 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
             ("category_id", "name"),
         ),
     ),
+    "Rows that are computed": (
+        KeptForm(
+            "Functions that give rows, in FROM",
+            """
+            SELECT p.id, l.place, l.label
+              FROM product p CROSS JOIN unnest(p.labels) WITH ORDINALITY AS l (label, place)
+            """,
+            ("id", "place"),
+            remark="`unnest`, `jsonb_each`, `jsonb_array_elements`, `generate_series`, "
+            "`string_to_table` and others, also functions of your own that are IMMUTABLE.",
+        ),
+        KeptForm(
+            "Functions that give rows, in the select list",
+            """
+            SELECT id, jsonb_object_keys(data) AS name
+              FROM product
+            """,
+            ("id", "name"),
+        ),
+        KeptForm(
+            "Groups by the elements of arrays and documents",
+            """
+            SELECT l.label, count(*) AS products
+              FROM product p CROSS JOIN unnest(p.labels) AS l (label)
+             WHERE l.label IS NOT NULL
+             GROUP BY l.label
+            """,
+            ("label",),
+        ),
+        KeptForm(
+            "VALUES",
+            """
+            SELECT p.id, v.unit, p.price * v.factor AS price
+              FROM product p
+                   CROSS JOIN (VALUES ('piece'::text, 1), ('dozen', 12)) AS v (unit, factor)
+            """,
+            ("id", "unit"),
+        ),
+    ),
     "Set operations": (
         KeptForm(
             "UNION and UNION ALL",

@@ -138,7 +138,7 @@ def _written(route: Route | NoRoute, tree: QueryTree) -> str:
         return f"{route.occurrence.alias} | NONE: {route.reason}"
 
     def name(column: ColumnOf) -> str:
-        return f"{tree.occurrences[column.occurrence - 1].alias}.{column.name}"
+        return f"{tree.alternatives[0].occurrences[column.occurrence - 1].alias}.{column.name}"
 
     def listed(expressions: object) -> str:
         return " AND ".join(each.render(name) for each in expressions)  # type: ignore[attr-defined]

@@ -134,6 +134,22 @@ FORMS = {
         "product_id integer, body text NULL",
         "product_id",
     ),
+    "sublinks in all parts of a window": Form(
+        "SELECT p.id, sum((SELECT count(*) FROM review r WHERE r.product_id = p.id)) "
+        "FILTER (WHERE EXISTS (SELECT FROM line l WHERE l.product_id = p.id)) "
+        "OVER (PARTITION BY p.category_id ORDER BY (SELECT max(r.stars) FROM review r "
+        "WHERE r.product_id = p.id), p.id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS n "
+        "FROM product p WHERE NOT EXISTS (SELECT FROM product_tag t WHERE t.product_id = p.id "
+        "AND t.tag_id = 2)",
+        "id integer, n numeric NULL",
+    ),
+    "a sublink that decides which groups a window sees": Form(
+        "SELECT p.category_id, p.active, count(*) OVER (PARTITION BY p.category_id) AS n "
+        "FROM product p WHERE p.category_id IS NOT NULL GROUP BY p.category_id, p.active "
+        "HAVING max((SELECT count(*) FROM review r WHERE r.product_id = p.id)) > 0",
+        "category_id integer, active boolean, n bigint",
+        "category_id, active",
+    ),
     # Only by rebuilding
     "a window without partitions": Form(
         "SELECT id, rank() OVER (ORDER BY price DESC) AS place FROM product",

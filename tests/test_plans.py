@@ -439,6 +439,105 @@ class TestWindows:
         assert "NONE: the key is computed by a window function" in found[0]
 
 
+class TestComputedRelations:
+    """Functions that give rows, and VALUES, never change: a route computes them itself."""
+
+    @pytest.mark.parametrize(
+        ("query", "key", "expected"),
+        [
+            (
+                "SELECT p.id, l.n FROM product p, unnest(p.labels) WITH ORDINALITY AS l (label, n)",
+                "id, n",
+                "product | unnest ON true | KEY product.id, unnest.ordinality",
+            ),
+            (
+                "SELECT id, unnest(labels) AS label FROM product",
+                "id, label",
+                "product | unnest ON true | KEY product.id, unnest.value_1",
+            ),
+            (
+                "SELECT unnest(labels) AS id, count(*) AS n FROM product GROUP BY 1",
+                "id",
+                "product | unnest ON true | KEY unnest.value_1",
+            ),
+            (
+                "SELECT p.id, j.key FROM product p LEFT JOIN LATERAL jsonb_each(p.data) j ON true",
+                "id, key",
+                "product | jsonb_each ON true | KEY product.id, jsonb_each.key OR product.id, NULL",
+            ),
+            (
+                "SELECT id, unnest(labels) AS a, generate_series(1, 2) AS b FROM product",
+                "id, a, b",
+                "product | rows ON true | KEY product.id, rows.value_1, rows.value_2",
+            ),
+            (
+                "SELECT p.id, v.x FROM product p CROSS JOIN (VALUES (1), (2)) v (x)",
+                "id, x",
+                "product | values ON true | KEY product.id, values.column1",
+            ),
+            (
+                "SELECT p.id, l.x FROM product p, unnest(p.labels) l (x) WHERE l.x <> p.name",
+                "id, x",
+                "product WHERE EXISTS (SELECT FROM ROWS FROM (unnest(product.labels)) AS unnest (l) "
+                "WHERE unnest.l <> product.name) | unnest ON (unnest.l <> product.name) "
+                "| KEY product.id, unnest.l",
+            ),
+            (
+                "SELECT p.id FROM product p, unnest(p.labels) l",
+                "id",
+                "product | KEY product.id",
+            ),
+        ],
+    )
+    def test_the_function_is_joined_where_the_key_needs_it(
+        self, query: str, key: str, expected: str
+    ) -> None:
+        assert routes(query, key) == [expected]
+
+    def test_a_route_goes_on_from_what_the_function_gives(self) -> None:
+        assert routes(
+            "SELECT m.id, count(*) AS n FROM product p CROSS JOIN unnest(p.labels) l (x) "
+            "JOIN maker m ON m.name = l.x GROUP BY m.id"
+        ) == [
+            "product | unnest ON true | maker ON (maker.name = unnest.l) | KEY maker.id",
+            "maker | KEY maker.id",
+        ]
+
+    def test_a_route_finds_the_rows_that_a_function_takes_a_value_from(self) -> None:
+        assert routes(
+            "SELECT p.id, m.country FROM product p CROSS JOIN unnest(p.labels) l (x) "
+            "JOIN maker m ON m.name = l.x",
+        )[1] == (
+            "maker | product ON EXISTS (SELECT FROM ROWS FROM (unnest(product.labels)) "
+            "AS unnest (l) WHERE maker.name = unnest.l) | KEY product.id"
+        )
+
+    @pytest.mark.parametrize(
+        ("call", "known"),
+        [
+            ("generate_series(c.id, 5)", True),
+            ("generate_series(coalesce(c.id, 1), 5)", False),
+            ("generate_series(1, c.id)", False),
+            ("string_to_table(c.name, ',')", True),
+        ],
+    )
+    def test_a_function_of_a_missing_row_must_give_none(self, call: str, known: bool) -> None:
+        found = routes(
+            "SELECT p.id, g.n FROM product p LEFT JOIN category c ON c.id = p.category_id "
+            f"CROSS JOIN {call} AS g (n)",
+            "id, n",
+        )
+        assert ("a function over rows that an outer join may miss" in found[1]) is not known
+
+    def test_a_function_of_an_aggregate_tells_no_key(self) -> None:
+        found = routes(
+            "SELECT maker_id, unnest(array_agg(name ORDER BY id)) AS name FROM product "
+            "GROUP BY maker_id",
+            "maker_id, name",
+        )
+        assert found == ["product | NONE: the key is computed by an aggregate"]
+
+
 class TestCrossJoins:
     def test_what_shows_beside_every_row_has_as_many_keys(self) -> None:
         query = "SELECT p.id AS a, d.id AS b, c.name FROM product p CROSS JOIN discount d LEFT JOIN category c ON c.id = p.category_id"

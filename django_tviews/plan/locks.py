@@ -107,6 +107,7 @@ def places(sources: Sequence[SourcePlan]) -> tuple[Place, ...]:
         for route in source.routes
         if isinstance(route, Route)
         for step in route.steps
+        if step.occurrence.computed is None
     )
     return tuple(
         Place(number, relation, columns)
@@ -123,6 +124,9 @@ def lookups(sources: Sequence[SourcePlan], route: Route) -> Iterator[Lookup]:
     """
     known = {(place.relation, place.columns): place for place in places(sources)}
     for step in route.steps:
+        if step.occurrence.computed is not None:
+            # Nobody writes to what follows from the rows joined before.
+            continue
         columns = tuple(column for column, _ in step.looked_up_by)
         values = tuple(value for _, value in step.looked_up_by)
         yield Lookup(known[step.occurrence.relation, columns], values)

@@ -23,6 +23,10 @@ the state that the row shows in. So it is computed by a sublink over the same FR
 conditions are those of the SELECT and that both rows are in one partition. A partition of NULLs has
 an alternative of its own; where rows that NULLs replace decide about it, nothing ties them.
 
+**Computed relations.** The rows of a function in FROM, and of VALUES, follow from the rows that
+they are computed from, which are part of the combination; so the route computes them from these. If
+it takes rows that NULLs may replace, that must be as if there were no row; otherwise it is opaque.
+
 **Alternatives.** A row of a UNION is made of rows of one branch, so *o* is made of a combination
 of one :class:`~django_tviews.relational.tree.Alternative`, and each that *t* takes part in has its
 own route. INTERSECT and EXCEPT show rows of their left side; a row of the right side matters only
@@ -101,7 +105,12 @@ class Route:
             )
 
         steps = tuple(
-            (step.occurrence.relation.full_name, text(step.conditions)) for step in self.steps
+            (
+                step.occurrence.relation.full_name,
+                text(() if step.occurrence.computed is None else (step.occurrence.computed,)),
+                text(step.conditions),
+            )
+            for step in self.steps
         )
         return (text(self.filters), steps, *(text(key) for key in self.keys))
 
@@ -260,7 +269,7 @@ class _Search:
 
     def _null(self, column: ColumnOf) -> tuple[str | ColumnOf, ...]:
         type_sql = self.tree.occurrences[column.occurrence - 1].relation.by_name[column.name].type
-        if "." in type_sql:
+        if "." in type_sql or not type_sql:
             # Not PostgreSQL's own, so perhaps a domain, which may refuse a cast of NULL.
             return ("(CASE WHEN false THEN ", self._at_hand(column) or column, " END)")
         return (f"CAST(NULL AS {type_sql})",)
@@ -327,7 +336,7 @@ class _Search:
             for column in (first, second)
         ]
         return (
-            facts[0].type == facts[1].type
+            facts[0].type == facts[1].type != ""
             and all(each.deterministic for each in facts)
             and (not looked_at or facts[0].one_look)
         )
@@ -342,11 +351,15 @@ class _Search:
                 return min((reached[number] for number in arrived), key=len)
             found: dict[int, list[int]] = {}
             for condition in self.usable:
+                if self._at_hand_itself(condition, reached):
+                    continue
                 missing = condition.expression.occurrences - reached.keys()
                 # A condition on one relation alone would lead to it from anywhere, to all its rows.
                 joins = len(condition.expression.occurrences) > 1
                 if joins and len(missing) == 1 and self._leads_to(condition, min(missing)):
                     (number,) = missing
+                    if self.tree.occurrences[number - 1].computed is not None:
+                        continue
                     before = chain.from_iterable(
                         reached[other]
                         for other in sorted(condition.expression.occurrences)
@@ -355,10 +368,32 @@ class _Search:
                     path = [*dict.fromkeys(before), number]
                     if number not in found or len(path) < len(found[number]):
                         found[number] = path
+            for occurrence in self.tree.occurrences:
+                if self._computable(occurrence, reached):
+                    inputs = sorted(occurrence.computed.occurrences) if occurrence.computed else []
+                    before = chain.from_iterable(reached[number] for number in inputs)
+                    found[occurrence.number] = [*dict.fromkeys(before), occurrence.number]
             if found:
                 reached |= found
                 frontier = True
         return None
+
+    def _at_hand_itself(self, condition: Condition, reached: Collection[int]) -> bool:
+        """Tell whether a computed relation can be joined, so that nothing need stand for it."""
+        if condition.instead_of is None:
+            return False
+        computed = self.tree.occurrences[condition.instead_of - 1].computed
+        return computed is not None and computed.occurrences <= set(reached)
+
+    def _computable(self, occurrence: Occurrence, reached: Collection[int]) -> bool:
+        """Tell whether a computed relation follows from what is reached."""
+        return (
+            occurrence.computed is not None
+            and not occurrence.computed.opaque
+            and occurrence.number not in reached
+            and occurrence.computed.occurrences <= set(reached)
+            and _encloses(occurrence.sublinks, self.start.sublinks)
+        )
 
     def _join(self, number: int) -> None:
         if number in self.joined:
@@ -370,6 +405,7 @@ class _Search:
             if number in condition.expression.occurrences
             and condition.expression.occurrences <= self.joined
             and self._leads_to(condition, number)
+            and condition.instead_of not in self.joined
         ]
         self.steps.append(
             Step(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .branches import Branches
+from .computed import ComputedRelations
 from .expressions import Expressions
 from .from_clause import FromClause
 from .nullability import Nullability
@@ -84,12 +85,19 @@ class Draft:
     sublinks: tuple[int, ...]
     outer_joins: frozenset[int]
     columns: set[str] = field(default_factory=set)
+    computed: Expression | None = None
 
     def finished(self) -> Occurrence:
         """Return the occurrence."""
         read = tuple(column.name for column in self.relation.columns if column.name in self.columns)
         return Occurrence(
-            self.number, self.alias, self.relation, read, self.sublinks, self.outer_joins
+            self.number,
+            self.alias,
+            self.relation,
+            read,
+            self.sublinks,
+            self.outer_joins,
+            self.computed,
         )
 
 
@@ -124,6 +132,7 @@ class Builder:
         self.predicates = Predicates(self)
         self.set_operations = SetOperations(self)
         self.windows = Windows(self)
+        self.computed = ComputedRelations(self)
         self.expressions = Expressions(self)
         self.nullability = Nullability(self)
 

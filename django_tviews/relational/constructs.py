@@ -75,9 +75,9 @@ CONSTRUCTS = {
         ),
         Construct(
             "set-returning-function",
-            "a set-returning function",
-            "Unnest where you read the TView, or keep the elements in a table of their own.",
-            "SELECT id, unnest(labels) AS label FROM product",
+            "a set-returning function where one value is wanted",
+            "Call it in FROM, or as an item of the select list of its own.",
+            "SELECT id, unnest(regexp_matches(name, '(.)(.)', 'g')) AS pair FROM product",
         ),
         Construct(
             "recursive-cte",
@@ -109,12 +109,6 @@ CONSTRUCTS = {
             "TABLESAMPLE",
             "A sample differs at every evaluation; filter by a column instead.",
             "SELECT id FROM product TABLESAMPLE SYSTEM (10)",
-        ),
-        Construct(
-            "values",
-            "VALUES as a relation",
-            "Put the rows into a table, or write the values as expressions.",
-            "SELECT p.id FROM product p JOIN (VALUES (1)) v (id) ON v.id = p.id",
         ),
         Construct(
             "grouping-sets",

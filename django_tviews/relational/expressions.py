@@ -51,6 +51,18 @@ class Expressions:
         text = deparse_expression(bound) if kind(bound) != "sort_by" else ""
         return self._filled(text, references, opaque)
 
+    def bind_call(self, call: Node, scope: Scope) -> Expression:
+        """Bind a call that gives rows; its arguments are values."""
+        from postgast import pg_query_pb2
+
+        opaque = self._function(call)
+        bound = pg_query_pb2.Node()
+        bound.func_call.CopyFrom(call)
+        references: list[Expression] = []
+        for child in children(bound.func_call):
+            opaque = self._walk(child, scope, references) or opaque
+        return self._filled(deparse_expression(bound), references, opaque)
+
     def compared(
         self, operator: tuple[str, ...], left: list[Expression], right: list[Expression]
     ) -> Expression:
@@ -113,6 +125,14 @@ class Expressions:
                     self._builder.predicates.sublink(node.sub_link, scope, filtering=False)
                     return "a subquery"
                 case "func_call":
+                    unnested = scope.unnested_column(node.func_call)
+                    if unnested is not None:
+                        if references is not None:
+                            node.column_ref.fields.add()
+                            self._replace_by_placeholder(node, len(references))
+                            references.append(unnested.expression)
+                        return unnested.expression.opaque
+                    self._refuse_rows(node.func_call)
                     opaque = self._function(node.func_call)
                 case _:
                     self._check(node, scope)
@@ -154,14 +174,18 @@ class Expressions:
                 refuse("volatile-function", f"{plain}()", position=where)
             if len(call.args) < functions.LEAST_ARGUMENTS.get(plain, 0):
                 refuse("default-argument", f"{plain}()", position=where)
-            if plain in functions.SET_RETURNING:
-                refuse("set-returning-function", f"{plain}()", position=where)
         volatility = self._builder.facts.functions.get((schema, plain), Volatility.IMMUTABLE)
         if not functions.may_be_called(schema, plain, volatility):
             refuse_function(plain, volatility, position=where)
         if call.HasField("over"):
             return "a window function"
         return "an aggregate" if self.is_aggregate(name) else ""
+
+    def _refuse_rows(self, call: Node) -> None:
+        """Refuse a function that gives rows where one value is wanted."""
+        name = names(call.funcname)
+        if self._builder.computed.gives_rows(call):
+            refuse("set-returning-function", f"{name[-1]}()", position=position(call))
 
     def _operator(self, node: Node, scope: Scope) -> None:
         from postgast import pg_query_pb2
@@ -200,8 +224,12 @@ class Expressions:
             case "column_ref":
                 facts = scope.resolve(node.column_ref).facts
                 return facts.type if facts is not None else ""
+            case "a_const" if node.a_const.WhichOneof("val") == "ival":
+                return "integer"
             case "type_cast":
                 return type_name(node.type_cast.type_name)
+            case "func_call" if (column := scope.unnested_column(node.func_call)) is not None:
+                return column.facts.type if column.facts is not None else ""
             case "func_call" if names(node.func_call.funcname)[-1] == "count":
                 return "bigint"
             case _:

@@ -35,7 +35,8 @@ class FromClause:
             case "join_expr":
                 return self._join(node.join_expr, scope, outer_joins)
             case "range_function":
-                refuse("set-returning-function", "a function in FROM", position=position(node))
+                computed = self._builder.computed
+                items = [computed.bind_functions(node.range_function, scope, outer_joins)]
             case "range_table_sample":
                 refuse("tablesample", "TABLESAMPLE", position=position(node))
             case other:

@@ -8,8 +8,14 @@ functions never do.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from django_tviews.facts import Volatility
 from django_tviews.text import words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # STABLE in pg_catalog (some only in one overload), with a result that the maintenance
 # environment determines.
@@ -113,15 +119,43 @@ NEVER_NULL_OVER_WINDOWS = words(
     """
 )
 
-SET_RETURNING = words(
+
+@dataclass(frozen=True)
+class Column:
+    """A column of what a function returns.
+
+    Attributes:
+        name: as the function names it; empty if it has the name of the FROM item.
+        type: its type, where that does not depend on the arguments.
+        not_null: it is never NULL.
     """
-    generate_series generate_subscripts json_array_elements json_array_elements_text
-    json_each json_each_text json_object_keys json_populate_recordset json_to_recordset
-    jsonb_array_elements jsonb_array_elements_text jsonb_each jsonb_each_text
-    jsonb_object_keys jsonb_path_query jsonb_path_query_tz jsonb_populate_recordset
-    jsonb_to_recordset regexp_matches regexp_split_to_table string_to_table unnest
-    """
-)
+
+    name: str
+    type: str = ""
+    not_null: bool = False
+
+
+# PostgreSQL's own functions that give rows, and none if their first argument is NULL, with their
+# columns. Those that are only STABLE are refused before anybody asks for their columns.
+SET_RETURNING: Mapping[str, tuple[Column, ...]] = {
+    "generate_series": (Column("", not_null=True),),
+    "generate_subscripts": (Column("", "integer", not_null=True),),
+    "json_array_elements": (Column("value", "json", not_null=True),),
+    "json_array_elements_text": (Column("value", "text"),),
+    "json_each": (Column("key", "text", not_null=True), Column("value", "json", not_null=True)),
+    "json_each_text": (Column("key", "text", not_null=True), Column("value", "text")),
+    "json_object_keys": (Column("", "text", not_null=True),),
+    "jsonb_array_elements": (Column("value", "jsonb", not_null=True),),
+    "jsonb_array_elements_text": (Column("value", "text"),),
+    "jsonb_each": (Column("key", "text", not_null=True), Column("value", "jsonb", not_null=True)),
+    "jsonb_each_text": (Column("key", "text", not_null=True), Column("value", "text")),
+    "jsonb_object_keys": (Column("", "text", not_null=True),),
+    "jsonb_path_query": (Column("", "jsonb", not_null=True),),
+    "regexp_matches": (Column("", "text[]", not_null=True),),
+    "regexp_split_to_table": (Column("", "text", not_null=True),),
+    "string_to_table": (Column("", "text", not_null=True),),
+    "unnest": (Column(""),),
+}
 
 # Not NULL when none of their arguments is.
 NEVER_NULL_FROM_VALUES = words(

@@ -98,6 +98,9 @@ class Nullability:
     def _of_function(self, call: Node, scope: Scope, grouped: bool) -> bool:
         name = names(call.funcname)
         plain = name[-1]
+        unnested = scope.unnested_column(call)
+        if unnested is not None:
+            return self.of_column(unnested, scope)
         if len(name) > 1 and name[0] != "pg_catalog":
             return True
         if call.HasField("over"):

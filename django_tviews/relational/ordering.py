@@ -19,7 +19,7 @@ from .tree import ColumnOf
 from .windows import window_of
 
 if TYPE_CHECKING:
-    from .builder import Builder
+    from .builder import Builder, Draft
     from .scope import Item, Scope
 
 
@@ -31,7 +31,9 @@ def settle_order(builder: Builder, select: Node, scope: Scope) -> None:
         if call.HasField("over"):
             _settle_window(builder, call, select, scope, groups)
         elif plain in functions.ORDER_SENSITIVE_AGGREGATES and not call.agg_distinct:
-            aggregated = _Sorted(call.agg_order, list(call.args), f"{plain}()", position(call))
+            aggregated = _Sorted(
+                call.agg_order, list(call.args), f"{plain}()", position(call), grouped=True
+            )
             _settle(builder, scope, aggregated)
     limited = kind(select.limit_count) or kind(select.limit_offset)
     distinct_on = any(kind(node) for node in select.distinct_clause)
@@ -121,6 +123,7 @@ class _Sorted:
         groups: the rows are groups by these expressions; None if they are rows of FROM.
         partition: what is the same in all of the rows.
         completable: the meaning stays if the order is completed.
+        grouped: they are the rows of a group.
     """
 
     order: Node
@@ -131,6 +134,7 @@ class _Sorted:
     groups: list[Node] | None = None
     partition: list[Node] = field(default_factory=list)
     completable: bool = True
+    grouped: bool = False
 
 
 def _settle(builder: Builder, scope: Scope, rows: _Sorted) -> None:
@@ -157,7 +161,13 @@ def _settle(builder: Builder, scope: Scope, rows: _Sorted) -> None:
                 missing.append(node)
         certain = all(kind(node) != "grouping_set" for node in missing)
     else:
-        items = [each for each in scope.items if each.rows is None or not each.rows <= whole]
+        items = [
+            each
+            for each in scope.items
+            if (each.rows is None or not each.rows <= whole)
+            # A function in the select list runs after rows are grouped, unless it groups them.
+            and (each.alias or scope.unnested_first or not rows.grouped)
+        ]
         keys = [(item.alias, _key(builder, item)) for item in items]
         missing = [_reference(alias, name) for alias, key in keys for name in key]
         certain = all(key for _, key in keys)
@@ -233,10 +243,7 @@ def _determined(
         for draft in builder.drafts:
             if draft.number in whole:
                 continue
-            if draft.number in fixed or any(
-                all(ColumnOf(draft.number, name) in determined for name in key)
-                for key in draft.relation.keys
-            ):
+            if draft.number in fixed or _identified(draft, determined):
                 whole.add(draft.number)
                 determined |= {
                     ColumnOf(draft.number, column.name) for column in draft.relation.columns
@@ -261,18 +268,30 @@ def _determined(
     return determined, whole
 
 
+def _identified(draft: Draft, determined: set[ColumnOf]) -> bool:
+    """Tell whether what is determined leaves one row of an occurrence.
+
+    Of a computed relation, rows that are equal in all that they show may stand for each other.
+    """
+    keys = draft.relation.keys
+    if draft.computed is not None:
+        if draft.computed.opaque or not draft.computed.columns <= determined:
+            return False
+        if all(column.one_look for column in draft.relation.columns):
+            keys = (*keys, tuple(column.name for column in draft.relation.columns))
+    return any(all(ColumnOf(draft.number, name) in determined for name in key) for key in keys)
+
+
 def _key(builder: Builder, item: Item) -> tuple[str, ...]:
-    """The key of a base relation in FROM that shows it under its own name."""
+    """The key of an occurrence in FROM, by the names under which the item shows it."""
     if item.rows is None or len(item.rows) != 1:
         return ()
     (number,) = item.rows
+    shown = {column.base: column.name for column in item.columns}
     for key in builder.drafts[number - 1].relation.keys:
-        shown = [item.column(name) for name in key]
-        if all(
-            column is not None and column.base == ColumnOf(number, name)
-            for column, name in zip(shown, key, strict=True)
-        ):
-            return key
+        columns = [ColumnOf(number, name) for name in key]
+        if all(column in shown for column in columns):
+            return tuple(shown[column] for column in columns)
     return ()
 
 

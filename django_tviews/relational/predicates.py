@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .constructs import refuse
@@ -65,15 +66,18 @@ class Predicates:
             left, right = equated[0].column, equated[1].column
             if left is not None and right is not None:
                 equality = (left, right)
-        self._builder.conditions.append(
-            Condition(
-                expression.parenthesised(),
-                equality,
-                scope.sublinks,
-                outer_joins - scope.full,
-                scope.full,
-            )
+        condition = Condition(
+            expression.parenthesised(),
+            equality,
+            scope.sublinks,
+            outer_joins - scope.full,
+            scope.full,
         )
+        self._builder.conditions.append(condition)
+        for number, tie in self._builder.computed.ties_without(expression):
+            self._builder.conditions.append(
+                replace(condition, expression=tie, equality=None, instead_of=number)
+            )
 
     def _equated(self, node: Node, scope: Scope) -> tuple[BoundColumn | None, BoundColumn | None]:
         """The two columns of ``a = b``; PostgreSQL's own ``=`` and that of an extension alike."""

@@ -12,7 +12,7 @@ from django_tviews.errors import DependencyResolutionFailed, InvalidQuery
 from django_tviews.text import words
 
 from .constructs import refuse
-from .syntax import Node, names, position
+from .syntax import Node, names, position, same
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,7 @@ class BoundColumn:
 
 @dataclass
 class Item:
-    """A FROM item: its name and its columns, in order."""
+    """A FROM item: its name and its columns, in order; without a name nothing can name them."""
 
     alias: str
     columns: list[BoundColumn]
@@ -91,6 +91,14 @@ class Scope:
     rows_in_order: bool = False
     # Columns that a top-level conjunct of WHERE proves to be not NULL.
     proven: list[BoundColumn] = field(default_factory=list)
+    # The functions that give rows in the select list, and the columns that stand for them.
+    unnested: list[tuple[Node, BoundColumn]] = field(default_factory=list)
+    # They run before rows are grouped, so that groups are of their rows.
+    unnested_first: bool = False
+
+    def unnested_column(self, call: Node) -> BoundColumn | None:
+        """Return the column that stands for a function in the select list."""
+        return next((column for known, column in self.unnested if same(known, call)), None)
 
     def resolve(self, reference: Node) -> BoundColumn:
         """Find the column a reference names, in the innermost scope that knows it.
@@ -127,7 +135,11 @@ class Scope:
         for merged in reversed(self.merged):
             if merged.column.name == name[0]:
                 return merged.column
-        found = [column for item in self.items if (column := item.column(name[0])) is not None]
+        found = [
+            column
+            for item in self.items
+            if item.alias and (column := item.column(name[0])) is not None
+        ]
         if len(found) > 1:
             raise InvalidQuery(
                 f"Column {name[0]!r} is ambiguous.",

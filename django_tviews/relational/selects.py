@@ -48,20 +48,20 @@ class Selects:
             self._bind_ctes(select.with_clause, scope)
         if select.HasField("larg"):
             return self._builder.set_operations.bind(select, scope)
+        if select.values_lists:
+            return self._values(select, scope)
         grouped = self.is_grouped(select)
         if grouped and not select.group_clause:
             scope.sublinks = self._builder.inside(scope)
         self.bind_rows(select, scope)
         self._builder.windows.bind(select, scope)
-        for clause in (select.group_clause, select.sort_clause, select.distinct_clause):
+        self._builder.computed.bind_select_list(select, scope)
+        self.bind_groups(select, scope)
+        for clause in (select.sort_clause, select.distinct_clause):
             for node in clause:
                 if not self.names_output(node, select, scope):
                     self._builder.expressions.bind(node, scope)
-        if select.HasField("having_clause"):
-            self._builder.expressions.bind(select.having_clause, scope)
-        for limit in (select.limit_count, select.limit_offset):
-            if kind(limit):
-                self._builder.expressions.bind(limit, scope)
+        self.bind_limit(select, scope)
         settle_order(self._builder, select, scope)
         outputs = [
             output
@@ -73,6 +73,37 @@ class Selects:
             rows = None if rows is None or item.rows is None else rows | item.rows
         merged = grouped or bool(select.distinct_clause)
         return Block(outputs, None if merged else rows, merged)
+
+    def bind_groups(self, select: Node, scope: Scope) -> None:
+        """Bind GROUP BY and HAVING."""
+        for node in select.group_clause:
+            if not self.names_output(node, select, scope):
+                self._builder.expressions.bind(node, scope)
+        if select.HasField("having_clause"):
+            self._builder.expressions.bind(select.having_clause, scope)
+
+    def _values(self, select: Node, scope: Scope) -> Block:
+        limited = self.bind_limit(select, scope)
+        if limited or (scope.rows_in_order and len(select.values_lists) > 1):
+            refuse("open-order", "a part of VALUES", position=position(select))
+        columns = self._builder.computed.bind_values(select, scope)
+        outputs = [
+            Output(
+                column.name,
+                column.expression,
+                column.nullable,
+                column.facts.type if column.facts is not None else "",
+            )
+            for column in columns
+        ]
+        return Block(outputs, rows=None)
+
+    def bind_limit(self, select: Node, scope: Scope) -> bool:
+        """Bind LIMIT and OFFSET; tell whether there is one."""
+        limits = [each for each in (select.limit_count, select.limit_offset) if kind(each)]
+        for limit in limits:
+            self._builder.expressions.bind(limit, scope)
+        return bool(limits)
 
     def bind_rows(self, select: Node, scope: Scope) -> None:
         """Bind FROM and WHERE."""
@@ -86,8 +117,6 @@ class Selects:
             refuse("row-locking", "FOR UPDATE or FOR SHARE")
         if select.HasField("into_clause"):
             refuse("select-into", "INTO")
-        if select.values_lists:
-            refuse("values", "VALUES", position=position(select.values_lists[0]))
 
     def _bind_ctes(self, clause: Node, scope: Scope) -> None:
         if clause.recursive:
@@ -163,7 +192,11 @@ class Selects:
         qualifier = names(reference.fields)[:-1]
         if len(qualifier) > 1 or scope.merged:
             refuse("star", deparse_expression_of(reference), position=position(reference))
-        items = [item for item in scope.items if not qualifier or item.alias == qualifier[0]]
+        items = [
+            item
+            for item in scope.items
+            if item.alias and (not qualifier or item.alias == qualifier[0])
+        ]
         if not items:
             raise DependencyResolutionFailed(
                 f'Nothing in FROM is called "{qualifier[0]}".' if qualifier else "* needs a FROM.",

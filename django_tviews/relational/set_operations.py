@@ -46,11 +46,7 @@ class SetOperations:
         for node in select.sort_clause:
             if kind(node.sort_by.node) not in ("a_const", "column_ref"):
                 refuse("unknown-syntax", f"ORDER BY of a {title}", position=position(node))
-        limited = False
-        for limit in (select.limit_count, select.limit_offset):
-            if kind(limit):
-                limited = True
-                self._builder.expressions.bind(limit, scope)
+        limited = self._builder.selects.bind_limit(select, scope)
         settle_order_of_rows(title, select, len(sides[0].outputs), scope)
         outputs = [
             self._output(select.op, pair, taken, "LIMIT" if limited else "")
@@ -113,7 +109,10 @@ class SetOperations:
         parts: list[str] = []
         for part in expression.parts:
             if isinstance(part, ColumnOf):
-                parts.append(f"CAST(NULL AS {self._builder.facts_of(part).type})")
+                type_sql = self._builder.facts_of(part).type
+                if not type_sql:
+                    return None
+                parts.append(f"CAST(NULL AS {type_sql})")
             else:
                 parts.append("true" if isinstance(part, Presence) else part)
         return ("CASE WHEN false THEN ", *parts, " END")

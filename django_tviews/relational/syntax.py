@@ -86,6 +86,15 @@ def type_name(name: Node) -> str:
     return deparse_expression(node).removeprefix("NULL::")
 
 
+def quoted_name(name: str) -> str:
+    """Write a name, quoted if it has to be."""
+    from postgast import pg_query_pb2
+
+    node = pg_query_pb2.Node()
+    node.column_ref.fields.add().string.sval = name
+    return deparse_expression(node)
+
+
 def kind(node: Node) -> str:
     """Return the name of what a ``Node`` wrapper holds, such as ``column_ref``; '' when empty."""
     which: str | None = node.WhichOneof("node")

@@ -110,7 +110,7 @@ class Expression:
 
 @dataclass(frozen=True)
 class Occurrence:
-    """One appearance of a base relation in the query.
+    """One appearance of a base relation in the query, or of one that is computed.
 
     Attributes:
         number: its place in reading order, from 1.
@@ -119,6 +119,8 @@ class Occurrence:
         columns: the columns of it that the query reads, in the relation's order.
         sublinks: the sublinks it stands in, outermost first.
         outer_joins: the outer joins on whose nullable side it stands.
+        computed: for a function in FROM, or VALUES, its text over columns of other occurrences;
+            None for a base relation.
     """
 
     number: int
@@ -127,6 +129,7 @@ class Occurrence:
     columns: tuple[str, ...]
     sublinks: tuple[int, ...] = ()
     outer_joins: frozenset[int] = frozenset()
+    computed: Expression | None = None
 
     @property
     def nullable(self) -> bool:
@@ -147,6 +150,8 @@ class Condition:
             nullable side of; rows extended with NULLs need not satisfy it.
         full: for a conjunct of a FULL JOIN's ON clause, its two sides; a row of either shows
             with or without a match.
+        instead_of: the computed relation whose rows another condition is about, if this one says
+            the same of the rows that those are computed from.
     """
 
     expression: Expression
@@ -154,6 +159,7 @@ class Condition:
     sublinks: tuple[int, ...] = ()
     outer_joins: frozenset[int] = frozenset()
     full: frozenset[int] = frozenset()
+    instead_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,8 @@ class Alternative:
     """A flat query: one of those whose rows together decide what the result is.
 
     Attributes:
-        occurrences: the base relations, in reading order; every alternative has the same.
+        occurrences: the base relations, and those that are computed, in reading order; every
+            alternative has the same.
         conditions: what ties them together and filters them.
         outputs: the output columns.
         routed: the occurrences whose changes this alternative is about. Those in a branch that it
@@ -215,7 +222,7 @@ class QueryTree:
     @property
     def occurrences(self) -> tuple[Occurrence, ...]:
         """The base relations, in reading order."""
-        return self.alternatives[0].occurrences
+        return tuple(each for each in self.alternatives[0].occurrences if each.computed is None)
 
     @property
     def outputs(self) -> tuple[Output, ...]:

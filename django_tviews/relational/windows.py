@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .scope import Scope
-from .syntax import Node, calls, kind, same
+from .syntax import Node, calls, same
 from .tree import Expression
 
 if TYPE_CHECKING:
@@ -107,10 +107,12 @@ class Windows:
         partitionings: list[tuple[list[Node], list[Node]]] = []
         for call in window_calls(select):
             window = window_of(call, select)
-            computed = [*call.args, call.agg_filter, *window.order]
-            for partition, known in partitionings:
-                if _same_list(partition, window.partition):
-                    known.extend(computed)
+            computed = [*call.args, *window.order]
+            if call.HasField("agg_filter"):
+                computed.append(call.agg_filter)
+            for partition, nodes in partitionings:
+                if _same_list(window.partition, partition):
+                    nodes.extend(computed)
                     break
             else:
                 partitionings.append((window.partition, computed))
@@ -120,6 +122,7 @@ class Windows:
     def _bind_partition(
         self, partition: list[Node], computed: list[Node], select: Node, scope: Scope
     ) -> None:
+        """Add the rows of a partition, and what is computed of each of them."""
         builder = self._builder
         inner = Scope(
             outer=scope.outer,
@@ -129,13 +132,12 @@ class Windows:
         )
         before = len(builder.drafts)
         builder.selects.bind_rows(select, inner)
+        builder.selects.bind_groups(select, inner)
+        for node in computed:
+            builder.expressions.bind(node, inner)
         own = range(before, len(builder.drafts))
         for node in partition:
             self._tie(node, own, scope, inner)
-        for node in computed:
-            # What a subquery in it reads decides about every row of the partition.
-            if kind(node):
-                builder.expressions.bind(node, inner)
 
     def _tie(self, node: Node, own: range, scope: Scope, inner: Scope) -> None:
         """Demand that two rows are in one partition, as far as an expression of it decides that."""
@@ -143,7 +145,7 @@ class Windows:
         pair = tuple(builder.expressions.bind(node, side) for side in (scope, inner))
         first, second = pair
         column = builder.expressions.column(node, scope)
-        if column is None or column.facts is None:
+        if column is None or column.facts is None or not column.facts.type:
             # Whatever the type is, records know how to compare it, NULLs included.
             parts = ("CAST(ROW(", *first.parts, ") AS record) OPERATOR(pg_catalog.=) ")
             parts += ("CAST(ROW(", *second.parts, ") AS record)")

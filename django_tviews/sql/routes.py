@@ -148,8 +148,17 @@ def _branch(
     lines = [f"FROM {delta} AS {aliases[route.occurrence.number]}"]
     for step in route.steps:
         conditions = " AND ".join(written(each) for each in step.conditions) or "true"
-        joined = states.get(step.occurrence.relation, relation_name(step.occurrence.relation))
-        lines.append(f"LEFT JOIN {joined} AS {aliases[step.occurrence.number]} ON {conditions}")
+        alias = aliases[step.occurrence.number]
+        if step.occurrence.computed is not None:
+            # All columns get their names here; a table has its own.
+            listed = ", ".join(
+                identifier(column.name) for column in step.occurrence.relation.columns
+            )
+            joined, alias = f"LATERAL {written(step.occurrence.computed)}", f"{alias} ({listed})"
+        else:
+            relation = step.occurrence.relation
+            joined = states.get(relation, relation_name(relation))
+        lines.append(f"LEFT JOIN {joined} AS {alias} ON {conditions}")
     keys = [
         ", ".join(
             f"CAST({written(expression)} AS {column.type})"

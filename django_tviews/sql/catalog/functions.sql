@@ -4,7 +4,8 @@ SELECT wanted.schema, wanted.name,
         WHEN pg_catalog.bool_or(p.provolatile = 's') THEN 'stable'
         ELSE 'immutable'
     END,
-    pg_catalog.bool_or(p.prokind = 'a')
+    pg_catalog.bool_or(p.prokind = 'a'),
+    pg_catalog.bool_or(p.proretset)
 FROM unnest(%s::text[], %s::text[]) AS wanted (schema, name)
 JOIN pg_catalog.pg_proc AS p ON p.proname = wanted.name
 JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
