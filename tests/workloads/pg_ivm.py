@@ -153,8 +153,6 @@ VIEWS = (
         "SELECT i.id, v.label FROM item i JOIN (VALUES (0, 'a'), (1, 'b')) AS v (kind, label) "
         "ON v.kind = i.kind",
         "id integer, label text NULL",
-        upkeep=Upkeep.REFUSED,
-        construct="values",
     ),
     View(
         "FOR UPDATE and FOR SHARE",
