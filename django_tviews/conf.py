@@ -50,8 +50,13 @@ class Settings:
         return _integer("DEPTH_LIMIT", default=10, least=1)
 
     @property
+    def LOCK_RETRIES(self) -> int:
+        """How often the locks for creating, altering and deleting a TView are tried again."""
+        return _integer("LOCK_RETRIES", default=4, least=0)
+
+    @property
     def LOCK_TIMEOUT(self) -> str:
-        """How long creating, altering and filling a TView wait for a lock, as PostgreSQL writes it.
+        """How long creating, altering and deleting a TView wait for a lock, in PostgreSQL's words.
 
         ``"0"`` waits for ever.
         """

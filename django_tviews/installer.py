@@ -26,6 +26,7 @@ from .errors import (
     TViewError,
 )
 from .facts import Facts, RelationFacts
+from .locks import LockMode, bounded_waits, lock
 from .plan.plan import FORMAT_VERSION, Plan
 from .plan.planner import make_plan
 from .relational.builder import build_tree
@@ -333,17 +334,6 @@ def require_fresh_snapshots(connection: BaseDatabaseWrapper, declaration: Declar
         )
 
 
-@contextmanager
-def bounded_waits(schema_editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
-    """Give up when a lock is not granted in time, instead of making all later writers wait."""
-    with schema_editor.connection.cursor() as cursor:
-        cursor.execute("SHOW lock_timeout")
-        (previous,) = cursor.fetchone()
-    execute(schema_editor, f"SET LOCAL lock_timeout = {literal(settings.LOCK_TIMEOUT)}")
-    yield
-    execute(schema_editor, f"SET LOCAL lock_timeout = {literal(previous)}")
-
-
 def _planned(
     schema_editor: BaseDatabaseSchemaEditor,
     declaration: Declaration,
@@ -425,12 +415,8 @@ def lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
 
     What they wrote is then committed, and visible to the statement that fills the table.
     """
-    if not plan.sources:
-        return
-    tables = sorted(
-        {relation_name(each) for source in plan.sources for each in source.relation.targets}
-    )
-    execute(schema_editor, f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
+    tables = {relation_name(each) for source in plan.sources for each in source.relation.targets}
+    lock(schema_editor, dict.fromkeys(tables, LockMode.SHARE_ROW_EXCLUSIVE))
 
 
 def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, plan: Plan) -> None:
