@@ -233,6 +233,7 @@ class _Alignment:
         """Return who counts open statements on tables that no TView reads or is any more."""
         present = [each for each in catalog.triggers(self.connection) if each not in left]
         tables = {(tview.schema, tview.declaration.table) for tview in installed(self.connection)}
+        tables.add(self.place)
         needed = {(each.schema, each.table) for each in present if each.tview} | tables
         abandoned = {(each.schema, each.table) for each in left} - needed
         return [each for each in present if (each.schema, each.table) in abandoned]

@@ -269,6 +269,47 @@ def full_type_names(connection: BaseDatabaseWrapper, types: Iterable[str]) -> di
     return dict(_rows(connection, "full_type_names", [sorted(set(types))]))
 
 
+def implicit_casts(
+    connection: BaseDatabaseWrapper, pairs: Iterable[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Read which types become which others without anybody asking for it.
+
+    Args:
+        connection: where.
+        pairs: SQL types, the old and the new one.
+
+    Returns:
+        The pairs of which this is true.
+    """
+    wanted = list(pairs)
+    parameters = [[old for old, _ in wanted], [new for _, new in wanted]]
+    return {(old, new) for old, new in _rows(connection, "implicit_casts", parameters)}
+
+
+def primary_key(connection: BaseDatabaseWrapper, table: str) -> tuple[str, bool]:
+    """Read the name of a table's primary key constraint, and whether replicas rely on it.
+
+    Args:
+        connection: where.
+        table: its name, quoted.
+    """
+    ((name, identifies),) = _rows(connection, "primary_key", [table])
+    return name, identifies
+
+
+def view_columns(connection: BaseDatabaseWrapper, view: str) -> list[tuple[str, str, int]]:
+    """Read the columns of a view: name, type, OID of the collation.
+
+    Args:
+        connection: where.
+        view: its name, quoted.
+    """
+    return [
+        (name, type_sql, collation)
+        for name, type_sql, collation in _rows(connection, "view_columns", [view])
+    ]
+
+
 def view_definition(connection: BaseDatabaseWrapper, schema: str, name: str) -> str:
     """Read a view's query with every name resolved."""
     (oid,) = resolve(connection, [(schema, name)]).values()

@@ -101,7 +101,9 @@ class TViewError(Exception):
         return f"{self.message}\nHINT: {self.hint}" if self.hint else self.message
 
     @classmethod
-    def from_database_error(cls, exc: BaseException) -> TViewError | None:
+    def from_database_error(
+        cls, exc: BaseException, *, altering: bool = False
+    ) -> TViewError | None:
         """Return the error of django_tviews that a database exception stands for.
 
         Follows ``__cause__`` from Django's exception to the driver's and reads the fields that
@@ -114,6 +116,7 @@ class TViewError(Exception):
 
         Args:
             exc: What was caught, usually a ``django.db.Error``.
+            altering: the statement altered a TView, so that what it met is ours as well.
 
         Returns:
             The error, with ``exc`` as its ``__cause__``; or None if ``exc`` has
@@ -127,6 +130,8 @@ class TViewError(Exception):
             if fields is None:
                 continue
             error_class = _class_of(fields)
+            if error_class is None and altering:
+                error_class = _MET_WHEN_ALTERING.get(fields["sqlstate"] or "")
             if error_class is None:
                 return None
             error = error_class(
@@ -461,6 +466,13 @@ _RAISED_BY_OUR_FUNCTIONS: Final[dict[str, type[TViewError]]] = {
 _MET_IN_OUR_FUNCTIONS: Final[dict[str, type[TViewError]]] = {
     "23502": KeyNull,
     "23505": KeyNotUnique,
+}
+
+_MET_WHEN_ALTERING: Final[dict[str, type[TViewError]]] = {
+    **_MET_IN_OUR_FUNCTIONS,
+    "23514": RefreshFailed,
+    "23P01": RefreshFailed,
+    "2BP01": DependentColumn,
 }
 
 # Places in PostgreSQL's source, sent in the field "routine"; unlike messages never translated.

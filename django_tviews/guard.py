@@ -17,7 +17,8 @@ from django.db.backends.utils import split_identifier
 from . import catalog
 from .alignment import align, computes
 from .errors import DependentColumn, TViewError
-from .installer import bounded_waits, execute, explained, installed, require_fresh_snapshots
+from .installer import execute, explained, installed, require_fresh_snapshots
+from .locks import LockMode, bounded_waits, lock
 from .relational.canonical import formatted, read_relations
 from .relational.renames import Renames, follow
 from .sql import objects
@@ -187,19 +188,14 @@ class Guard:
         """Wait out the writers: what they write must be there to be compared with."""
         for tview, _ in concerned:
             require_fresh_snapshots(self.connection, tview.declaration)
-        tables = sorted(
-            {
-                qualified(structure.schema, structure.name)
-                for _, standing in concerned
-                for structure in standing.relations.values()
-                if structure.rule is None
-            }
-        )
+        tables = {
+            qualified(structure.schema, structure.name)
+            for _, standing in concerned
+            for structure in standing.relations.values()
+            if structure.rule is None
+        }
         with bounded_waits(self.schema_editor):
-            execute(
-                self.schema_editor,
-                f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE",
-            )
+            lock(self.schema_editor, dict.fromkeys(tables, LockMode.SHARE_ROW_EXCLUSIVE))
 
     def _count_statements(self, number: int) -> None:
         """Open, or close, a statement around all that follows: it is spooled until then."""
@@ -295,12 +291,8 @@ class Guard:
                     table=table,
                     column=column,
                 ) from error
-            for role, privilege, grantable in each.grants:
-                grantee = "PUBLIC" if role is None else identifier(role)
-                option = " WITH GRANT OPTION" if grantable else ""
-                execute(
-                    self.schema_editor, f"GRANT {privilege} ON {each.view} TO {grantee}{option}"
-                )
+            for statement in objects.grant_statements(each.view, each.grants):
+                execute(self.schema_editor, statement)
         if lifted and self.schema_editor.collect_sql:
             for each in lifted:
                 self._compare(each.tview)

@@ -22,7 +22,6 @@ from .errors import (
     DependencyDepthExceeded,
     DependentColumn,
     IsolationUnsupported,
-    MetadataNotFound,
     TViewError,
 )
 from .facts import Facts, RelationFacts
@@ -110,7 +109,6 @@ def create(
     schema_editor: BaseDatabaseSchemaEditor,
     declaration: Declaration,
     create_table: Callable[[], None],
-    state_facts: Callable[[], Facts] | None = None,
 ) -> None:
     """Install a TView: backing view, table, contents, functions, triggers.
 
@@ -118,15 +116,16 @@ def create(
         schema_editor: of the database.
         declaration: what the TView says.
         create_table: creates its table, empty.
-        state_facts: the facts of the migration state, for sqlmigrate, where the tables may not
-            exist yet.
 
     Raises:
         TViewError: the query cannot be kept, or its contents break the TView's constraints.
             Nothing is left behind.
     """
     with all_or_nothing(schema_editor, declaration):
-        plan = _planned(schema_editor, declaration, state_facts)
+        connection = schema_editor.connection
+        schema = catalog.current_schema(connection)
+        execute(schema_editor, view_statement(schema, declaration.view, declaration.query))
+        plan = plan_of(connection, declaration, schema)
         lock_sources(schema_editor, plan)
         create_table()
         _install(schema_editor, declaration, plan)
@@ -148,71 +147,34 @@ def drop(
         DependentColumn: another TView reads it. Nothing is changed.
     """
     with all_or_nothing(schema_editor, declaration):
-        found = _find(schema_editor.connection, declaration.table)
+        found = find(schema_editor.connection, declaration.table)
         if found is not None:
-            # sqlmigrate only prints that the readers go first: they are still there.
-            if not schema_editor.collect_sql:
-                _refuse_readers(schema_editor.connection, found)
+            _refuse_readers(schema_editor.connection, found)
+            run_deferred_checks(schema_editor)
+            _lock_for_removal(schema_editor, found)
             _uninstall(schema_editor, found)
         delete_table()
 
 
-def replace(
-    schema_editor: BaseDatabaseSchemaEditor,
-    old: Declaration,
-    new: Declaration,
-    alter_table: Callable[[], None],
-    state_facts: Callable[[], Facts] | None = None,
-) -> None:
-    """Give an installed TView a new definition; rows that stay equal are not touched.
-
-    Args:
-        schema_editor: of the database.
-        old: what the TView said.
-        new: what it says now.
-        alter_table: alters its table accordingly.
-        state_facts: the facts of the migration state, for sqlmigrate.
-
-    Raises:
-        MetadataNotFound: the TView is not installed.
-        TViewError: as for :func:`create`; the old definition stays in force.
-    """
-    connection = schema_editor.connection
-    with all_or_nothing(schema_editor, new):
-        found = _find(connection, old.table)
-        if found is None and not schema_editor.collect_sql:
-            raise MetadataNotFound(
-                f"TView {old.label} is not installed in this database.",
-                hint="Was its migration faked? Migrate back with --fake and apply it.",
-                tview=old.label,
-            )
-        readers = readers_of(connection, found) if found else []
-        for reader in reversed(readers):
-            _uninstall(schema_editor, reader)
-        if found is not None:
-            _uninstall(schema_editor, found)
-        alter_table()
-        plan = _planned(schema_editor, new, state_facts)
-        lock_sources(schema_editor, plan)
-        _install(schema_editor, new, plan)
-        for reader in readers:
-            reader_plan = _planned(schema_editor, reader.declaration, state_facts)
-            lock_sources(schema_editor, reader_plan)
-            _install(schema_editor, reader.declaration, reader_plan)
-
-
-def plan_of(connection: BaseDatabaseWrapper, declaration: Declaration, schema: str) -> Plan:
+def plan_of(
+    connection: BaseDatabaseWrapper,
+    declaration: Declaration,
+    schema: str,
+    view: str | None = None,
+) -> Plan:
     """Plan an installed TView again, from its backing view as the server has it.
 
     Args:
         connection: where it is installed.
         declaration: what it says.
         schema: where its table is.
+        view: the name of a view that stands in for the backing view.
     """
-    query = catalog.view_definition(connection, schema, declaration.view)
+    view = view or declaration.view
+    query = catalog.view_definition(connection, schema, view)
     facts = read_facts(connection, query)
-    _refuse_mutable_functions(connection, [(schema, declaration.view), *facts.relations])
-    (oid,) = catalog.resolve(connection, [(schema, declaration.view)]).values()
+    _refuse_mutable_functions(connection, [(schema, view), *facts.relations])
+    (oid,) = catalog.resolve(connection, [(schema, view)]).values()
     output_types = {
         column.name: column.type for column in catalog.relations(connection, [oid])[oid].columns
     }
@@ -334,34 +296,21 @@ def require_fresh_snapshots(connection: BaseDatabaseWrapper, declaration: Declar
         )
 
 
-def _planned(
-    schema_editor: BaseDatabaseSchemaEditor,
-    declaration: Declaration,
-    state_facts: Callable[[], Facts] | None,
-) -> Plan:
-    """Create the backing view and plan from what the server makes of it."""
-    connection = schema_editor.connection
-    schema = catalog.current_schema(connection)
-    create_view = (
-        f"CREATE VIEW {qualified(schema, declaration.view)} AS\n{formatted(declaration.query)}"
-    )
-    execute(schema_editor, create_view)
-    if not schema_editor.collect_sql:
-        return plan_of(connection, declaration, schema)
-    missing = (
-        set(read_relations(declaration.query))
-        - catalog.resolve(connection, read_relations(declaration.query)).keys()
-    )
-    if missing and state_facts is not None:
-        return _plan(connection, declaration, declaration.query, state_facts(), schema)
-    # sqlmigrate: let the server resolve the names, and undo it.
-    with transaction.atomic(connection.alias):
-        with connection.cursor() as cursor:
-            cursor.execute(f"DROP VIEW IF EXISTS {qualified(schema, declaration.view)}")
-            cursor.execute(create_view)
-        plan = plan_of(connection, declaration, schema)
-        transaction.set_rollback(True, connection.alias)
-    return plan
+def view_statement(schema: str, view: str, query: str) -> str:
+    """Return the statement that creates a backing view.
+
+    Args:
+        schema: where.
+        view: its name.
+        query: the query of the TView.
+    """
+    return f"CREATE VIEW {qualified(schema, view)} AS\n{formatted(query)}"
+
+
+def run_deferred_checks(schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Run the checks that were put off: PostgreSQL alters no table that awaits some."""
+    execute(schema_editor, "SET CONSTRAINTS ALL IMMEDIATE")
+    execute(schema_editor, "SET CONSTRAINTS ALL DEFERRED")
 
 
 def _plan(
@@ -419,10 +368,24 @@ def lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
     lock(schema_editor, dict.fromkeys(tables, LockMode.SHARE_ROW_EXCLUSIVE))
 
 
+def _lock_for_removal(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -> None:
+    """Keep everybody off the tables that lose a trigger, and off the TView."""
+    sources = {
+        qualified(trigger.schema, trigger.table)
+        for trigger in catalog.triggers(schema_editor.connection)
+        if trigger.tview == tview.oid
+    }
+    table = qualified(tview.schema, tview.declaration.table)
+    lock(
+        schema_editor,
+        dict.fromkeys(sources, LockMode.ACCESS_EXCLUSIVE),
+        [f"LOCK TABLE {table} IN {LockMode.ACCESS_EXCLUSIVE} MODE"],
+    )
+
+
 def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, plan: Plan) -> None:
     """Create functions and triggers, fill the table, and enter it into the registry."""
-    if not schema_editor.collect_sql:
-        _refuse_other_collations(schema_editor.connection, plan)
+    refuse_other_collations(schema_editor.connection, plan)
     comment = literal(objects.comment(plan))
     view = qualified(plan.schema, plan.view)
     execute(schema_editor, f"COMMENT ON VIEW {view} IS {comment}")
@@ -437,7 +400,7 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
     execute(schema_editor, registry_entry(declaration, plan))
 
 
-def _refuse_other_collations(connection: BaseDatabaseWrapper, plan: Plan) -> None:
+def refuse_other_collations(connection: BaseDatabaseWrapper, plan: Plan) -> None:
     """Refuse a key of which the table and the query do not agree what is equal."""
     table = complete(qualified(plan.schema, plan.table))
     view = complete(qualified(plan.schema, plan.view))
@@ -455,13 +418,10 @@ def _refuse_other_collations(connection: BaseDatabaseWrapper, plan: Plan) -> Non
 def _create_triggers(
     schema_editor: BaseDatabaseSchemaEditor, triggers: Iterable[objects.Trigger]
 ) -> None:
-    present = set()
-    # sqlmigrate has only printed what drops them.
-    if not schema_editor.collect_sql:
-        present = {
-            (qualified(each.schema, each.table), each.name)
-            for each in catalog.triggers(schema_editor.connection)
-        }
+    present = {
+        (qualified(each.schema, each.table), each.name)
+        for each in catalog.triggers(schema_editor.connection)
+    }
     for trigger in triggers:
         if not trigger.shared or (trigger.relation, trigger.name) not in present:
             for statement in trigger.statements:
@@ -492,7 +452,8 @@ def registry_entry(declaration: Declaration, plan: Plan) -> str:
     )
 
 
-def _find(connection: BaseDatabaseWrapper, table: str) -> InstalledTView | None:
+def find(connection: BaseDatabaseWrapper, table: str) -> InstalledTView | None:
+    """Find the installed TView of a table, by the search path."""
     oids = catalog.resolve(connection, [(None, table)])
     for each in installed(connection):
         if each.oid in oids.values():

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from django.db import models
 from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.operations.fields import RenameField
 from django.db.migrations.operations.models import (
@@ -24,20 +23,17 @@ from django.db.migrations.utils import field_references
 from django.db.migrations.writer import MigrationWriter
 from django.db.models.utils import make_model_tuple
 
-from .definition import Declaration, Maintenance, stored_fields
-from .model_facts import facts_from_models
+from .definition import Declaration, Maintenance
 from .models import TView
 from .state import TViewState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db import models
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
     from django.db.migrations.state import ProjectState
     from django.db.models import Field
-
-_Named = TypeVar("_Named", models.Index, models.BaseConstraint)
 
 __all__ = ["AlterTView", "CreateTView", "DeleteTView", "FollowRenames", "RenameTView"]
 
@@ -153,11 +149,11 @@ class CreateTView(_DefinesTView, CreateModel):
         self,
         app_label: str,
         schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,  # noqa: ARG002
+        from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
         """Create the TView, all of it or nothing."""
-        _create(self, schema_editor, to_state, to_state.apps.get_model(app_label, self.name))
+        _create(self, schema_editor, from_state, to_state.apps.get_model(app_label, self.name))
 
     def database_backwards(
         self,
@@ -167,7 +163,7 @@ class CreateTView(_DefinesTView, CreateModel):
         to_state: ProjectState,  # noqa: ARG002
     ) -> None:
         """Delete the TView."""
-        _drop(self, schema_editor, from_state.apps.get_model(app_label, self.name))
+        _drop(self, schema_editor, from_state, from_state.apps.get_model(app_label, self.name))
 
     def describe(self) -> str:
         """Say in a few words what the operation does."""
@@ -240,8 +236,7 @@ class AlterTView(_DefinesTView):
         """Bring table, contents and maintenance in line with the new definition."""
         old = from_state.apps.get_model(app_label, self.name)
         new = to_state.apps.get_model(app_label, self.name)
-        if _is_kept(self, schema_editor, new):
-            _replace(self, schema_editor, to_state, old, new)
+        _replace(self, schema_editor, from_state, old, new)
 
     def database_backwards(
         self,
@@ -372,8 +367,9 @@ class RenameTView(RenameModel):
         """Rename the table and all that keeps it equal to the query."""
         old = from_state.apps.get_model(app_label, self.old_name)
         new = to_state.apps.get_model(app_label, self.new_name)
-        if _is_kept(self, schema_editor, new):
-            _replace(self, schema_editor, to_state, old, new)
+        if not _is_kept(self, schema_editor, new):
+            return
+        _replace(self, schema_editor, from_state, old, new)
         for relation in old._meta.related_objects:
             if relation.many_to_many:
                 # A column of the table in between is named after the model.
@@ -407,17 +403,17 @@ class DeleteTView(DeleteModel):
         to_state: ProjectState,  # noqa: ARG002
     ) -> None:
         """Delete the TView."""
-        _drop(self, schema_editor, from_state.apps.get_model(app_label, self.name))
+        _drop(self, schema_editor, from_state, from_state.apps.get_model(app_label, self.name))
 
     def database_backwards(
         self,
         app_label: str,
         schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,  # noqa: ARG002
+        from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
         """Create the TView again, with its contents."""
-        _create(self, schema_editor, to_state, to_state.apps.get_model(app_label, self.name))
+        _create(self, schema_editor, from_state, to_state.apps.get_model(app_label, self.name))
 
     def describe(self) -> str:
         """Say in a few words what the operation does."""
@@ -430,7 +426,7 @@ class DeleteTView(DeleteModel):
 
 
 def _is_kept(
-    operation: Operation, schema_editor: BaseDatabaseSchemaEditor, model: type[models.Model]
+    operation: Operation, schema_editor: BaseDatabaseSchemaEditor, model: type[TView]
 ) -> bool:
     """Tell whether a database has the TView at all: PostgreSQL, and not routed elsewhere."""
     connection = schema_editor.connection
@@ -459,28 +455,32 @@ def _create(
     state: ProjectState,
     model: type[TView],
 ) -> None:
-    if _is_kept(operation, schema_editor, model):
-        from . import installer
+    if not _is_kept(operation, schema_editor, model):
+        return
+    from . import installer, rehearsal
 
-        installer.create(
-            schema_editor,
-            _declaration(operation, schema_editor, state, model),
-            partial(schema_editor.create_model, model),
-            partial(facts_from_models, state.apps),
-        )
+    declaration = _declaration(operation, schema_editor, state, model)
+    change = partial(
+        installer.create, schema_editor, declaration, partial(schema_editor.create_model, model)
+    )
+    rehearsal.run(schema_editor, state, change, declaration)
 
 
 def _drop(
-    operation: Operation, schema_editor: BaseDatabaseSchemaEditor, model: type[TView]
+    operation: Operation,
+    schema_editor: BaseDatabaseSchemaEditor,
+    state: ProjectState,
+    model: type[TView],
 ) -> None:
-    if _is_kept(operation, schema_editor, model):
-        from . import installer
+    if not _is_kept(operation, schema_editor, model):
+        return
+    from . import installer, rehearsal
 
-        installer.drop(
-            schema_editor,
-            Declaration.from_model(model),
-            partial(schema_editor.delete_model, model),
-        )
+    declaration = Declaration.from_model(model)
+    change = partial(
+        installer.drop, schema_editor, declaration, partial(schema_editor.delete_model, model)
+    )
+    rehearsal.run(schema_editor, state, change, declaration)
 
 
 def _replace(
@@ -490,104 +490,20 @@ def _replace(
     old: type[TView],
     new: type[TView],
 ) -> None:
-    before, after = (_declaration(operation, schema_editor, state, model) for model in (old, new))
-    if before == after:
-        # Indexes, constraints, comments: the contents stay as they are.
-        _alter_table(schema_editor, old, new)
-    else:
-        from . import installer
-
-        installer.replace(
-            schema_editor,
-            before,
-            after,
-            partial(_alter_table_to_be_filled, schema_editor, old, new),
-            partial(facts_from_models, state.apps),
-        )
-
-
-def _alter_table_to_be_filled(
-    schema_editor: BaseDatabaseSchemaEditor, old: type[TView], new: type[TView]
-) -> None:
-    """Alter the table of a TView before it is filled by its new query."""
-    if _key(old) != _key(new):
-        # Django cannot alter which columns make the primary key.
-        schema_editor.delete_model(old)
-        schema_editor.create_model(new)
+    if not _is_kept(operation, schema_editor, new):
         return
-    if _may_refuse_rows(schema_editor.connection, old, new):
-        table = schema_editor.quote_name(old._meta.db_table)
-        schema_editor.execute(f"TRUNCATE {table}")
-    _alter_table(schema_editor, old, new)
+    from . import rehearsal, replacement
+    from .alteration import TableAlteration
 
-
-def _alter_table(
-    schema_editor: BaseDatabaseSchemaEditor, old: type[TView], new: type[TView]
-) -> None:
-    """Alter the table of a TView in place, so that grants and dependent objects survive."""
-    before, after = old._meta, new._meta
-    constraints, indexes = (
-        _changed(before.constraints, after.constraints),
-        _changed(before.indexes, after.indexes),
-    )
-    for constraint in constraints.gone:
-        schema_editor.remove_constraint(old, constraint)
-    for index in indexes.gone:
-        schema_editor.remove_index(old, index)
-    kept = [fields for fields in before.unique_together if fields in after.unique_together]
-    schema_editor.alter_unique_together(old, before.unique_together, kept)
-    schema_editor.alter_db_table(new, before.db_table, after.db_table)
-    _alter_columns(schema_editor, new, stored_fields(old), stored_fields(new))
-    schema_editor.alter_unique_together(new, kept, after.unique_together)
-    for index in indexes.come:
-        schema_editor.add_index(new, index)
-    for constraint in constraints.come:
-        schema_editor.add_constraint(new, constraint)
-    if before.db_table_comment != after.db_table_comment:
-        schema_editor.alter_db_table_comment(new, before.db_table_comment, after.db_table_comment)
-
-
-def _alter_columns(
-    schema_editor: BaseDatabaseSchemaEditor,
-    model: type[TView],
-    old: dict[str, Field[Any, Any]],
-    new: dict[str, Field[Any, Any]],
-) -> None:
-    for column in old.keys() - new.keys():
-        schema_editor.remove_field(model, old[column])
-    for column, field in new.items():
-        if column in old:
-            schema_editor.alter_field(model, old[column], field)
-        else:
-            schema_editor.add_field(model, field)
-
-
-def _may_refuse_rows(connection: BaseDatabaseWrapper, old: type[TView], new: type[TView]) -> bool:
-    """Tell whether the altered table might not take the rows that are there now."""
-    old_fields, new_fields = stored_fields(old), stored_fields(new)
-    return bool(_changed(old._meta.constraints, new._meta.constraints).come) or any(
-        not field.null
-        if column not in old_fields
-        else field.null < old_fields[column].null
-        or field.db_type(connection) != old_fields[column].db_type(connection)
-        for column, field in new_fields.items()
-    )
-
-
-def _key(model: type[TView]) -> list[str | None]:
-    return [field.column for field in model._meta.pk_fields]
-
-
-class _Changed(NamedTuple, Generic[_Named]):
-    gone: list[_Named]
-    come: list[_Named]
-
-
-def _changed(old: Sequence[_Named], new: Sequence[_Named]) -> _Changed[_Named]:
-    return _Changed(
-        [item for item in old if item not in new],
-        [item for item in new if item not in old],
-    )
+    table = TableAlteration(schema_editor, old, new)
+    before, after = (_declaration(operation, schema_editor, state, model) for model in (old, new))
+    if before == after and not table.rekeyed:
+        # Indexes, constraints, comments: the contents stay as they are.
+        table.before_refill()
+        table.after_refill()
+        return
+    change = partial(replacement.replace, schema_editor, before, after, table)
+    rehearsal.run(schema_editor, state, change, after)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def comparison(plan: Plan, limit: int) -> str:
             f"tview.{identifier(column.name)} AS {name}" for name, column in columns.items()
         ),
         queried=_listed(
-            f"CAST(query.{identifier(column.output)} AS {_unbounded(column.type)}) AS {name}"
+            f"CAST(query.{identifier(column.output)} AS {unbounded(column.type)}) AS {name}"
             for name, column in columns.items()
         ),
         key=_listed(key),
@@ -61,7 +61,12 @@ def comparison(plan: Plan, limit: int) -> str:
     )
 
 
-def _unbounded(type_sql: str) -> str:
+def unbounded(type_sql: str) -> str:
+    """Return a type without its length, so that a cast to it leaves every value whole.
+
+    Args:
+        type_sql: the type as declared.
+    """
     return _LENGTH.sub(r"\1", type_sql)
 
 

@@ -22,6 +22,7 @@ from django_tviews.plan.plan import (
 from django_tviews.plan.routes import Route
 from django_tviews.text import indented
 
+from .comparison import unbounded
 from .quoting import (
     bounded,
     complete,
@@ -43,7 +44,7 @@ from .routes import (
 from .templates import render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 # The first key of the advisory lock on the ring of writers; the second is 0. The first key of
 # the locks on a TView is its table's OID.
@@ -201,6 +202,16 @@ def functions(plan: Plan) -> tuple[Function, ...]:
     return tuple(_Writer(plan).functions())
 
 
+def rekey(plan: Plan) -> str:
+    """Return a stand-in for the function that rebuilds, for while the table has no key."""
+    return complete(_Writer(plan).rekey())
+
+
+def rebuild(plan: Plan) -> str:
+    """Return the CREATE OR REPLACE statement of the function that rebuilds."""
+    return complete(_Writer(plan).rebuild())
+
+
 def source_triggers(plan: Plan) -> tuple[Trigger, ...]:
     """Return the triggers on the sources, which keep the TView."""
     return tuple(dict.fromkeys(_Writer(plan).source_triggers()))
@@ -216,7 +227,23 @@ def fingerprint(plan: Plan) -> str:
     text = [*plan.definitions, *(function.create for function in functions(plan))]
     for trigger in (*source_triggers(plan), *own_triggers(plan)):
         text += trigger.statements
-    return _digest("\n".join([str(FORMAT_VERSION), *text]))
+    whole = "\n".join([str(FORMAT_VERSION), *text])
+    # The same in any schema, for sqlmigrate, which tries it out elsewhere.
+    return _digest(renamed(whole, {plan.schema: "", plan.runtime_schema: ""}))
+
+
+def renamed(text: str, schemas: Mapping[str, str]) -> str:
+    """Write other schemas into generated SQL.
+
+    Args:
+        text: statements.
+        schemas: the schema to write in place of each.
+    """
+    for old, new in schemas.items():
+        text = text.replace(setting(old, ""), setting(new, ""))
+        text = text.replace(f"{identifier(old)}.", f"{identifier(new)}.")
+        text = text.replace(f"SCHEMA = {literal(old)}", f"SCHEMA = {literal(new)}")
+    return complete(text)
 
 
 def comment(plan: Plan) -> str:
@@ -234,6 +261,27 @@ def drain_name(plan: Plan) -> str:
 def rebuild_name(plan: Plan) -> str:
     """Return the quoted name of the function that compares the whole TView with its query."""
     return qualified(plan.schema, _function_name(plan.table, "rebuild"))
+
+
+def grant_statements(
+    relation: str, grants: Iterable[tuple[str | None, str, bool]]
+) -> Iterator[str]:
+    """Return the statements that allow others again what they were allowed to do with a relation.
+
+    Args:
+        relation: its name, quoted.
+        grants: of each, the role, None for everybody, the privilege, and whether to hand it on.
+    """
+    for role, privilege, grantable in grants:
+        grantee = "PUBLIC" if role is None else identifier(role)
+        option = " WITH GRANT OPTION" if grantable else ""
+        yield f"GRANT {privilege} ON {relation} TO {grantee}{option}"
+
+
+def lock_statement(runtime_schema: str, schema: str, table: str) -> str:
+    """Return the statement that keeps maintenance off a TView until COMMIT."""
+    tview = regclass(schema, table)
+    return f"SELECT {identifier(runtime_schema)}.django_tviews_lock({tview}, '{{0}}')"
 
 
 def _function_name(table: str, suffix: str) -> str:
@@ -323,7 +371,7 @@ class _Writer:
     def functions(self) -> Iterator[Function]:
         key_types = ", ".join(f"{column.type}[]" for column in self.plan.key)
         yield self._function("recompute", key_types, self._recompute())
-        yield self._function("rebuild", "", self._rebuild())
+        yield self._function("rebuild", "", self.rebuild())
         yield self._function("drain", "", self._drain())
         yield self._function("truncated", "", self._truncated())
         for source in self.plan.sources:
@@ -360,9 +408,24 @@ class _Writer:
         written = render("written", **self.values, into=into)
         return render("write", **self.values, key_arrays=keys, written=written)
 
-    def _rebuild(self) -> str:
+    def rebuild(self) -> str:
         written = render("written", **self.values, into=_INTO)
         return render("rebuild", **self.values, written=written)
+
+    def rekey(self) -> str:
+        return render(
+            "rekey",
+            **self.values,
+            fresh_key=", ".join(f"fresh.{name}" for name in self.key),
+            fresh_columns=", ".join(
+                # A cast cuts off what is too long for these; the row is written in any case, then.
+                f"fresh.{identifier(column.name)}"
+                if re.match(r"bit|varbit|char(?!acter varying)", column.type)
+                else f"CAST(fresh.{identifier(column.name)} AS {unbounded(column.type)})"
+                for column in self.plan.columns
+            ),
+            key_matches_kept=self._match("kept", "fresh"),
+        )
 
     def _truncated(self) -> str:
         own = RelationFacts(self.plan.schema, self.plan.table)

@@ -1,0 +1,245 @@
+"""Give an installed TView another definition, and keep what the new one has in common with the old.
+
+The table stays, and with it rows, grants, comments, policies and whatever depends on it. Rows are
+compared with the new query and written where they differ; nothing is ever truncated, so that
+others see the old contents until COMMIT and the new ones from then on.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace as replaced
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from django.db import DatabaseError, transaction
+
+from . import catalog
+from .alignment import align
+from .definition import object_name
+from .errors import MetadataNotFound, TViewError
+from .installer import (
+    InstalledTView,
+    all_or_nothing,
+    execute,
+    find,
+    plan_of,
+    readers_of,
+    refuse_other_collations,
+    run_deferred_checks,
+    view_statement,
+)
+from .locks import LockMode, lock
+from .sql import objects
+from .sql.quoting import complete, identifier, qualified, regclass, relation_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+    from .alteration import TableAlteration
+    from .definition import Declaration
+    from .plan.plan import Plan
+
+
+def replace(
+    schema_editor: BaseDatabaseSchemaEditor,
+    old: Declaration,
+    new: Declaration,
+    table: TableAlteration,
+) -> None:
+    """Give an installed TView a new definition; rows that stay equal are not touched.
+
+    Args:
+        schema_editor: of the database.
+        old: what the TView said.
+        new: what it says now.
+        table: how its table changes.
+
+    Raises:
+        MetadataNotFound: the TView is not installed.
+        DependentColumn: another view needs a column that goes or changes its type.
+        TViewError: as for :func:`django_tviews.installer.create`; the old definition stays in
+            force.
+    """
+    found = find(schema_editor.connection, old.table)
+    if found is None:
+        raise MetadataNotFound(
+            f"TView {old.label} is not installed in this database.",
+            hint="Was its migration faked? tview_sync installs what is missing.",
+            tview=old.label,
+        )
+    with all_or_nothing(schema_editor, new), _altering():
+        _Replacement(schema_editor, found, new, table).run()
+
+
+@contextmanager
+def _altering() -> Iterator[None]:
+    """Explain what PostgreSQL says of a definition that the rows or other objects stand against."""
+    try:
+        yield
+    except DatabaseError as error:
+        known = TViewError.from_database_error(error, altering=True)
+        if known is None:
+            raise
+        raise known from error
+
+
+class _Replacement:
+    def __init__(
+        self,
+        schema_editor: BaseDatabaseSchemaEditor,
+        tview: InstalledTView,
+        new: Declaration,
+        table: TableAlteration,
+    ) -> None:
+        self.schema_editor = schema_editor
+        self.connection = schema_editor.connection
+        self.tview = tview
+        self.old = tview.declaration
+        self.new = new
+        self.table = table
+        self.schema = tview.schema or catalog.current_schema(self.connection)
+        self.readers = readers_of(self.connection, tview)
+        self.old_view = complete(qualified(self.schema, self.old.view))
+        self.view = complete(qualified(self.schema, new.view))
+        self.plan, self.outputs = self.probe()
+
+    def run(self) -> None:
+        run_deferred_checks(self.schema_editor)
+        self.lock()
+        self.table.before_refill()
+        self.rename()
+        self.replace_view()
+        refuse_other_collations(self.connection, self.plan)
+        self.align()
+        if self.refilled:
+            self.refill()
+        self.table.after_refill()
+        if self.table.alters_table:
+            # A key or NOT NULL that has come last lets those who read the TView do with less.
+            align(self.schema_editor, readers_of(self.connection, self.tview))
+
+    def probe(self) -> tuple[Plan, list[tuple[str, str, int]]]:
+        """Plan the new definition from what the server makes of its query, and undo that."""
+        probe = object_name(self.new.table, "probe")
+        with transaction.atomic(self.connection.alias):
+            with self.connection.cursor() as cursor:
+                cursor.execute(view_statement(self.schema, probe, self.new.query), None)
+            plan = plan_of(self.connection, self.new, self.schema, view=probe)
+            columns = catalog.view_columns(self.connection, complete(qualified(self.schema, probe)))
+            transaction.set_rollback(True, self.connection.alias)
+        return plan, columns
+
+    @cached_property
+    def query_changes(self) -> bool:
+        """Whether the server understands the new query otherwise than the old one."""
+        view = (self.schema, self.old.view)
+        return (
+            not catalog.resolve(self.connection, [view])
+            or catalog.view_definition(self.connection, *view) != self.plan.definitions[0]
+        )
+
+    @cached_property
+    def refilled(self) -> bool:
+        """Whether rows may change."""
+        before = {column.name: column.output for column in self.old.columns}
+        after = {column.name: column.output for column in self.new.columns}
+        return self.query_changes or self.table.moves_rows or before != after
+
+    def lock(self) -> None:
+        """Keep the writers out, sources first, as they themselves lock.
+
+        Without writers nobody is in the middle of a function that is about to change, and what
+        they wrote is visible to the statement that compares the rows.
+        """
+        changes = (
+            self.refilled
+            or self.table.alters_table
+            or objects.fingerprint(self.plan) != self.tview.fingerprint
+        )
+        if not changes:
+            return
+        affected = [self.tview, *(self.readers if self.table.alters_table else ())]
+        oids = {each.oid for each in affected}
+        kept = {(trigger.relation, trigger.name) for trigger in objects.source_triggers(self.plan)}
+        modes = {
+            relation_name(target): LockMode.SHARE_ROW_EXCLUSIVE
+            for source in self.plan.sources
+            for target in source.relation.targets
+        }
+        for trigger in catalog.triggers(self.connection):
+            relation = qualified(trigger.schema, trigger.table)
+            if trigger.tview not in oids:
+                continue
+            modes.setdefault(relation, LockMode.SHARE_ROW_EXCLUSIVE)
+            # Dropping a trigger takes more than creating one.
+            if trigger.tview == self.tview.oid and (relation, trigger.name) not in kept:
+                modes[relation] = LockMode.ACCESS_EXCLUSIVE
+        table = qualified(self.schema, self.old.table)
+        modes.pop(table, None)
+        then = [
+            objects.lock_statement(
+                self.plan.runtime_schema, each.schema or self.schema, each.declaration.table
+            )
+            for each in affected
+        ]
+        if self.table.alters_table:
+            then.append(f"LOCK TABLE {table} IN {LockMode.ACCESS_EXCLUSIVE} MODE")
+        lock(self.schema_editor, modes, then)
+
+    def rename(self) -> None:
+        """Let what belongs to the table follow its name."""
+        if self.old.table == self.new.table:
+            return
+        execute(
+            self.schema_editor, f"ALTER VIEW {self.old_view} RENAME TO {identifier(self.new.view)}"
+        )
+
+    def replace_view(self) -> None:
+        """Give the backing view the new query."""
+        if not self.query_changes:
+            return
+        create = view_statement(self.schema, self.new.view, self.new.query)
+        before = catalog.view_columns(self.connection, self.view)
+        if before == self.outputs[: len(before)]:
+            execute(self.schema_editor, create.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+            return
+        (oid,) = catalog.resolve(self.connection, [(self.schema, self.new.view)]).values()
+        grants = catalog.grants(self.connection, oid)
+        execute(self.schema_editor, f"DROP VIEW {self.view}")
+        for statement in (create, *objects.grant_statements(self.view, grants)):
+            execute(self.schema_editor, statement)
+
+    def align(self) -> None:
+        """Bring functions, triggers and registry in line, also of those that read the TView."""
+        if self.old.label != self.new.label:
+            # Functions say whose they are; these are no longer anybody's.
+            stale = catalog.own_functions(self.connection, self.schema, self.old.label)
+        align(
+            self.schema_editor,
+            [
+                replaced(self.tview, schema=self.schema, declaration=self.new),
+                *readers_of(self.connection, self.tview),
+            ],
+        )
+        if self.old.label != self.new.label:
+            ours = catalog.own_functions(self.connection, self.schema, self.new.label)
+            for oid, signature in stale.items():
+                if oid not in ours:
+                    execute(self.schema_editor, f"DROP FUNCTION {signature}")
+
+    def refill(self) -> None:
+        """Compare the rows with the query, and write those that differ; who reads them follows."""
+        if self.table.rekeyed:
+            execute(self.schema_editor, objects.rekey(self.plan))
+        tview = regclass(self.schema, self.new.table)
+        runtime = identifier(self.plan.runtime_schema)
+        execute(
+            self.schema_editor,
+            f"INSERT INTO {runtime}.django_tviews_refresh (tview) VALUES ({tview})",
+        )
+        if self.table.rekeyed:
+            execute(self.schema_editor, objects.rebuild(self.plan))
+        run_deferred_checks(self.schema_editor)
