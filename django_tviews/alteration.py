@@ -165,6 +165,8 @@ class TableAlteration:
         if self.rekeyed and field.primary_key:
             # The index of the key served it, too.
             plain.primary_key, plain._unique, plain.db_index = False, False, False  # type: ignore[attr-defined]
+            # Fields remember what they have been asked for.
+            vars(plain).pop("unique", None)
         return plain
 
     def _loose(self, field: Field[Any, Any]) -> Field[Any, Any]:

@@ -473,6 +473,8 @@ _MET_WHEN_ALTERING: Final[dict[str, type[TViewError]]] = {
     "23514": RefreshFailed,
     "23P01": RefreshFailed,
     "2BP01": DependentColumn,
+    # PostgreSQL retypes no column that a view or a policy reads.
+    "0A000": DependentColumn,
 }
 
 # Places in PostgreSQL's source, sent in the field "routine"; unlike messages never translated.

@@ -9,18 +9,30 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from django.db import models
+from django.db import IntegrityError, models
+from django.test import override_settings
 
-from django_tviews.operations import AlterTView, CreateTView
+from django_tviews import health
+from django_tviews.errors import (
+    DependentColumn,
+    IsolationUnsupported,
+    KeyNotUnique,
+    LockTimeout,
+)
+from django_tviews.health import ProblemKind
+from django_tviews.operations import AlterTView, CreateTView, DeleteTView, RenameTView
 
 from .test_operations import ID, TITLE, Library, card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from django.db.migrations.state import ProjectState
 
     from .harness import Database
 
@@ -272,6 +284,47 @@ def test_an_altered_tview_has_the_functions_of_a_new_one(
     assert generated(database) == altered
 
 
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_sqlmigrate_prints_does_the_same_by_hand(
+    library: Library, database: Database, name: str
+) -> None:
+    operation = AlterTView(**CHANGES[name])
+    before = generated(database)
+    for_hand = printed(library, operation)
+    library.forwards(operation)
+    after, rows = generated(database), contents(library)
+    back_by_hand = printed(library, operation, backwards=True)
+    library.backwards()
+    assert generated(database) == before
+    database.execute(for_hand)
+    assert generated(database) == after
+    library.states.append(altered(library, operation))
+    assert contents(library) == rows
+    # Printed as well when the migration has been applied.
+    library.states.pop()
+    assert printed(library, operation) == for_hand
+    database.execute(back_by_hand)
+    assert generated(database) == before
+
+
+def altered(library: Library, operation: Any) -> ProjectState:
+    after = library.states[-1].clone()
+    operation.state_forwards("library", after)
+    return after
+
+
+def printed(library: Library, operation: Any, *, backwards: bool = False) -> str:
+    with library.connection.schema_editor(collect_sql=True) as editor:
+        if backwards:
+            operation.database_backwards("library", editor, *library.states[:-3:-1])
+        else:
+            states = (library.states[-1], altered(library, operation))
+            operation.database_forwards("library", editor, *states)
+    statements = "\n".join(editor.collected_sql)
+    assert "rehears" not in statements
+    return f"BEGIN;\n{statements}\nCOMMIT;"
+
+
 def generated(database: Database) -> set[tuple[Any, ...]]:
     """Everything in the schema but physical order, by name."""
     return set(
@@ -306,3 +359,186 @@ def generated(database: Database) -> set[tuple[Any, ...]]:
                 AND objid::regclass::text LIKE '%%last_writer'
         """)
     )
+
+
+class TestReaders:
+    """TViews over the one that changes."""
+
+    @pytest.fixture
+    def read(self, library: Library) -> Library:
+        library.forwards(
+            CreateTView(
+                "Titles",
+                [("title", models.TextField(primary_key=True)), ("n", models.IntegerField())],
+                "SELECT c.title, count(*) AS n FROM library_card c GROUP BY c.title",
+            )
+        )
+        return library
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "an expression",
+            "a nullable column more",
+            "a column more that is NOT NULL",
+            "another key",
+            "an old column as the key",
+            "a key of two columns",
+            "another option",
+            "another output column",
+            "constraints",
+        ],
+    )
+    def test_they_follow_there_and_back(self, read: Library, database: Database, name: str) -> None:
+        orphaned = {ProblemKind.ORPHANED, ProblemKind.NOT_INSTALLED}
+        for step in (partial(read.forwards, AlterTView(**CHANGES[name])), read.backwards):
+            step()
+            assert not [each for each in health.check() if each.kind not in orphaned]
+
+    def test_a_column_that_one_reads_does_not_go(self, read: Library, database: Database) -> None:
+        before = generated(database), contents(read)
+        with pytest.raises(DependentColumn, match="title"):
+            read.forwards(AlterTView(**DROPPED))
+        assert (generated(database), contents(read)) == before
+        read.check()
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        "change", [DROPPED, NARROWER, RETYPED], ids=["drop", "alter", "replace"]
+    )
+    def test_a_view_of_somebody_else_keeps_its_column(
+        self, library: Library, database: Database, change: dict[str, Any]
+    ) -> None:
+        database.execute("CREATE VIEW shelf AS SELECT title FROM library_card")
+        before = generated(database), contents(library)
+        with pytest.raises(DependentColumn):
+            library.forwards(AlterTView(**change))
+        assert (generated(database), contents(library)) == before
+
+    @pytest.mark.parametrize(
+        ("change", "error"),
+        [
+            (
+                {**KEYED_BY_TITLE, "query": "SELECT b.id, 'same' AS title FROM library_book b"},
+                KeyNotUnique,
+            ),
+            (
+                card(
+                    options={
+                        "constraints": [
+                            models.CheckConstraint(condition=models.Q(id__lt=0), name="negative")
+                        ]
+                    }
+                ),
+                IntegrityError,
+            ),
+        ],
+        ids=["a key that is not one", "a constraint"],
+    )
+    def test_what_the_rows_break_is_not_changed(
+        self, library: Library, database: Database, change: dict[str, Any], error: type[Exception]
+    ) -> None:
+        before = generated(database), contents(library)
+        with pytest.raises(error):
+            library.forwards(AlterTView(**change))
+        assert (generated(database), contents(library)) == before
+        library.check()
+
+    def test_a_snapshot_that_may_be_older_than_a_write_is_refused(
+        self, library: Library, database: Database
+    ) -> None:
+        database.execute("SET default_transaction_isolation = 'repeatable read'")
+        with pytest.raises(IsolationUnsupported):
+            library.forwards(AlterTView(**UPPER))
+
+
+class TestBesideOthers:
+    def test_a_writer_is_waited_for_again_and_again(
+        self, library: Library, database: Database
+    ) -> None:
+        writer = database.connect()
+        writer.execute("BEGIN")
+        writer.execute("INSERT INTO library_book (title, author_id) VALUES ('Fiasko', 1)")
+        before = generated(database)
+        with (
+            override_settings(DJANGO_TVIEWS={"LOCK_TIMEOUT": "100ms", "LOCK_RETRIES": 1}),
+            pytest.raises(LockTimeout),
+            library.quiet(),
+        ):
+            library.forwards(AlterTView(**UPPER))
+        assert generated(database) == before
+        done = threading.Timer(0.3, writer.execute, ["COMMIT"])
+        done.start()
+        with override_settings(DJANGO_TVIEWS={"LOCK_TIMEOUT": "100ms", "LOCK_RETRIES": 9}):
+            library.forwards(AlterTView(**UPPER))
+        done.join()
+        assert "FIASKO" in str(contents(library))
+
+    def test_between_two_attempts_writers_go_on(self, library: Library, database: Database) -> None:
+        reader, writer = database.connect(), database.connect()
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM library_card")
+        writer.execute("SET lock_timeout = '5s'")
+        with override_settings(DJANGO_TVIEWS={"LOCK_TIMEOUT": "300ms", "LOCK_RETRIES": 3}):
+            other = threading.Thread(
+                target=writer.execute,
+                args=["INSERT INTO library_book (title, author_id) VALUES ('Eden 2', 1)"],
+            )
+            other.start()
+            with library.quiet(), pytest.raises(LockTimeout):
+                library.forwards(AlterTView(**NULLABLE))
+            other.join()
+        library.check()
+
+    def test_an_older_snapshot_goes_on_seeing_the_old_rows(
+        self, library: Library, database: Database
+    ) -> None:
+        older = database.connect()
+        older.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        read = "SELECT id, title FROM library_card ORDER BY id"
+        before = older.execute(read).fetchall()
+        with library.quiet():
+            library.forwards(AlterTView(**UPPER))
+        assert older.execute(read).fetchall() == before
+        older.execute("COMMIT")
+        assert older.execute(read).fetchall() != before
+
+    def test_an_older_transaction_that_writes_has_to_try_again(
+        self, library: Library, database: Database
+    ) -> None:
+        older = database.connect()
+        older.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        older.execute("SELECT count(*) FROM library_card")
+        with library.quiet():
+            library.forwards(AlterTView(**UPPER))
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            older.execute("UPDATE library_book SET title = 'x'")
+
+
+def test_checks_that_writes_before_have_put_off_are_no_obstacle(
+    library: Library, database: Database
+) -> None:
+    database.execute(
+        "ALTER TABLE library_book ADD FOREIGN KEY (author_id) REFERENCES library_author"
+        " DEFERRABLE INITIALLY DEFERRED"
+    )
+    for operation in (AlterTView(**RENAMED), AlterTView(**KEYED_BY_TITLE), DeleteTView("Card")):
+        with database.transaction():
+            database.execute("UPDATE library_book SET author_id = author_id, title = title || '!'")
+            library.forwards(operation)
+
+
+def test_a_renamed_tview_is_the_same_table_under_another_name(
+    library: Library, database: Database
+) -> None:
+    hang_things_on_it(database, title=True)
+    before, made = things_on(database, "library_card", "library_card_query"), generated(database)
+    versions = database.execute(VERSIONS)
+    library.forwards(RenameTView("Card", "Index"))
+    assert things_on(database, "library_index", "library_index_query") == before
+    assert database.execute(VERSIONS.replace("card", "index")) == versions
+    assert not database.execute("SELECT 1 FROM pg_proc WHERE proname LIKE 'tviews_library_card%%'")
+    library.backwards()
+    assert generated(database) == made
+    database.execute(f"DROP PUBLICATION {database.schema}")
