@@ -20,7 +20,6 @@ from .model_facts import facts_from_models
 from .models import TView
 from .query import query_sql
 from .sql.objects import renamed
-from .sql.quoting import complete, qualified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,4 +156,4 @@ def _name(model: type[Model]) -> tuple[str | None, str]:
 
 def _exists(connection: BaseDatabaseWrapper, model: type[Model]) -> bool:
     schema, name = _name(model)
-    return catalog.exists(connection, complete(qualified(schema or _TABLES, name)))
+    return bool(catalog.resolve(connection, [(schema or _TABLES, name)]))

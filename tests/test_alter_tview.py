@@ -352,11 +352,6 @@ def generated(database: Database) -> set[tuple[Any, ...]]:
                 AND contype <> 'n'
             UNION ALL SELECT 'registry', label, declaration::text, depth::text, drain, fingerprint
             FROM django_tviews_registry
-            UNION ALL SELECT 'sequence', objid::regclass::text, refobjid::regclass::text,
-                a.attname, NULL, NULL
-            FROM pg_depend d JOIN pg_attribute a ON a.attrelid = refobjid AND attnum = refobjsubid
-            WHERE deptype = 'a' AND classid = 'pg_class'::regclass
-                AND objid::regclass::text LIKE '%%last_writer'
         """)
     )
 
