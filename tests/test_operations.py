@@ -25,7 +25,7 @@ from django_tviews.state import TViewState
 
 from .histories import History, built_in_steps, model, project, read_back
 from .oracle import assert_equals_query
-from .test_autodetector import LOOSE, states
+from .test_autodetector import COLUMNS, LOOSE, RENAMED, states
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -293,17 +293,22 @@ def in_one_app(state: ModelState) -> ModelState:
 
 
 @settings(deadline=None, max_examples=30)
-@given(steps=st.lists(states(), min_size=2, max_size=4), applied=st.integers(0, 3))
+@given(
+    steps=st.lists(
+        st.tuples(states(), st.sets(st.sampled_from([*COLUMNS, *RENAMED]))), min_size=2, max_size=4
+    ),
+    applied=st.integers(0, 3),
+)
 def test_squashing_gives_the_same_project_and_every_step_of_it_works(
-    steps: list[tuple[ModelState, ...]], applied: int
+    steps: list[tuple[tuple[ModelState, ...], set[str]]], applied: int
 ) -> None:
     history = History()
     start = ProjectState()
     operations: list[Operation] = []
-    for number, step in enumerate(steps):
+    for number, (step, renames) in enumerate(steps):
         if number == applied % len(steps):
             start, operations = history.state, []
-        for migration in history.go_to(project(*map(in_one_app, step))):
+        for migration in history.go_to(project(*map(in_one_app, step)), renames):
             operations += migration.operations
     squashed = MigrationOptimizer().optimize(operations, "all")
     by_steps = built_in_steps(start, operations, "all")
