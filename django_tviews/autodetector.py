@@ -27,6 +27,7 @@ from django.db.migrations.utils import resolve_relation
 from .history import Changes, History, Layout, Successors, in_the_database, in_the_state
 from .models import TView
 from .operations import AlterTView, CreateTView, DeleteTView, FollowRenames, RenameTView
+from .overtaking import Overtaking, with_run_before
 from .state import FieldKey, ModelKey, Owner, Reading, TViewState, readings
 
 if TYPE_CHECKING:
@@ -117,7 +118,11 @@ class TViewAutodetector(_Autodetector):
                 self.to_state.models[key] = TViewState.from_model(model)
         self.definitions = _definitions(graph)
         has_tviews = any(isinstance(each, TViewState) for each in self.from_state.models.values())
-        self.present_queries = History.of(graph).queries if graph and has_tviews else {}
+        history = History.of(graph) if graph and has_tviews else None
+        self.present_queries = history.queries if history else {}
+        self.overtaking = (
+            Overtaking(graph, history.overtaken) if graph and history else Overtaking()
+        )
         # Django points fields of the new state back to the old names of models while it compares.
         self.new_layout = Layout.of(self.to_state, self.to_state.models if has_tviews else ())
         return super()._detect_changes(convert_apps, graph)
@@ -193,6 +198,10 @@ class TViewAutodetector(_Autodetector):
 
     def _build_migration_list(self, graph: MigrationGraph | None = None) -> None:
         super()._build_migration_list(graph)
+        for app_label, migrations in self.migrations.items():
+            self.migrations[app_label] = [
+                part for migration in migrations for part in self.overtaking.cut(migration)
+            ]
         for migrations in self.migrations.values():
             for migration in migrations:
                 if any(_is_ours(operation) for operation in migration.operations):
@@ -244,7 +253,15 @@ class TViewAutodetector(_Autodetector):
             (app_label, operation, list(_dependencies_of(operation)))
             for app_label, operation in self._operations()
         ]
-        split = (self.old_tviews.keys() & self.new_tviews.keys()) - self.followed.keys()
+        kept = self.old_tviews.keys() & self.new_tviews.keys()
+        split = {
+            key
+            for key in kept
+            if key not in self.followed
+            or self.overtaking.is_impossible(
+                self._old_key(key), self.new_readings[key], self.to_state
+            )
+        }
         while True:
             self.generated_operations = {}
             for app_label, operation, dependencies in others:
@@ -708,6 +725,8 @@ def install() -> None:
     commands in force may be those of another package, with an autodetector of their own.
     """
     module: Any
+    writers: Any = makemigrations
+    writers.MigrationWriter = with_run_before(writers.MigrationWriter)
     for module in (makemigrations, migrate):
         module.MigrationAutodetector = compose(module.MigrationAutodetector)
         for command in (module.Command, _in_force(module.__name__.rpartition(".")[2])):

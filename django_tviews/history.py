@@ -13,6 +13,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import (
     AlterField,
     AlterModelTable,
+    DeleteModel,
+    RemoveField,
     RenameField,
     RenameModel,
     SeparateDatabaseAndState,
@@ -195,12 +197,16 @@ class History:
         state: the project as they leave it.
         queries: each TView's query under present names, None where its text does not tell them.
         changes: every change of names, with the migration that made it.
+        overtaken: for each TView, the migrations that take away what its query reads and that may
+            run before it is told.
     """
 
     graph: MigrationGraph
     state: ProjectState = field(default_factory=ProjectState)
     queries: dict[ModelKey, str | None] = field(default_factory=dict)
     changes: list[tuple[MigrationKey, Changes]] = field(default_factory=list)
+    overtaken: dict[ModelKey, set[MigrationKey]] = field(default_factory=dict)
+    _taken: list[tuple[MigrationKey, Taken]] = field(default_factory=list)
     _stored: dict[ModelKey, str] = field(default_factory=dict)
 
     @classmethod
@@ -246,12 +252,18 @@ class History:
                 self._note_definitions(key)
 
     def _apply(self, key: MigrationKey, step: Operation) -> None:
+        if taken := _taken_away(step, key[0], self.state):
+            self._taken.append((key, taken))
+            for tview, query in self.queries.items():
+                if query is not None and _reads(query, taken, self.state):
+                    self.overtaken[tview].add(key)
         changes = apply(step, key[0], self.state)
         if isinstance(step, RenameModel):
             old, new = (key[0], step.old_name_lower), (key[0], step.new_name_lower)
             if old in self._stored:
                 self._stored[new] = self._stored.pop(old)
                 self.queries[new] = self.queries.pop(old)
+                self.overtaken[new] = self.overtaken.pop(old)
         if changes.renames:
             self.changes.append((key, changes))
             for tview, query in self.queries.items():
@@ -267,8 +279,14 @@ class History:
         for tview, query in stored.items():
             if self._stored.get(tview) != query:
                 self.queries[tview] = self.present(query, key)
+                before = set(self.graph.forwards_plan(key))
+                self.overtaken[tview] = {
+                    other
+                    for other, taken in self._taken
+                    if other not in before and _reads(query, taken, self.state)
+                }
         for tview in self._stored.keys() - stored.keys():
-            del self.queries[tview]
+            del self.queries[tview], self.overtaken[tview]
         self._stored = stored
 
 
@@ -325,6 +343,71 @@ def apply(step: Operation, app_label: str, state: ProjectState) -> Changes:
         return Changes()
     after = Layout.of(state, map(successors.model, keys))
     return Changes.between(before, after, successors)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What an operation takes away: a table, or only columns of it.
+
+    Attributes:
+        tables: the tables that go.
+        columns: the columns that go from tables that stay.
+        known: the columns of these tables.
+    """
+
+    tables: frozenset[RelationName]
+    columns: frozenset[ColumnName]
+    known: Mapping[RelationName, Collection[str]]
+
+
+def _taken_away(step: Operation, app_label: str, state: ProjectState) -> Taken | None:
+    match step:
+        case DeleteModel():
+            layout = Layout.of(state, {(app_label, step.name_lower)})
+            gone = frozenset(map(_relation_name, layout.tables.values()))
+            return Taken(gone, frozenset(), {}) if gone else None
+        case RemoveField():
+            key = (app_label, step.model_name_lower)
+            layout = Layout.of(state, {key})
+            if key not in layout.tables:
+                return None
+            relation = _relation_name(layout.tables[key])
+            if (through := layout.tables.get((*key, step.name_lower))) is not None:
+                return Taken(frozenset({_relation_name(through)}), frozenset(), {})
+            column = layout.columns[key][step.name_lower]
+            known = {relation: [name for name in layout.columns[key].values() if name]}
+            gone_columns = frozenset({(relation, column)} if column else ())
+            return Taken(frozenset(), gone_columns, known)
+    return None
+
+
+def reads_field(query: str, key: FieldKey, state: ProjectState) -> bool:
+    """Tell whether a query reads a field, as far as its text tells.
+
+    Args:
+        query: one SELECT.
+        key: the field.
+        state: the project they are in.
+    """
+    app_label, model, name = key
+    removal = RemoveField(model, name)
+    taken = _taken_away(removal, app_label, state)
+    return taken is None or _reads(query, taken, state) is not False
+
+
+def _reads(query: str, taken: Taken, state: ProjectState) -> bool | None:
+    """Tell whether a query reads what goes; None if its text does not tell."""
+    from .relational.canonical import canonical_sql, read_relations
+
+    relations = set(read_relations(query))
+    relations |= {(None, name) for _, name in relations}
+    if relations & taken.tables:
+        return True
+    # A column is read where another name for it would be another text.
+    renames = {column: f"{column[1]} (gone)" for column in taken.columns if column[0] in relations}
+    changes = Changes(Renames({}, renames), {}, dict.fromkeys(renames, ("", "")), taken.known)
+    without = changes.follow(query, state)
+    return None if without is None else without not in (query, canonical_sql(query))
 
 
 def _touched(

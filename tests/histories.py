@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from django.core.management.commands import makemigrations
 from django.db import models
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.graph import MigrationGraph
@@ -18,7 +19,6 @@ from django.db.migrations.migration import Migration
 from django.db.migrations.operations.special import SeparateDatabaseAndState
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ModelState, ProjectState
-from django.db.migrations.writer import MigrationWriter
 
 from django_tviews.autodetector import RUNTIME_MIGRATION, compose
 from django_tviews.definition import Maintenance
@@ -91,6 +91,8 @@ class History:
         for key, migration in self.migrations.items():
             graph.add_node(key, migration)
         for key, migration in self.migrations.items():
+            for child in migration.run_before:
+                graph.add_dependency(migration, child, key)
             for parent in migration.dependencies:
                 if parent[1] == "__first__":
                     parent = graph.root_nodes(parent[0])[0]  # noqa: PLW2901
@@ -134,7 +136,8 @@ class History:
 def read_back(migration: Migration) -> Migration:
     """Write a migration to text as makemigrations does, and read it as Django does."""
     namespace: dict[str, Any] = {}
-    exec(MigrationWriter(migration).as_string(), namespace)
+    # The writer that makemigrations uses.
+    exec(makemigrations.MigrationWriter(migration).as_string(), namespace)
     return namespace["Migration"](migration.name, migration.app_label)
 
 

@@ -13,7 +13,7 @@ import pytest
 from django.core.management.commands import makemigrations, migrate
 from django.db import models
 from django.db.migrations.autodetector import MigrationAutodetector
-from django.db.migrations.operations import RenameField
+from django.db.migrations.operations import AddField, DeleteModel, RemoveField, RenameField
 from django.db.migrations.state import ModelState, ProjectState
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +25,7 @@ from django_tviews.relational.canonical import same_query
 from .histories import History, model, operations, project, replay, tview
 
 ROOT = Path(__file__).parent.parent
+X = models.TextField(default="")
 LOOSE = {"on_delete": models.DO_NOTHING, "db_constraint": False}
 
 
@@ -304,6 +305,49 @@ def test_a_tview_that_goes_does_so_under_the_old_names(history: History) -> None
         "shop: Delete TView Card",
         "catalog: Rename field name on product to title",
     ]
+
+
+def test_a_tview_stops_reading_before_the_migration_of_a_package_that_drops_it(
+    history: History,
+) -> None:
+    history.write("catalog", RemoveField("product", "name"), AddField("product", "x", X))
+    gone = model("catalog.Product", x=X)
+    (migration,) = history.go_to(
+        project(gone, card("SELECT p.id, 'x' AS name FROM catalog_product p"))
+    )
+    assert operations([migration]) == ["shop: Alter TView Card"]
+    assert migration.run_before == [("catalog", "0002_by_hand")]
+    assert sorted(migration.dependencies) == [
+        ("catalog", "0001_initial"),
+        RUNTIME_MIGRATION,
+        ("shop", "0001_initial"),
+    ]
+    replay(history, random.Random(0))
+    # What comes later has nothing to overtake.
+    (later,) = history.go_to(project(gone, card("SELECT p.id, p.x AS name FROM catalog_product p")))
+    assert later.run_before == []
+    assert ("catalog", "0002_by_hand") in later.dependencies
+    replay(history, random.Random(0))
+
+
+def test_a_tview_that_goes_does_so_before_a_package_drops_what_it_reads(history: History) -> None:
+    history.write("catalog", DeleteModel("Product"))
+    (migration,) = history.go_to(project())
+    assert operations([migration]) == ["shop: Delete TView Card"]
+    assert migration.run_before == [("catalog", "0002_by_hand")]
+    replay(history, random.Random(0))
+
+
+def test_a_tview_is_away_while_a_package_puts_one_field_in_the_place_of_another(
+    history: History,
+) -> None:
+    history.write("catalog", RemoveField("product", "name"), AddField("product", "x", X))
+    query = "SELECT p.id, p.x AS name FROM catalog_product p"
+    migrations = history.go_to(project(model("catalog.Product", x=X), card(query)))
+    assert operations(migrations) == ["shop: Delete TView Card", "shop: Create TView Card"]
+    assert [migration.run_before for migration in migrations] == [[("catalog", "0002_by_hand")], []]
+    assert ("catalog", "0002_by_hand") in migrations[1].dependencies
+    replay(history, random.Random(0))
 
 
 def test_a_renamed_tview_keeps_its_table() -> None:
