@@ -115,6 +115,7 @@ class Explanation:
         view: the backing view, with the schema.
         key: the columns that identify a row.
         depth: how many TViews lie below it.
+        evaluated: what of the query is evaluated to recompute affected keys.
         sources: the tables it reads, through helper views, too.
         missing_indexes: the indexes that would help.
         functions: what several triggers call, as it is created.
@@ -125,6 +126,7 @@ class Explanation:
     view: str
     key: tuple[str, ...]
     depth: int
+    evaluated: str
     sources: tuple[SourceExplanation, ...]
     missing_indexes: tuple[IndexAdvice, ...]
     functions: tuple[str, ...]
@@ -145,6 +147,7 @@ class Explanation:
             f"    query  {self.view}",
             f"    key    {', '.join(self.key)}",
             f"    kept   at the end of every statement{_after(self.depth)}",
+            f"    reads  {self.evaluated}",
         ]
         blocks = ["\n".join(head), *map(str, self.sources)]
         if self.missing_indexes:
@@ -188,6 +191,7 @@ def explain(label: str, using: str = DEFAULT_DB_ALIAS) -> Explanation:
         view=f"{plan.schema}.{plan.view}",
         key=tuple(column.name for column in plan.key),
         depth=plan.depth,
+        evaluated=_evaluated(plan),
         sources=tuple(_source(plan, source, triggers, own) for source in plan.sources),
         missing_indexes=tuple(_missing_indexes(connection, plan)),
         functions=tuple(create for signature, create in functions.items() if signature not in own),
@@ -293,6 +297,18 @@ def _equated(condition: Expression) -> tuple[ColumnOf, ColumnOf] | None:
         return None
     one, other = columns
     return None if one.occurrence == other.occurrence else (one, other)
+
+
+def _evaluated(plan: Plan) -> str:
+    if plan.by_key:
+        return "what the affected keys are made of"
+    if plan.unit is not None:
+        columns = ", ".join(column.output for column in plan.unit.columns)
+        return f"the partitions of the affected keys, by {columns}"
+    return (
+        "the whole query at every change of a key; show the columns of PARTITION BY to have it "
+        "read only their partitions"
+    )
 
 
 def _after(depth: int) -> str:

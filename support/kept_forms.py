@@ -332,9 +332,11 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
               FROM product
             """,
             remark="A changed row affects the rows of its partition, before and after. The rows "
-            "of the partition appear as the table once more. The order of `row_number`, `ntile`, "
-            "`lag`, `lead`, `first_value`, `last_value`, `nth_value` and of frames of ROWS must "
-            "leave no two rows tied; where it can, `makemigrations` adds the primary key.",
+            "of the partition appear as the table once more. Show the columns of PARTITION BY, as "
+            "here: then only the partitions of the affected keys are evaluated. The order of "
+            "`row_number`, `ntile`, `lag`, `lead`, `first_value`, `last_value`, `nth_value` and of "
+            "frames of ROWS must leave no two rows tied; where it can, `makemigrations` adds the "
+            "primary key.",
         ),
         KeptForm(
             "The first rows of each partition",

@@ -439,6 +439,82 @@ class TestWindows:
         assert "NONE: the key is computed by a window function" in found[0]
 
 
+class TestUnits:
+    """How much of a query with windows is evaluated for a few keys."""
+
+    @staticmethod
+    def plan(query: str, columns: str, key: str = "id") -> Plan:
+        return TestPlan.plan(query, columns, key)
+
+    def test_without_windows_a_query_is_evaluated_by_key(self) -> None:
+        plan = self.plan(
+            "SELECT maker_id AS id, count(*) AS n FROM product GROUP BY maker_id",
+            "id bigint, n bigint",
+        )
+        assert plan.by_key
+        assert plan.unit is None
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "SELECT maker_id AS id, count(*) OVER (PARTITION BY maker_id) AS n FROM product",
+            "SELECT m.id, x.n FROM maker m JOIN (SELECT maker_id, row_number() OVER "
+            "(PARTITION BY maker_id ORDER BY id) AS n FROM product) x ON x.maker_id = m.id",
+            "SELECT m.id, (SELECT max(x.n) FROM (SELECT row_number() OVER (ORDER BY p.id) AS n "
+            "FROM product p WHERE p.maker_id = m.id) x) AS n FROM maker m",
+        ],
+    )
+    def test_where_the_key_tells_the_partition_it_is_evaluated_by_key(self, query: str) -> None:
+        assert self.plan(query, "id bigint, n? bigint").by_key
+
+    def test_partitions_are_looked_up_by_the_key(self) -> None:
+        plan = self.plan(
+            "SELECT r.id, p.maker_id, count(*) OVER (PARTITION BY p.maker_id) AS n "
+            "FROM review r JOIN product p ON p.id = r.product_id",
+            "id bigint, maker_id bigint, n? bigint",
+        )
+        assert not plan.by_key
+        assert plan.unit is not None
+        assert [column.output for column in plan.unit.columns] == ["maker_id"]
+        assert plan.unit.key == ("id",)
+        assert describe(plan.unit.way) == "review → product → key"
+
+    def test_only_what_all_windows_are_partitioned_by_tells_the_unit(self) -> None:
+        plan = self.plan(
+            "SELECT id, maker_id, category_id, name, count(*) OVER (PARTITION BY maker_id, name) "
+            "AS n, rank() OVER (PARTITION BY name, category_id ORDER BY price) AS m FROM product",
+            "id bigint, maker_id bigint, category_id? bigint, name text, n? bigint, m? bigint",
+        )
+        assert plan.unit is not None
+        assert [column.output for column in plan.unit.columns] == ["name"]
+
+    @pytest.mark.parametrize(
+        ("query", "key"),
+        [
+            ("SELECT id, '' AS x, count(*) OVER (PARTITION BY name) AS n FROM product", "id"),
+            (
+                "SELECT id, name AS x, count(*) OVER (PARTITION BY lower(name)) AS n FROM product",
+                "id",
+            ),
+            (
+                "SELECT id + 1 AS id, name AS x, count(*) OVER (PARTITION BY name) AS n "
+                "FROM product",
+                "id",
+            ),
+            (
+                "SELECT id, name AS x, count(*) OVER (PARTITION BY name) AS n FROM product "
+                "UNION ALL SELECT id, name, 1 FROM category",
+                "id, x",
+            ),
+        ],
+    )
+    def test_where_no_output_tells_it_the_whole_query_is_evaluated(
+        self, query: str, key: str
+    ) -> None:
+        plan = self.plan(query, "id bigint, x? text, n? bigint", key)
+        assert (plan.by_key, plan.unit) == (key == "id, x", None)
+
+
 class TestComputedRelations:
     """Functions that give rows, and VALUES, never change: a route computes them itself."""
 

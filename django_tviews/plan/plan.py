@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from django_tviews.facts import RelationFacts
     from django_tviews.relational.tree import QueryTree
 
+    from .units import Unit
+
 # Version of what is generated from one plan; a change of the templates raises it.
 FORMAT_VERSION = 1
 
@@ -120,6 +122,8 @@ class Plan:
         runtime_schema: where the registry and the shared functions live.
         depth: how many TViews lie below this one; it is maintained after them.
         bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
+        by_key: the query can be evaluated for one key without evaluating all of it.
+        unit: if not, what it can be evaluated for instead.
         definitions: the text of the backing view, and of the helper views that it reads.
     """
 
@@ -133,6 +137,8 @@ class Plan:
     runtime_schema: str
     depth: int = 0
     bulk_threshold: int = 100
+    by_key: bool = True
+    unit: Unit | None = None
     definitions: tuple[str, ...] = ()
 
     @property

@@ -12,6 +12,7 @@ from django_tviews.sqltypes import keeps_values, without_length
 
 from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, relevant_columns
 from .routes import NoRoute, find_routes
+from .units import evaluated_by_key, find_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,6 +68,8 @@ def make_plan(
         )
         for name in declaration.key
     )
+    key_outputs = [outputs[name].name for name in declaration.key]
+    by_key = evaluated_by_key(tree, key_outputs)
     plan = Plan(
         label=declaration.label,
         schema=schema,
@@ -82,10 +85,12 @@ def make_plan(
             for column in declaration.columns
         ),
         key=key,
-        sources=_sources(tree, facts, [outputs[name].name for name in declaration.key]),
+        sources=_sources(tree, facts, key_outputs),
         runtime_schema=runtime_schema,
         depth=depth,
         bulk_threshold=bulk_threshold,
+        by_key=by_key,
+        unit=None if by_key else find_unit(tree, key_outputs, facts),
     )
     if not declaration.allow_rebuild:
         _refuse_rebuilds(plan)

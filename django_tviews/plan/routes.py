@@ -148,18 +148,21 @@ def find_routes(tree: QueryTree, number: int, key: Sequence[str]) -> tuple[Route
     for alternative in tree.alternatives:
         if number in alternative.routed:
             outputs = [alternative.output(name) for name in key]
-            route = _find_route(
-                alternative,
-                alternative.occurrences[number - 1],
-                [output.expression for output in outputs if output is not None],
-            )
+            expressions = [output.expression for output in outputs if output is not None]
+            route = find_way(alternative, number, expressions)
             found[route.shape] = route
     return tuple(found.values())
 
 
-def _find_route(
-    tree: Alternative, occurrence: Occurrence, key: Sequence[Expression]
-) -> Route | NoRoute:
+def find_way(tree: Alternative, number: int, key: Sequence[Expression]) -> Route | NoRoute:
+    """Find the shortest join from an occurrence to what expressions are made of.
+
+    Args:
+        tree: an alternative of the query.
+        number: of the occurrence.
+        key: the expressions.
+    """
+    occurrence = tree.occurrences[number - 1]
     for expression in key:
         if expression.opaque:
             return NoRoute(occurrence, f"the key is computed by {expression.opaque}")

@@ -112,6 +112,7 @@ class Builder:
         conditions: those met so far.
         grouped: see :attr:`QueryTree.grouped`.
         far_reaching: see :attr:`Alternative.far_reaching`.
+        partitions: see :attr:`Alternative.partitions`.
     """
 
     def __init__(self, facts: Facts, branches: Branches, *, completing: bool = False) -> None:
@@ -125,6 +126,7 @@ class Builder:
         self._about: set[int] | None = None
         self.grouped = False
         self.far_reaching = False
+        self.partitions: list[frozenset[ColumnOf]] = []
         self._sublink_count = 0
         self._outer_join_count = 0
         self.selects = Selects(self)
@@ -151,6 +153,7 @@ class Builder:
             tuple(block.outputs),
             frozenset(routed),
             self.far_reaching,
+            tuple(self.partitions),
         )
 
     def leave_out(self, places: range) -> None:

@@ -193,6 +193,8 @@ class Alternative:
             show (the right side of EXCEPT), all those outside of it.
         far_reaching: a change that satisfies the conditions affects every row that they do not
             exclude: a NULL among the values of NOT IN.
+        partitions: for each PARTITION BY outside of sublinks, the columns it consists of, as far
+            as it consists of columns.
     """
 
     occurrences: tuple[Occurrence, ...]
@@ -200,6 +202,7 @@ class Alternative:
     outputs: tuple[Output, ...]
     routed: frozenset[int]
     far_reaching: bool = False
+    partitions: tuple[frozenset[ColumnOf], ...] = ()
 
     def output(self, name: str) -> Output | None:
         """Return the output column of that name."""

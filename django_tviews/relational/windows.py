@@ -138,6 +138,9 @@ class Windows:
         own = range(before, len(builder.drafts))
         for node in partition:
             self._tie(node, own, scope, inner)
+        if not scope.sublinks:
+            columns = (builder.expressions.bind(node, scope).column for node in partition)
+            builder.partitions.append(frozenset(each for each in columns if each is not None))
 
     def _tie(self, node: Node, own: range, scope: Scope, inner: Scope) -> None:
         """Demand that two rows are in one partition, as far as an expression of it decides that."""

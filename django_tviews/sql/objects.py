@@ -42,6 +42,7 @@ from .routes import (
     transition_delta,
 )
 from .templates import render
+from .units import unit_matches, units_of_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -396,13 +397,30 @@ class _Writer:
         )
 
     def _recompute(self) -> str:
-        keys, positions = self.values["key_variables"], self.values["key_positions"]
-        return render(
-            "recompute",
+        values = {
             **self.values,
-            write_keys=self._write(keys, _INTO),
-            write_positions=self._write(positions, ""),
-        )
+            "write_keys": self._write(self.values["key_variables"], _INTO),
+            "write_positions": self._write(self.values["key_positions"], ""),
+        }
+        many = render("evaluate_whole", **values)
+        unit = self.plan.unit
+        if self.plan.by_key:
+            few = f"cardinality({self.variables[0]}) <= {self.plan.bulk_threshold}"
+            evaluate_few = render("evaluate_by_key", **values)
+        elif unit is not None:
+            units = units_of_keys(self.plan, unit, str(self.values["key_variables"]))
+            few = render("few_units", **values, units=units)
+            evaluate_few = render(
+                "evaluate_by_unit",
+                **values,
+                units=units,
+                unit_matches_query=unit_matches(unit, "query", "units"),
+                key_matches_fresh_row=self._match("affected", "fresh"),
+            )
+        else:
+            return render("recompute", **values, evaluation=f"{many};")
+        evaluation = render("few_or_many", few=few, evaluate_few=evaluate_few, evaluate_many=many)
+        return render("recompute", **values, evaluation=evaluation)
 
     def _write(self, keys: str | int, into: str) -> str:
         written = render("written", **self.values, into=into)

@@ -8,6 +8,7 @@ from django_tviews.plan.locks import KEYS, keys_are_told_apart, lookups, rows_lo
 from django_tviews.plan.routes import NoRoute, Route
 from django_tviews.text import indented
 
+from .joins import Joins
 from .quoting import equals, identifier, kept_apart, relation_name
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from django_tviews.facts import RelationFacts
     from django_tviews.plan.locks import Lookup
     from django_tviews.plan.plan import Plan, SourcePlan
-    from django_tviews.relational.tree import ColumnOf, Expression, Occurrence
+    from django_tviews.relational.tree import Occurrence
 
 # The cast from text to these looks a name up, and cannot read all that the cast to text writes.
 _WRITTEN_AS_NUMBERS = frozenset({"regclass"})
@@ -129,39 +130,18 @@ def _branch(
     *,
     looks_rows_up: bool,
 ) -> str:
-    aliases = {route.occurrence.number: identifier(route.occurrence.alias)}
-    aliases |= {step.occurrence.number: identifier(step.occurrence.alias) for step in route.steps}
-
-    def column_sql(column: ColumnOf) -> str:
-        return f"{aliases[column.occurrence]}.{identifier(column.name)}"
-
-    def written(expression: Expression) -> str:
-        # The line breaks of an expression stand in its literals: it was written on one line.
-        return kept_apart(expression.render(column_sql))
+    joins = Joins(route)
 
     def looked_up(lookup: Lookup) -> str:
-        values = [column_sql(value) for value in lookup.values]
+        values = [joins.column(value) for value in lookup.values]
         lock = _lock(plan, "exclusive", lookup.place.number, values)
         known = " AND ".join(f"{value} IS NOT NULL" for value in values)
         return f"CASE WHEN {known} THEN {lock} END" if values else lock
 
-    lines = [f"FROM {delta} AS {aliases[route.occurrence.number]}"]
-    for step in route.steps:
-        conditions = " AND ".join(written(each) for each in step.conditions) or "true"
-        alias = aliases[step.occurrence.number]
-        if step.occurrence.computed is not None:
-            # All columns get their names here; a table has its own.
-            listed = ", ".join(
-                identifier(column.name) for column in step.occurrence.relation.columns
-            )
-            joined, alias = f"LATERAL {written(step.occurrence.computed)}", f"{alias} ({listed})"
-        else:
-            relation = step.occurrence.relation
-            joined = states.get(relation, relation_name(relation))
-        lines.append(f"LEFT JOIN {joined} AS {alias} ON {conditions}")
+    lines = [f"FROM {delta} AS {joins.start}", *joins.lines(states)]
     keys = [
         ", ".join(
-            f"CAST({written(expression)} AS {column.type})"
+            f"CAST({joins.expression(expression)} AS {column.type})"
             for expression, column in zip(key, plan.key, strict=True)
         )
         for key in route.keys
@@ -178,7 +158,7 @@ def _branch(
         locks = ",\n    ".join(looked_up(lookup) for lookup in lookups(plan.sources, route))
         head += f", ARRAY[\n    {locks}\n]::integer[]" if locks else ", NULL::integer[]"
     if route.filters:
-        lines.append("WHERE " + " AND ".join(written(each) for each in route.filters))
+        lines.append("WHERE " + " AND ".join(map(joins.expression, route.filters)))
     return "\n".join([head, *lines])
 
 

@@ -1,0 +1,5 @@
+IF @{few} THEN
+    @{evaluate_few};
+ELSE
+    @{evaluate_many};
+END IF;

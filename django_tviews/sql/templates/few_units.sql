@@ -1,0 +1,4 @@
+(SELECT count(*) FROM (
+    @{units}
+    LIMIT @{bulk_threshold} + 1
+) AS counted) <= @{bulk_threshold}
