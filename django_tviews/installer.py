@@ -497,14 +497,14 @@ def _uninstall(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -
     table = qualified(schema, tview.declaration.table)
     triggers = catalog.triggers(connection)
     mine = [each for each in triggers if each.tview == tview.oid]
-    kept = {(each.schema, each.table) for each in triggers if each.tview and each not in mine}
+    # Who counts open statements stays on TViews, and on tables that another TView reads.
+    others = [each for each in installed(connection) if each.oid != tview.oid]
+    kept = {(each.schema, each.declaration.table) for each in others}
+    kept |= {(each.schema, each.table) for each in triggers if each.tview and each not in mine}
     left = {(each.schema, each.table) for each in mine} | {(schema, tview.declaration.table)}
     for trigger in triggers:
-        place = (trigger.schema, trigger.table)
-        # Who counts open statements stays while another TView of the table needs it.
-        shared = trigger.tview is None and place in left - kept
-        guard = trigger.name == objects.GUARD and place == (schema, tview.declaration.table)
-        if trigger in mine or shared or guard:
+        shared = trigger.tview is None and (trigger.schema, trigger.table) in left - kept
+        if trigger in mine or shared:
             on = qualified(trigger.schema, trigger.table)
             execute(schema_editor, f"DROP TRIGGER {identifier(trigger.name)} ON {on}")
     for signature in catalog.own_functions(connection, schema, tview.label).values():

@@ -390,6 +390,14 @@ class TestReaders:
             step()
             assert not [each for each in health.check() if each.kind not in orphaned]
 
+    def test_one_that_goes_takes_nothing_from_what_it_has_read(
+        self, library: Library, database: Database
+    ) -> None:
+        before = generated(database)
+        library.forwards(CreateTView("Ids", [ID], "SELECT c.id FROM library_card c"))
+        library.forwards(DeleteTView("Ids"))
+        assert generated(database) == before
+
     def test_a_column_that_one_reads_does_not_go(self, read: Library, database: Database) -> None:
         before = generated(database), contents(read)
         with pytest.raises(DependentColumn, match="title"):
