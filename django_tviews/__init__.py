@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .maintenance import refresh, verify
     from .models import TView, TViewManager, TViewQuerySet
     from .query import SQLFile
+    from .synchronization import sync
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ _HOMES = {
     "check": "health",
     "explain": "explanation",
     "refresh": "maintenance",
+    "sync": "synchronization",
     "verify": "maintenance",
 }
 
@@ -40,6 +42,7 @@ __all__ = [
     "check",
     "explain",
     "refresh",
+    "sync",
     "verify",
 ]
 

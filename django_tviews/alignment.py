@@ -72,13 +72,16 @@ def align(
     return changes
 
 
-def computes(connection: BaseDatabaseWrapper, tview: InstalledTView, query: str) -> bool:
+def computes(connection: BaseDatabaseWrapper, tview: InstalledTView, query: str) -> bool | None:
     """Tell whether a query is what a TView's backing view computes, as the server reads both.
 
     Args:
         connection: to the database.
         tview: the TView.
         query: one SELECT.
+
+    Returns:
+        None if the query does not fit the tables that there are.
     """
     schema = tview.schema or catalog.current_schema(connection)
     candidate = object_name(tview.declaration.table, "candidate")
@@ -91,8 +94,7 @@ def computes(connection: BaseDatabaseWrapper, tview: InstalledTView, query: str)
             found = catalog.view_definition(connection, schema, candidate)
             transaction.set_rollback(True, connection.alias)
     except DatabaseError:
-        # It does not fit the tables that there are.
-        return False
+        return None
     return found == served
 
 

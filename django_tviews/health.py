@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections, router
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     from .definition import Declaration
-    from .sql.objects import Trigger
 
 
 class ProblemKind(StrEnum):
@@ -65,11 +64,6 @@ class Problem:
         """Write it for people, on two lines."""
         whose = f"{self.label}: " if self.label else ""
         return f"{whose}{self.message}\n    HINT: {self.hint}"
-
-
-_REINSTALL: Final = (
-    "tview_explain -v 2 prints how it should be. Run that, then tview_verify --repair."
-)
 
 
 def check(*labels: str, using: str = DEFAULT_DB_ALIAS) -> list[Problem]:
@@ -128,7 +122,7 @@ def _not_installed(label: str) -> Problem:
         label,
         label,
         "it is declared, but not installed in this database.",
-        "Run makemigrations and migrate.",
+        "Run makemigrations and migrate, or tview_sync if its migration was faked.",
     )
 
 
@@ -175,17 +169,16 @@ class _Inspection:
             plan = plan_of(self.connection, self.tview)
         except OutdatedTView as error:
             yield self.problem(
-                ProblemKind.MISSING,
-                self.tview.declaration.view,
-                error.message,
-                "Migrate the app back to before the migration that creates it with --fake, "
-                "drop the table if it is left, and migrate again.",
+                ProblemKind.MISSING, self.tview.declaration.view, error.message, self.cure
             )
             return
         except TViewError as error:
-            yield self.problem(
-                ProblemKind.OUTDATED, self.tview.declaration.view, error.message, error.hint
-            )
+            if self.is_edited():
+                yield self.edited_view()
+            else:
+                yield self.problem(
+                    ProblemKind.OUTDATED, self.tview.declaration.view, error.message, error.hint
+                )
             return
         yield from self.version(plan)
         yield from self.functions(plan)
@@ -193,6 +186,23 @@ class _Inspection:
 
     def problem(self, kind: ProblemKind, name: str, message: str, hint: str) -> Problem:
         return Problem(kind, self.tview.label, name, message, hint)
+
+    @property
+    def cure(self) -> str:
+        """What to do where rows may have been missed."""
+        label = self.tview.label
+        return f"Run tview_sync {label}, then tview_verify --repair {label}."
+
+    def is_edited(self) -> bool:
+        """Tell whether the backing view computes something else than was declared."""
+        tview = self.tview
+        return alignment.computes(self.connection, tview, tview.declaration.query) is False
+
+    def edited_view(self) -> Problem:
+        view = self.tview.declaration.view
+        return self.problem(
+            ProblemKind.EDITED, view, f"view {view} is not as it was installed.", self.cure
+        )
 
     def declaration(self) -> Iterator[Problem]:
         label = self.tview.label
@@ -212,21 +222,26 @@ class _Inspection:
             )
 
     def version(self, plan: Plan) -> Iterator[Problem]:
+        label = self.tview.label
         if self.tview.format_version != FORMAT_VERSION:
-            message = (
+            yield self.problem(
+                ProblemKind.OUTDATED,
+                label,
                 f"its functions have format {self.tview.format_version}; "
-                f"this version of django_tviews writes format {FORMAT_VERSION}."
+                f"this version of django_tviews writes format {FORMAT_VERSION}.",
+                f"Run tview_sync {label}.",
             )
-        elif self.tview.fingerprint != objects.fingerprint(plan):
-            message = "a table or helper view that it reads, or a setting, has changed since."
-        else:
+        elif self.tview.fingerprint == objects.fingerprint(plan):
             return
-        yield self.problem(
-            ProblemKind.OUTDATED,
-            self.tview.label,
-            message,
-            "Migrate back to before the migration that creates it, and forward again.",
-        )
+        elif self.is_edited():
+            yield self.edited_view()
+        else:
+            yield self.problem(
+                ProblemKind.OUTDATED,
+                label,
+                "a table or helper view that it reads, or a setting, has changed since.",
+                self.cure,
+            )
 
     def functions(self, plan: Plan) -> Iterator[Problem]:
         expected = {function.signature: function for function in objects.functions(plan)}
@@ -235,12 +250,12 @@ class _Inspection:
         for signature, function in expected.items():
             name = f"function {signature}"
             if signature not in present:
-                yield self.problem(ProblemKind.MISSING, name, f"{name} is not there.", _REINSTALL)
+                yield self.problem(ProblemKind.MISSING, name, f"{name} is not there.", self.cure)
                 continue
             found = present[signature]
             if current and alignment.differs(function, found):
                 yield self.problem(
-                    ProblemKind.EDITED, name, f"{name} is not as it was installed.", _REINSTALL
+                    ProblemKind.EDITED, name, f"{name} is not as it was installed.", self.cure
                 )
             if found.public:
                 yield self.problem(
@@ -264,35 +279,22 @@ class _Inspection:
                     ProblemKind.ORPHANED,
                     name,
                     f"{name} stands on a table that it does not read any more; was it detached?",
-                    f"DROP TRIGGER {identifier(trigger_name)} ON {table}; "
-                    f"then run tview_refresh {self.tview.label}.",
+                    self.cure,
                 )
         for trigger in expected:
             found = present.get((trigger.relation, trigger.name))
             name = f"trigger {trigger.name} on {trigger.relation}"
             if found is None:
-                yield self.problem(
-                    ProblemKind.MISSING, name, f"{name} is not there.", self.recreate(trigger)
-                )
+                yield self.problem(ProblemKind.MISSING, name, f"{name} is not there.", self.cure)
             elif not found.enabled:
-                yield self.problem(
-                    ProblemKind.DISABLED,
-                    name,
-                    f"{name} is disabled.",
-                    f"ALTER TABLE {trigger.relation} ENABLE TRIGGER {identifier(trigger.name)}; "
-                    f"then run tview_verify --repair {self.tview.label}.",
-                )
+                yield self.problem(ProblemKind.DISABLED, name, f"{name} is disabled.", self.cure)
             elif trigger_shape(found.definition) != trigger_shape(trigger.create):
                 yield self.problem(
                     ProblemKind.EDITED,
                     name,
                     f"{name} is not as it was installed.",
-                    self.recreate(trigger),
+                    self.cure,
                 )
-
-    def recreate(self, trigger: Trigger) -> str:
-        statement = " ".join(trigger.create.split())
-        return f"{statement}; then run tview_verify --repair {self.tview.label}."
 
 
 def _same(first: Declaration, second: Declaration) -> bool:

@@ -92,9 +92,8 @@ def _declaration(stored: dict[str, Any]) -> Declaration:
 def install_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Create the registry, the spool and the shared functions in the current schema."""
     schema = catalog.current_schema(schema_editor.connection)
-    for template in ("runtime", "runtime_locks"):
-        for statement in render_statements(template, **objects.runtime_values(schema)):
-            execute(schema_editor, statement)
+    for statement in objects.runtime_statements(schema):
+        execute(schema_editor, statement)
 
 
 def drop_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:

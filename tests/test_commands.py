@@ -88,7 +88,14 @@ def answer(name: str, *arguments: object, code: int = 0) -> dict[str, Any]:
     return parsed
 
 
-ALL = ["tview_graph", "tview_refresh", "tview_verify", "tview_check", "tview_explain"]
+ALL = [
+    "tview_graph",
+    "tview_refresh",
+    "tview_verify",
+    "tview_check",
+    "tview_explain",
+    "tview_sync",
+]
 
 
 class TestWhatAllCommandsShare:
@@ -587,18 +594,22 @@ class TestTviewCheck:
             )
         )
 
-    def test_a_trigger_that_is_gone_is_missing_and_the_hint_brings_it_back(
-        self, shop: Database
+    @pytest.mark.parametrize(
+        ("damage", "kind"),
+        [
+            ("DROP TRIGGER {} ON testapp_tag", ProblemKind.MISSING),
+            ("ALTER TABLE testapp_tag DISABLE TRIGGER {}", ProblemKind.DISABLED),
+        ],
+    )
+    def test_a_trigger_that_is_gone_or_disabled_is_reported_and_the_hint_mends_it(
+        self, shop: Database, damage: str, kind: ProblemKind
     ) -> None:
-        shop.execute(f"DROP TRIGGER {self.trigger(shop)} ON testapp_tag")
-        problem = self.one(ProblemKind.MISSING)
-        shop.execute(problem.hint.partition(";")[0])
-        assert health.check() == []
-
-    def test_a_disabled_trigger_is_reported_and_the_hint_enables_it(self, shop: Database) -> None:
-        shop.execute(f"ALTER TABLE testapp_tag DISABLE TRIGGER {self.trigger(shop)}")
-        problem = self.one(ProblemKind.DISABLED)
-        shop.execute(problem.hint.partition(";")[0])
+        shop.execute(damage.format(self.trigger(shop)))
+        problem = self.one(kind)
+        assert problem.hint == (
+            "Run tview_sync testapp.ProductTag, then tview_verify --repair testapp.ProductTag."
+        )
+        call("tview_sync", "testapp.ProductTag")
         assert health.check() == []
 
     def test_a_trigger_with_another_definition_is_edited(self, shop: Database) -> None:
@@ -633,12 +644,25 @@ class TestTviewCheck:
         assert "testapp_stock_query" in self.one(ProblemKind.MISSING).message
 
     def test_a_query_that_can_no_longer_be_kept_is_outdated(self, shop: Database) -> None:
+        shop.execute("ALTER TABLE testapp_product ALTER name DROP NOT NULL")
+        assert "'name' is NOT NULL" in self.one(ProblemKind.OUTDATED, "testapp.ProductCard").message
+
+    def test_a_view_that_was_edited_is_reported_though_it_is_kept_alike(
+        self, shop: Database
+    ) -> None:
+        shop.execute(
+            "CREATE OR REPLACE VIEW testapp_stock_query AS"
+            " SELECT 1 AS id, count(*) AS products, sum(-price) AS value FROM testapp_product"
+        )
+        assert "view testapp_stock_query is not" in self.one(ProblemKind.EDITED).message
+
+    def test_a_view_that_was_edited_and_cannot_be_kept_is_reported(self, shop: Database) -> None:
         shop.execute(
             "CREATE OR REPLACE VIEW testapp_stock_query AS"
             " SELECT 1 AS id, count(*) AS products, random()::numeric AS value"
             " FROM testapp_product"
         )
-        assert "random" in self.one(ProblemKind.OUTDATED).message
+        assert "view testapp_stock_query is not" in self.one(ProblemKind.EDITED).message
 
     def test_a_table_that_is_gone_is_missing(self, shop: Database) -> None:
         shop.execute("DROP TABLE testapp_stock CASCADE")
@@ -651,7 +675,7 @@ class TestTviewCheck:
         out, message = call("tview_check", code=1)
         first, second = out.splitlines()
         assert first.startswith(f"testapp.ProductTag: trigger {trigger} on ")
-        assert second.startswith("    HINT: ALTER TABLE")
+        assert second.startswith("    HINT: Run tview_sync testapp.ProductTag, then")
         assert message == "1 problem."
         [problem] = answer("tview_check", code=1)["problems"]
         assert problem["kind"] == "disabled"

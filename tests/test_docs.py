@@ -30,6 +30,7 @@ PAGES = [
     "explanation/how_it_works.md",
     "how_to/backup_and_restore.md",
     "how_to/changing_a_query.md",
+    "how_to/changing_models_that_tviews_read.md",
     "how_to/deploying.md",
     "how_to/from_sql.md",
     "how_to/testing.md",

@@ -41,7 +41,7 @@ from .routes import (
     spool_delta,
     transition_delta,
 )
-from .templates import render
+from .templates import render, render_statements
 from .units import unit_matches, units_of_keys
 
 if TYPE_CHECKING:
@@ -67,6 +67,11 @@ MAINTENANCE_PREFIX = "tviews_2_"
 
 # By which errors that come out of them are recognised.
 _FUNCTION_PREFIX = FUNCTION_PREFIXES[1]
+
+_RUNTIME_FUNCTION = re.compile(
+    r"^CREATE OR REPLACE FUNCTION \S+\.(?P<name>django_tviews_\w+)\((?P<arguments>[^)]*)\)",
+    re.MULTILINE,
+)
 
 # Where static SQL puts what it has written.
 _INTO = "INTO inserted, updated, deleted, repeated\n"
@@ -103,7 +108,8 @@ class Function:
     @property
     def body(self) -> str:
         """What pg_proc.prosrc holds."""
-        return self.create.split(self._quote)[1]
+        # The server keeps the body of a function in standard SQL elsewhere, as a tree.
+        return self.create.split(self._quote)[1] if self._quote else ""
 
     @property
     def settings(self) -> frozenset[str]:
@@ -118,12 +124,13 @@ class Function:
 
     @property
     def _quote(self) -> str:
-        (quote,) = re.findall(r"\bAS (\$\w+\$)$", self.create, re.MULTILINE)
-        return str(quote)
+        found = re.search(r"\bAS (\$\w+\$)$", self.create, re.MULTILINE)
+        return found[1] if found else ""
 
     @property
     def _head(self) -> str:
-        lines = self.create.split(self._quote)[0].splitlines()
+        head = self.create.split(self._quote)[0] if self._quote else self.create
+        lines = head.splitlines()
         return "\n".join(line for line in lines if not line.startswith("--"))
 
 
@@ -196,6 +203,27 @@ def _sequences(schema: str, name: str) -> str:
         literal(qualified(schema, f"django_tviews_{name}_{cell}")) for cell in range(RING_CELLS)
     )
     return f"ARRAY[{sequences}]::regclass[]"
+
+
+def runtime_statements(schema: str) -> list[str]:
+    """Return the statements that create what all TViews share."""
+    values = runtime_values(schema)
+    return [
+        statement
+        for template in ("runtime", "runtime_locks")
+        for statement in render_statements(template, **values)
+    ]
+
+
+def runtime_functions(schema: str) -> tuple[Function, ...]:
+    """Return the functions that all TViews share, callees first."""
+    found = []
+    for statement in runtime_statements(schema):
+        match = _RUNTIME_FUNCTION.search(statement)
+        if match:
+            arguments = (part.split()[-1] for part in match["arguments"].split(",") if part)
+            found.append(Function(schema, match["name"], ", ".join(arguments), statement))
+    return tuple(found)
 
 
 def functions(plan: Plan) -> tuple[Function, ...]:

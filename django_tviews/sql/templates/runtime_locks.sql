@@ -3,12 +3,12 @@
 -- whole TView; the others are @{slots} slots for each place, over which hashes spread its values.
 
 -- The exclusive lock on a value at a place.
-CREATE FUNCTION @{runtime}.django_tviews_exclusive(place integer, hash bigint) RETURNS integer
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_exclusive(place integer, hash bigint) RETURNS integer
 LANGUAGE sql IMMUTABLE
 RETURN 2 * (place * @{slots} + (hash & (@{slots} - 1))::integer + 1);
 --;;
 -- The shared lock on a value at a place.
-CREATE FUNCTION @{runtime}.django_tviews_shared(place integer, hash bigint) RETURNS integer
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_shared(place integer, hash bigint) RETURNS integer
 LANGUAGE sql IMMUTABLE
 RETURN 2 * (place * @{slots} + (hash & (@{slots} - 1))::integer + 1) + 1;
 --;;
@@ -43,7 +43,7 @@ CREATE VIEW @{runtime}.django_tviews_ring AS
 --;;
 -- Whether a transaction has committed; NULL if this cluster has not reached its number, which
 -- then came with a dump.
-CREATE FUNCTION @{runtime}.django_tviews_committed(transaction_id bigint) RETURNS boolean
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_committed(transaction_id bigint) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
     RETURN coalesce(pg_xact_status(transaction_id::text::xid8) = 'committed', true);
@@ -54,7 +54,7 @@ $function$;
 --;;
 -- Whether somebody whom the snapshot does not show has committed with conflicting locks, or with
 -- an entry that a later writer has replaced.
-CREATE FUNCTION @{runtime}.django_tviews_conflicts(own bigint, exclusive bigint, shared bigint)
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_conflicts(own bigint, exclusive bigint, shared bigint)
 RETURNS boolean
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $function$
 WITH unseen AS MATERIALIZED (
@@ -90,7 +90,7 @@ SELECT EXISTS (
 )
 $function$;
 --;;
-CREATE FUNCTION @{runtime}.django_tviews_enter(tview regclass, locks integer[]) RETURNS void
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_enter(tview regclass, locks integer[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     writers CONSTANT regclass[] := @{writer_sequences};
@@ -149,7 +149,7 @@ $function$;
 -- They come in ascending order, so that two statements never wait for each other. Whoever locks
 -- anything of a TView shares the lock on the whole; whoever needs more locks than shared memory
 -- can spare takes the whole instead. pg_locks shows them with classid = the TView's OID.
-CREATE FUNCTION @{runtime}.django_tviews_lock(tview regclass, locks integer[]) RETURNS void
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_lock(tview regclass, locks integer[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     class integer := tview::oid::integer;

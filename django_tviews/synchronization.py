@@ -1,0 +1,291 @@
+"""Bring functions and triggers of a database in line with the package and the definitions.
+
+Migrations install what belongs to a TView. This is for what comes between two of them: a new
+version of the package, a dump that was restored, a partition that is new, a migration that was
+faked, and damage done by hand.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.db.migrations.loader import MigrationLoader
+
+from . import alignment, catalog, installer
+from .definition import Declaration
+from .errors import LockTimeout, MetadataNotFound, OutdatedTView
+from .locks import bounded_waits
+from .model_facts import facts_from_models
+from .models import TView
+from .plan.plan import FORMAT_VERSION
+from .relational.canonical import formatted
+from .sql import objects
+from .sql.quoting import complete, identifier, qualified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from django.apps.registry import Apps
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+    from .installer import InstalledTView
+    from .maintenance import Progress
+
+ATTEMPTS: Final = 3
+"""How often a TView is tried whose tables others have locked."""
+
+_PAUSE: Final = 1.0
+
+_SHARED: Final = "django_tviews"
+
+# Beside the locks of writers, which are not negative.
+_LOCK: Final = -1
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """What bringing a TView in line has changed.
+
+    Attributes:
+        label: the TView; ``"django_tviews"`` for what all of them share.
+        changes: what was changed, in words.
+        doubtful: whether rows may have been missed before; `verify` tells.
+    """
+
+    label: str
+    changes: tuple[str, ...]
+    doubtful: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON holds it."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Write it for people: one line, and one for each change."""
+        if not self.changes:
+            return f"{self.label}: in line"
+        lines = [f"{self.label}:", *(f"    {change}" for change in self.changes)]
+        if self.doubtful:
+            lines.append(
+                f"    HINT: Rows may have been missed before: tview_verify --repair {self.label}"
+            )
+        return "\n".join(lines)
+
+
+def sync(
+    *labels: str, using: str = DEFAULT_DB_ALIAS, progress: Progress | None = None
+) -> list[SyncReport]:
+    """Bring functions and triggers in line with the package and the definitions.
+
+    What is as it should be is not touched, and neither are contents. Functions are replaced while
+    writers go on; each TView is brought in line in a transaction of its own. A TView whose
+    migration was faked, or whose table is gone, is installed with its contents.
+
+    Args:
+        *labels: TViews, such as ``"shop.ProductCard"``, or apps; by default all.
+        using: alias of the database.
+        progress: is told after each TView.
+
+    Returns:
+        A report for what all TViews share, and for each TView, those that others read first.
+
+    Raises:
+        MetadataNotFound: a label is not that of a TView that the database should have.
+        LockTimeout: others have held a lock for too long, several times.
+        TViewError: a TView cannot be kept; those before it are in line.
+    """
+    connection = connections[using]
+    apps = _applied(connection)
+    expected = {
+        model._meta.label: model
+        for model in apps.get_models()
+        if issubclass(model, TView)
+        and not model._meta.proxy
+        and router.allow_migrate_model(using, model)
+    }
+    if catalog.runtime_schema(connection) is None and not expected:
+        return []
+    present = {tview.label: tview for tview in installer.installed(connection)}
+    wanted = _wanted(labels, {*expected, *present})
+    reports = [_patiently(connection, _sync_runtime)]
+    depths = facts_from_models(apps).tview_depths
+    for number, label in enumerate(
+        sorted(wanted, key=lambda each: (_depth(each, present, expected, depths), each))
+    ):
+        steps = _Sync(present.get(label), expected.get(label), label)
+        if progress is not None:
+            progress(label, number, len(wanted))
+        reports.append(_patiently(connection, steps.report))
+        if progress is not None:
+            progress(label, number + 1, len(wanted))
+    return reports
+
+
+def _applied(connection: BaseDatabaseWrapper) -> Apps:
+    """Return the models as the migrations that a database has leave them."""
+    loader = MigrationLoader(connection)
+    nodes = [key for key in loader.applied_migrations if key in loader.graph.nodes]
+    return loader.project_state(nodes).apps
+
+
+def _wanted(labels: Iterable[str], known: set[str]) -> set[str]:
+    wanted: set[str] = set()
+    for label in labels:
+        named = {
+            each
+            for each in known
+            if label.lower() in (each.lower(), each.lower().partition(".")[0])
+        }
+        if not named:
+            raise MetadataNotFound.near(f'No TView is called "{label}".', label, known)
+        wanted |= named
+    return wanted if labels else known
+
+
+def _depth(
+    label: str,
+    present: dict[str, InstalledTView],
+    expected: dict[str, type[TView]],
+    depths: Any,
+) -> int:
+    if label in present:
+        return present[label].depth
+    return int(depths.get((None, expected[label]._meta.db_table), 0))
+
+
+def _patiently(
+    connection: BaseDatabaseWrapper, step: Callable[[BaseDatabaseSchemaEditor], SyncReport]
+) -> SyncReport:
+    """Do one step in one transaction; when a lock is not to be had, try again later."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with installer.explained(), connection.schema_editor() as editor:
+                with connection.cursor() as cursor:
+                    # One at a time: two would write the same rows of the catalog.
+                    cursor.execute(
+                        "SELECT pg_advisory_xact_lock(%s, %s)", [objects.LOCK_CLASS, _LOCK]
+                    )
+                with installer.unwatched(editor), bounded_waits(editor):
+                    return step(editor)
+        except LockTimeout:
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(_PAUSE * attempt)
+    raise AssertionError
+
+
+def _sync_runtime(editor: BaseDatabaseSchemaEditor) -> SyncReport:
+    """Bring the functions in line that all TViews share."""
+    connection = editor.connection
+    schema = catalog.runtime_schema(connection)
+    if schema is None:
+        installer.install_runtime(editor)
+        return SyncReport(_SHARED, ("created the registry and what TViews share",), doubtful=False)
+    return SyncReport(_SHARED, tuple(_shared_functions(editor, schema)), doubtful=False)
+
+
+def _shared_functions(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[str]:
+    expected = {complete(each.signature): each for each in objects.runtime_functions(schema)}
+    present = catalog.functions_by_signature(editor.connection, expected)
+    for signature, function in expected.items():
+        found = present.get(signature)
+        if found is None or alignment.differs(function, found):
+            installer.execute(editor, function.create)
+            yield f"{'created' if found is None else 'replaced'} function {signature}"
+        if found is None or found.public:
+            installer.execute(editor, f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
+
+
+class _Sync:
+    """Brings one TView in line.
+
+    Args:
+        tview: as it is installed, if it is.
+        model: as the migrations of the database leave it, if they know it.
+        label: its label.
+    """
+
+    def __init__(self, tview: InstalledTView | None, model: type[TView] | None, label: str) -> None:
+        self.tview = tview
+        self.model = model
+        self.label = label
+
+    def report(self, editor: BaseDatabaseSchemaEditor) -> SyncReport:
+        """Bring it in line, and say what that has changed."""
+        if self.tview is None or self.tview.schema is None:
+            return SyncReport(self.label, (self.install(editor),), doubtful=False)
+        tview, changes = self.with_view(editor, self.tview, self.tview.schema)
+        for each in alignment.align(editor, [tview], enable=True).values():
+            changes += each
+        upgraded = self.tview.format_version != FORMAT_VERSION
+        return SyncReport(self.label, tuple(changes), doubtful=bool(changes) and not upgraded)
+
+    def install(self, editor: BaseDatabaseSchemaEditor) -> str:
+        """Install a TView that should be there, with its contents."""
+        if self.model is None:
+            raise OutdatedTView(
+                f"The table of {self.label} is gone, and no migration that was applied creates it.",
+                hint="DELETE FROM django_tviews_registry WHERE "
+                f"label = '{self.label}'; forgets it.",
+                tview=self.label,
+            )
+        model, connection = self.model, editor.connection
+        declaration = Declaration.from_model(model)
+        place = (catalog.current_schema(connection), declaration.table)
+        table = catalog.resolve(connection, [place]).get(place)
+        self.clear(editor, declaration, place[0], table)
+        installer.create(
+            editor,
+            declaration,
+            (lambda: editor.create_model(model)) if table is None else (lambda: None),
+        )
+        return "installed it, with its contents"
+
+    def clear(
+        self,
+        editor: BaseDatabaseSchemaEditor,
+        declaration: Declaration,
+        schema: str,
+        table: int | None,
+    ) -> None:
+        """Take away what is left of an earlier installation; its functions will be replaced."""
+        connection = editor.connection
+        for trigger in catalog.triggers(connection):
+            own = (trigger.schema, trigger.table) == (schema, declaration.table)
+            if (own and trigger.tview is None) or (table is not None and trigger.tview == table):
+                on = qualified(trigger.schema, trigger.table)
+                installer.execute(editor, f"DROP TRIGGER {identifier(trigger.name)} ON {on}")
+        view = qualified(schema, declaration.view)
+        installer.execute(editor, f"DROP VIEW IF EXISTS {view}")
+        if self.tview is not None:
+            registry = qualified(catalog.runtime_schema(connection), "django_tviews_registry")
+            installer.execute(editor, f"DELETE FROM {registry} WHERE tview = {self.tview.oid}::oid")
+
+    def with_view(
+        self, editor: BaseDatabaseSchemaEditor, tview: InstalledTView, schema: str
+    ) -> tuple[InstalledTView, list[str]]:
+        """Put the backing view back, if it is not what the TView declares.
+
+        Returns:
+            The TView, and what was changed.
+        """
+        connection, declaration = editor.connection, tview.declaration
+        view = qualified(schema, declaration.view)
+        create = f"CREATE VIEW {view} AS\n{formatted(declaration.query)}"
+        if not catalog.resolve(connection, [(schema, declaration.view)]):
+            installer.execute(editor, create)
+            return tview, [f"created view {complete(view)}"]
+        match alignment.computes(connection, tview, declaration.query):
+            case True:
+                return tview, []
+            case False:
+                installer.execute(editor, f"DROP VIEW {view}")
+                installer.execute(editor, create)
+                return tview, [f"replaced view {complete(view)}"]
+        # Something was renamed while nobody looked; the view has followed it.
+        served = catalog.view_definition(connection, schema, declaration.view).rstrip(";")
+        return replace(tview, declaration=replace(declaration, query=served)), []

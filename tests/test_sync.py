@@ -1,0 +1,237 @@
+"""tview_sync: functions and triggers in line with the package and the definitions."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from django.apps import apps
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import override_settings
+
+from django_tviews import health, installer, synchronization
+from django_tviews.errors import LockTimeout, MetadataNotFound, OutdatedTView
+from django_tviews.synchronization import sync
+
+from .test_alignment import DAMAGES
+from .test_alignment import shop as shop  # noqa: PLC0414
+from .test_commands import call
+
+if TYPE_CHECKING:
+    from .harness import Database
+
+
+def changes(*labels: str) -> dict[str, tuple[str, ...]]:
+    """What sync() changes, by label."""
+    return {report.label: report.changes for report in sync(*labels) if report.changes}
+
+
+def versions(database: Database) -> list[tuple[object, ...]]:
+    """The row versions of all that may not be written without need."""
+    return database.execute(
+        "SELECT 'trigger', oid::text, xmin::text FROM pg_trigger"
+        " UNION ALL SELECT 'function', oid::text, xmin::text FROM pg_proc"
+        "  WHERE pronamespace = current_schema()::regnamespace"
+        " UNION ALL SELECT 'view', oid::text, xmin::text FROM pg_class"
+        "  WHERE relnamespace = current_schema()::regnamespace"
+        " UNION ALL SELECT 'card', ctid::text, xmin::text FROM card"
+        " UNION ALL SELECT 'registry', ctid::text, xmin::text FROM django_tviews_registry"
+        " ORDER BY 1, 2"
+    )
+
+
+def test_nothing_is_written_where_all_is_in_line(shop: Database) -> None:
+    before = versions(shop)
+    assert changes() == {}
+    assert versions(shop) == before
+    assert call("tview_sync")[0].splitlines() == [
+        "django_tviews: in line",
+        "tests.card: in line",
+        "tests.board: in line",
+    ]
+
+
+@pytest.mark.parametrize("damage", ["a function less", "a trigger less", "no guard"])
+def test_damage_is_undone_and_rows_are_in_doubt(shop: Database, damage: str) -> None:
+    with shop.rolled_back():
+        shop.execute(DAMAGES[damage])
+        found = {report.label: report for report in sync()}
+        assert found["tests.card"].changes
+        assert found["tests.card"].doubtful
+        assert not found["tests.board"].changes
+        assert "tview_verify --repair tests.card" in str(found["tests.card"])
+        assert changes() == {}
+        shop.run("UPDATE maker SET name = upper(name)", "DELETE FROM maker WHERE id = 1")
+
+
+def test_a_disabled_trigger_is_enabled(shop: Database) -> None:
+    shop.execute("ALTER TABLE maker DISABLE TRIGGER tviews_2_00_card_update")
+    assert list(changes()) == ["tests.card"]
+    shop.run("UPDATE maker SET name = upper(name)")
+
+
+def test_a_shared_function_is_put_back(shop: Database) -> None:
+    lock = f"{shop.schema}.django_tviews_lock(regclass, integer[])"
+    shop.execute(f"DROP FUNCTION {lock}")
+    shop.execute("ALTER FUNCTION django_tviews_close() SECURITY INVOKER")
+    assert changes() == {
+        "django_tviews": (
+            f"replaced function {shop.schema}.django_tviews_close()",
+            f"created function {lock}",
+        )
+    }
+    shop.run("UPDATE maker SET name = upper(name)")
+    public = "SELECT has_function_privilege('public', %s, 'EXECUTE')"
+    assert shop.value(public, lock) is False
+
+
+def test_another_version_of_the_package_is_no_reason_to_doubt_the_rows(shop: Database) -> None:
+    shop.execute("UPDATE django_tviews_registry SET format_version = 0 WHERE label = 'tests.card'")
+    shop.execute("ALTER FUNCTION tviews_card_rebuild() RESET ALL")
+    (report,) = [report for report in sync() if report.changes]
+    assert (report.label, report.doubtful) == ("tests.card", False)
+    assert health.check("tests.card")[0].kind is health.ProblemKind.ORPHANED
+
+
+def test_a_changed_setting_reaches_the_functions(shop: Database) -> None:
+    with override_settings(DJANGO_TVIEWS={"BULK_THRESHOLD": 7}):
+        assert set(changes()) == {"tests.card", "tests.board"}
+        assert changes() == {}
+    body = shop.value("SELECT prosrc FROM pg_proc WHERE proname = 'tviews_card_recompute'")
+    assert "<= 7" in body
+
+
+def test_a_view_that_was_edited_is_put_back(shop: Database) -> None:
+    shop.execute(
+        "CREATE OR REPLACE VIEW card_query AS SELECT p.id, p.name, upper(m.name) AS maker"
+        " FROM product p LEFT JOIN maker m ON m.id = p.maker_id"
+    )
+    assert f"replaced view {shop.schema}.card_query" in changes()["tests.card"]
+    shop.run("UPDATE maker SET name = 'x' || name")
+    assert changes() == {}
+
+
+def test_a_view_that_is_gone_is_put_back(shop: Database) -> None:
+    shop.execute("DROP VIEW card_query")
+    assert f"created view {shop.schema}.card_query" in changes()["tests.card"]
+    shop.run("UPDATE maker SET name = 'x' || name")
+
+
+def test_a_rename_that_nobody_has_told_us_of_is_followed(shop: Database) -> None:
+    shop.execute("ALTER TABLE maker RENAME name TO title")
+    assert list(changes()) == ["tests.card"]
+    assert changes() == {}
+    card, board = (tview.declaration for tview in shop.tviews)
+    shop.execute("UPDATE maker SET title = upper(title)")
+    assert shop.rows(card)[0] == (1, "a", "ACME")
+    assert shop.rows(board) == [("ACME", 1), ("BEST", 1)]
+
+
+def test_writers_go_on_while_functions_are_replaced(shop: Database) -> None:
+    shop.execute("ALTER FUNCTION tviews_card_rebuild() RESET ALL")
+    other = shop.connect()
+    with other.transaction():
+        other.execute("UPDATE maker SET name = 'held' WHERE id = 1")
+        assert list(changes()) == ["tests.card"]
+    shop.run("UPDATE maker SET name = upper(name)")
+
+
+def test_a_lock_that_is_not_granted_is_asked_for_again(
+    shop: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synchronization, "_PAUSE", 0.01)
+    shop.execute("DROP TRIGGER tviews_2_00_card_update ON maker")
+    other = shop.connect()
+    with override_settings(DJANGO_TVIEWS={"LOCK_TIMEOUT": "50ms"}):
+        with other.transaction():
+            other.execute("UPDATE maker SET name = 'held' WHERE id = 1")
+            with pytest.raises(LockTimeout):
+                sync()
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE maker")
+        release = threading.Timer(0.06, lambda: other.execute("COMMIT"))
+        release.start()
+        assert list(changes()) == ["tests.card"]
+        release.join()
+
+
+def test_an_unknown_label_is_refused_with_the_one_that_was_meant(shop: Database) -> None:
+    with pytest.raises(MetadataNotFound, match="No TView"):
+        sync("tests.cart")
+
+
+def test_a_table_that_is_gone_and_that_no_migration_creates_is_named(shop: Database) -> None:
+    shop.execute("DROP TABLE board CASCADE")
+    with pytest.raises(OutdatedTView, match=r"table of tests\.board is gone"):
+        sync()
+
+
+@pytest.fixture
+def faked(database: Database) -> Database:
+    """The tables of the test app, with all its migrations recorded and no TView installed."""
+    with database.connection.schema_editor() as editor:
+        for model in apps.get_app_config("testapp").get_models():
+            if not hasattr(model, "_maintenance"):
+                editor.create_model(model)
+    recorder = MigrationRecorder(database.connection)
+    recorder.ensure_schema()
+    for app_label in ("contenttypes", "auth", "django_tviews", "testapp"):
+        recorder.record_applied(app_label, "0001_initial")
+    database.execute("INSERT INTO testapp_product (name, price) VALUES ('kettle', 30), ('cup', 5)")
+    return database
+
+
+def test_a_tview_whose_migration_was_faked_is_installed_with_its_contents(faked: Database) -> None:
+    labels = {
+        model._meta.label
+        for model in apps.get_app_config("testapp").get_models()
+        if hasattr(model, "_maintenance")
+    }
+    assert health.check()
+    assert set(changes()) == labels
+    assert health.check() == []
+    assert changes() == {}
+    assert faked.value("SELECT products FROM testapp_stock") == 2
+    faked.execute("DELETE FROM testapp_product WHERE name = 'cup'")
+    assert faked.value("SELECT products FROM testapp_stock") == 1
+
+
+def test_a_table_that_is_gone_is_made_again(faked: Database) -> None:
+    sync()
+    faked.execute("DROP TABLE testapp_stock CASCADE")
+    assert changes() == {"testapp.Stock": ("installed it, with its contents",)}
+    assert health.check() == []
+    assert faked.value("SELECT products FROM testapp_stock") == 2
+
+
+def test_a_table_whose_rows_are_there_already_is_compared(faked: Database) -> None:
+    sync()
+    faked.execute("DELETE FROM django_tviews_registry WHERE label = 'testapp.Stock'")
+    faked.execute("ALTER TABLE testapp_stock DISABLE TRIGGER ALL")
+    faked.execute("UPDATE testapp_stock SET products = 9")
+    faked.execute("ALTER TABLE testapp_stock ENABLE TRIGGER ALL")
+    assert set(changes()) == {"testapp.Stock"}
+    assert faked.value("SELECT products FROM testapp_stock") == 2
+
+
+def test_runtime_that_was_faked_is_installed(faked: Database) -> None:
+    with faked.connection.schema_editor() as editor:
+        installer.drop_runtime(editor)
+    assert "django_tviews" in changes()
+    assert health.check() == []
+
+
+def test_where_no_tview_is_expected_nothing_happens(faked: Database) -> None:
+    with faked.connection.schema_editor() as editor:
+        installer.drop_runtime(editor)
+    MigrationRecorder(faked.connection).flush()
+    assert sync() == []
+
+
+def test_json_has_the_changes(shop: Database) -> None:
+    shop.execute("DROP FUNCTION tviews_card_rebuild()")
+    out, _ = call("tview_sync", "tests.card", "--format", "json")
+    assert '"label": "tests.card"' in out
+    assert f"created function {shop.schema}.tviews_card_rebuild()" in out
+    assert '"doubtful": true' in out
