@@ -281,7 +281,11 @@ def _chosen(
 def _shown_relation(tree: QueryTree, output: Output) -> RelationFacts | None:
     """Return the relation of which an output shows a column as it is."""
     column = output.expression.column
-    return None if column is None else tree.occurrences[column.occurrence - 1].relation
+    if column is None:
+        return None
+    return next(
+        (each.relation for each in tree.occurrences if each.number == column.occurrence), None
+    )
 
 
 def _rebuilds(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import FieldDoesNotExist
 from django.db.backends.utils import split_identifier
 from django.db.models import GeneratedField, UniqueConstraint
 
@@ -63,7 +64,7 @@ def _name(model: type[Model]) -> tuple[str | None, str]:
 
 def _relation(model: type[Model]) -> RelationFacts:
     schema, name = _name(model)
-    primary_key = _columns(model._meta.pk_fields)
+    primary_key = _primary_key(model)
     columns = [
         column
         for field in model._meta.local_concrete_fields
@@ -75,8 +76,20 @@ def _relation(model: type[Model]) -> RelationFacts:
         schema,
         name,
         columns=tuple(columns),
-        keys=tuple(dict.fromkeys(key for key in keys if set(key) <= not_null)),
+        keys=tuple(dict.fromkeys(key for key in keys if key and set(key) <= not_null)),
     )
+
+
+def _primary_key(model: type[Model]) -> tuple[str, ...]:
+    """Return the columns of the primary key; none if the model does not tell them.
+
+    Migration state has models with ``managed = False`` without their relations, and a
+    CompositePrimaryKey may name one.
+    """
+    try:
+        return _columns(model._meta.pk_fields)
+    except FieldDoesNotExist:
+        return ()
 
 
 def _column(field: Field[Any, Any], primary_key: tuple[str, ...]) -> ColumnFacts | None:

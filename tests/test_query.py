@@ -14,10 +14,12 @@ import pytest
 from django.contrib.postgres.aggregates import ArrayAgg, JSONBAgg
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, models
+from django.db.migrations.state import ModelState, ProjectState
 from django.db.models import Case, Count, Exists, F, JSONField, OuterRef, Q, Sum, Value, When
 from django.db.models.functions import Coalesce, ExtractMonth, JSONObject, RowNumber, Upper
 
 from django_tviews.errors import ConfigurationError, InvalidQuery
+from django_tviews.model_facts import facts_from_models
 from django_tviews.query import canonical_query, pinned_connection, query_sql, queryset_sql
 from django_tviews.relational.canonical import canonical_sql, output_names, same_query
 
@@ -285,3 +287,17 @@ def test_the_order_of_constants_in_an_in_list_does_not_make_another_query() -> N
     assert same_query(first, second)
     assert not same_query(first, first.replace("'new', ", ""))
     assert not same_query(first, first.replace("size IN", "size NOT IN"))
+
+
+def test_a_key_that_the_state_of_an_unmanaged_model_does_not_tell_is_no_key() -> None:
+    # makemigrations leaves the relations of unmanaged models out.
+    state = ProjectState()
+    fields = [
+        ("pk", models.CompositePrimaryKey("product_id", "name")),
+        ("name", models.TextField()),
+    ]
+    options = {"managed": False, "db_table": "tag"}
+    state.add_model(ModelState("shop", "Tag", fields, options))
+    (facts,) = facts_from_models(state.apps).relations.values()
+    assert [column.name for column in facts.columns] == ["name"]
+    assert facts.keys == ()

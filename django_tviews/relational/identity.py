@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from django_tviews.text import words
+
 from . import functions
 from .canonical import output_name
 from .syntax import Node, children, content, deparse_expression, kind, names, parse_select, wrapped
@@ -32,6 +34,13 @@ Attribute: TypeAlias = tuple[int, str]
 
 _MOST_COLUMNS: Final = 3
 """The largest set of columns for which all combinations are tried."""
+
+_DISTINCT_ROWS: Final = words(
+    """
+    generate_series jsonb_each jsonb_each_text jsonb_object_keys
+    """
+)
+"""Functions of PostgreSQL's own that give no two rows with the same first column."""
 
 
 def row_keys(sql: str, facts: Facts) -> Keys:
@@ -93,8 +102,10 @@ class _Shapes:
                 visible[cte.ctename] = (cte, dict(visible))
         if select.HasField("larg"):
             return self._of_set_operation(select, visible)
+        if select.values_lists:
+            return _of_values(select)
         columns = tuple(output_name(target.res_target) or "" for target in select.target_list)
-        if select.values_lists or len(set(columns)) < len(columns):
+        if len(set(columns)) < len(columns):
             return _Shape(columns)
         constants = {
             name: frozenset({value})
@@ -203,6 +214,11 @@ class _Select:
                 # A LATERAL one has its keys for each row of the items before it.
                 around = range(len(self.items)) if derived.lateral else ()
                 return [self._item(derived.alias.aliasname, shape, around)]
+            case "range_function":
+                # A function sees the items before it, too.
+                shape = _of_function(node.range_function)
+                alias = node.range_function.alias.aliasname
+                return [self._item(alias, shape, range(len(self.items)))]
             case "join_expr":
                 return self._join(node.join_expr)
             case _:
@@ -302,8 +318,9 @@ class _Select:
 
     def keys(self) -> Keys:
         """Return the sets of output columns that identify a row."""
-        if any(_multiplies(target) for target in self.select.target_list):
-            return ()
+        computed = [name for name, node in self.outputs.items() if self._multiplies(node)]
+        if computed:
+            return self._keys_of_computed_rows(computed)
         if self._is_one_group():
             return (frozenset(),)
         goals = [self._groups()] if self.select.group_clause else [self._rows()]
@@ -315,7 +332,26 @@ class _Select:
             tuple(self.outputs),
         )
 
-    def _rows(self) -> list[_Expression | Attribute] | None:
+    def _keys_of_computed_rows(self, computed: list[str]) -> Keys:
+        """Return the keys where a function in the select list gives several rows for each."""
+        call = self.outputs[computed[0]]
+        if len(computed) > 1 or not _gives_distinct_rows(call) or self.select.group_clause:
+            return ()
+        goal = self._rows()
+        return tuple(key | {computed[0]} for key in self._identifying(goal))
+
+    def _multiplies(self, message: Node) -> bool:
+        """Tell whether a function in an expression gives several rows for one."""
+        if wrapped(message) and kind(message) == "sub_link":
+            return False
+        if message.DESCRIPTOR.name == "FuncCall":
+            *schema, plain = names(message.funcname)
+            own = not schema and plain in functions.SET_RETURNING
+            if own or (schema[-1] if schema else None, plain) in self.shapes.facts.set_returning:
+                return True
+        return any(self._multiplies(child) for child in children(message))
+
+    def _rows(self) -> list[_Expression | Attribute]:
         return [(number, "") for number in range(len(self.items))]
 
     def _groups(self) -> list[_Expression | Attribute] | None:
@@ -430,13 +466,34 @@ def _constant(node: Node) -> object:
     return None
 
 
-def _multiplies(message: Node) -> bool:
-    """Tell whether a function in the select list gives several rows for one."""
-    if wrapped(message) and kind(message) == "sub_link":
-        return False
-    if message.DESCRIPTOR.name == "FuncCall":
-        return names(message.funcname)[-1] in functions.SET_RETURNING
-    return any(_multiplies(child) for child in children(message))
+def _gives_distinct_rows(call: Node) -> bool:
+    return kind(call) == "func_call" and names(call.func_call.funcname)[0] in _DISTINCT_ROWS
+
+
+def _of_function(item: Node) -> _Shape:
+    """Return what functions in FROM show; PostgreSQL writes the names of all their columns."""
+    columns = names(item.alias.colnames) or (item.alias.aliasname,)
+    if item.ordinality:
+        return _Shape(columns, (frozenset(columns[-1:]),))
+    calls = [function.list.items[0] for function in item.functions]
+    if len(calls) == 1 and _gives_distinct_rows(calls[0]):
+        return _Shape(columns, (frozenset(columns[:1]),))
+    return _Shape(columns)
+
+
+def _of_values(select: Node) -> _Shape:
+    """Return what VALUES shows: a column of different constants is a key."""
+    rows = [[_constant(value) for value in row.list.items] for row in select.values_lists]
+    columns = tuple(f"column{place}" for place in range(1, len(rows[0]) + 1))
+    shown = dict(zip(columns, zip(*rows, strict=True), strict=True))
+    return _Shape(
+        columns,
+        tuple(
+            frozenset({name})
+            for name, values in shown.items()
+            if None not in values and len(set(values)) == len(values)
+        ),
+    )
 
 
 def _minimal(keys: Iterable[frozenset[str]], columns: tuple[str, ...]) -> Keys:
