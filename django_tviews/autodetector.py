@@ -28,7 +28,16 @@ from .history import Changes, History, Layout, Successors, in_the_database, in_t
 from .models import TView
 from .operations import AlterTView, CreateTView, DeleteTView, FollowRenames, RenameTView
 from .overtaking import Overtaking, with_run_before
-from .state import FieldKey, ModelKey, Owner, Reading, TViewState, readings
+from .state import (
+    FieldKey,
+    ModelKey,
+    Owner,
+    Reading,
+    TViewState,
+    field_with_key,
+    owned_tables,
+    readings,
+)
 
 if TYPE_CHECKING:
     from django.core.management.base import BaseCommand
@@ -242,6 +251,10 @@ class TViewAutodetector(_Autodetector):
         self.old_readings = readings(self.from_state, self.old_tviews)
         self.new_readings = readings(self.to_state, self.new_tviews)
         changes = self._changed_names()
+        self.old_owners = {
+            table: owner
+            for owner, table in owned_tables(self.from_state, self.from_state.models).items()
+        }
         self.renames = {key: changes.of(old.query) for key, old in self.old_tviews.items()}
         followed = {
             key: query and self.renames[key].follow(query, self.from_state)
@@ -463,11 +476,15 @@ class TViewAutodetector(_Autodetector):
         changes = self.renames[key]
         owners = {*changes.tables.values(), *changes.columns.values()}
         # A table of many relations has columns that are named after models.
+        fields = {
+            owner: cast("Any", field_with_key(self.to_state, owner))
+            for owner in owners
+            if len(owner) == 3  # noqa: PLR2004
+        }
         return owners | {
-            resolve_relation(field.remote_field.model, app_label, model)
-            for app_label, model, *name in owners
-            for field in [self.to_state.models[app_label, model].fields[name[0]] if name else None]
-            if field is not None and field.many_to_many
+            resolve_relation(field.remote_field.model, *owner[:2])
+            for owner, field in fields.items()
+            if field.many_to_many
         }
 
     def _delete(self, key: ModelKey, *, in_two_steps: bool) -> None:
@@ -506,10 +523,20 @@ class TViewAutodetector(_Autodetector):
         released = Releases(*key, None, _Change.ALTER)
         self.add_operation(key[0], creation, [released, *self._dependencies(key)])
 
+    def _freed_table(self, key: ModelKey) -> list[OperationDependency]:
+        """Return what gives up the name of a TView's table, if another one had it."""
+        owner = self.old_owners.get(owned_tables(self.to_state, [key])[key])
+        if owner is None or (before := self._new_key((owner[0], owner[1]))) == key:
+            return []
+        if before in self.old_tviews:
+            return [Releases(*before, None, _Change.ALTER)]
+        return [OperationDependency(*before, None, _Change.REMOVE)]
+
     def _dependencies(self, key: ModelKey) -> list[OperationDependency]:
         reading, change = self.new_readings[key], _Change.ALTER
         return [
             *self._get_dependencies_for_model(*key),
+            *self._freed_table(key),
             *(Needs(*model, None, change) for model in sorted(reading.models)),
             *(Needs(*field, change) for field in sorted(reading.fields)),
         ]

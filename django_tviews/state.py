@@ -255,10 +255,22 @@ def owned_columns(state: ProjectState, owner: Owner) -> dict[str, str | None]:
             return _columns(state.models[app_label, model_name])
         case (app_label, model_name, field_name):
             # As create_many_to_many_intermediary_model() in django.db.models.fields.related.
-            relation: Any = state.models[app_label, model_name].get_field(field_name)
+            relation: Any = field_with_key(state, (app_label, model_name, field_name))
             _, to = resolve_relation(relation.remote_field.model, app_label, model_name)
             near, far = (f"from_{to}", f"to_{to}") if to == model_name else (model_name, to)
             return {"id": "id", "near": f"{near}_id", "far": f"{far}_id"}
+
+
+def field_with_key(state: ProjectState, key: FieldKey) -> models.Field[Any, Any]:
+    """Return a field of a state, which knows it by its name as it is written.
+
+    Args:
+        state: the project it is in.
+        key: of the field.
+    """
+    app_label, model_name, field_name = key
+    fields = state.models[app_label, model_name].fields
+    return next(field for name, field in fields.items() if name.lower() == field_name)
 
 
 def _shortened(table: str) -> str:

@@ -1,0 +1,71 @@
+"""What random histories of migrations have found, each as the shortest history that shows it."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.db import connections, models
+
+from .histories import model, project, tview
+from .migration_histories.life import Life
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.migrations.state import ModelState, ProjectState
+    from pytest_django import DjangoDbBlocker
+
+ID = {"id": models.BigIntegerField(primary_key=True)}
+
+
+@pytest.fixture
+def life(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Life]:
+    """Give a project without models; what the test makes of it is reversed and built again."""
+    with django_db_blocker.unblock():
+        connection = connections["default"]
+        try:
+            life = Life(connection, Random(0))
+            with life.database.opened():
+                life.begin()
+                yield life
+                life.go_back()
+                life.go_again()
+        finally:
+            connection.close()
+
+
+def book(**fields: Any) -> ModelState:
+    return model("able.Book", **fields)
+
+
+def test_a_tview_that_reads_another_leaves_it_its_own_triggers(life: Life) -> None:
+    def at(**more: Any) -> ProjectState:
+        ledger = tview("able.Ledger", "SELECT b.id FROM able_book b", ID)
+        return project(
+            book(), ledger, tview("baker.Tally", "SELECT l.id FROM able_ledger l", ID, **more)
+        )
+
+    life.advance(at())
+    # What is installed must be what health finds complete, also when only the reader changes.
+    life.advance(at(allow_rebuild=True))
+    life.advance(project(*list(at().models.values())[:2]))
+
+
+def test_a_relation_to_many_may_have_capital_letters_in_its_name(life: Life) -> None:
+    tag = model("able.Tag")
+    card = tview("able.Card", 'SELECT t.id FROM "able_book_Tags" t', ID)
+    life.advance(project(tag, book(Tags=models.ManyToManyField("able.Tag")), card))
+    renamed = tview("able.Card", 'SELECT t.id FROM "able_book_Labels" t', ID)
+    life.advance(project(tag, book(Labels=models.ManyToManyField("able.Tag")), renamed), ["Tags"])
+
+
+def test_a_renamed_tview_may_keep_its_table(life: Life) -> None:
+    def named(label: str) -> ProjectState:
+        return project(book(), tview(label, "SELECT b.id FROM able_book b", ID, {"db_table": "x"}))
+
+    life.advance(named("able.Ledger"))
+    life.advance(named("able.Board"))
+    # In another app, too.
+    life.advance(named("baker.Board"))
