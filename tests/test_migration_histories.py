@@ -13,7 +13,7 @@ from .migration_histories.campaign import Campaign
 if TYPE_CHECKING:
     from pytest_django import DjangoDbBlocker
 
-HISTORIES, SECONDS = 6, 12
+HISTORIES, SECONDS = 4, 8
 
 
 @pytest.mark.parametrize(
