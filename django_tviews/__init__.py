@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .errors import TViewError
     from .explanation import explain
     from .health import check
-    from .maintenance import refresh, verify
+    from .maintenance import apply_pending, refresh, verify
     from .models import TView, TViewManager, TViewQuerySet
     from .query import SQLFile
     from .synchronization import sync
@@ -26,6 +26,7 @@ _HOMES = {
     "TViewError": "errors",
     "TViewManager": "models",
     "TViewQuerySet": "models",
+    "apply_pending": "maintenance",
     "check": "health",
     "explain": "explanation",
     "refresh": "maintenance",
@@ -39,6 +40,7 @@ __all__ = [
     "TViewError",
     "TViewManager",
     "TViewQuerySet",
+    "apply_pending",
     "check",
     "explain",
     "refresh",

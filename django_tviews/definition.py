@@ -60,12 +60,16 @@ def stored_fields(model: type[Model]) -> dict[str, Field[Any, Any]]:
     }
 
 
+MODES = ("immediate", "deferred")
+
+
 @dataclass(frozen=True)
 class Maintenance:
     """How a TView is kept: the options of its inner class ``Maintenance``.
 
     Attributes:
-        mode: when the table is brought up to date; ``"immediate"`` is after every statement.
+        mode: when the table is brought up to date: ``"immediate"`` is after every statement,
+            ``"deferred"`` is once per transaction, at COMMIT.
         allow_rebuild: whether a change that cannot be traced to keys may recompute the whole
             table.
         columns: the output column of the query for each field whose column has another name.
@@ -76,14 +80,10 @@ class Maintenance:
     columns: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.mode == "deferred":
+        if self.mode not in MODES:
             raise ConfigurationError(
-                'Maintenance.mode is "deferred", which this version does not have yet.',
-                hint='Leave it out, or set it to "immediate".',
-            )
-        if self.mode != "immediate":
-            raise ConfigurationError(
-                f"Maintenance.mode is {self.mode!r}.", hint='It must be "immediate".'
+                f"Maintenance.mode is {self.mode!r}.",
+                hint='It must be "immediate" or "deferred".',
             )
         if not isinstance(self.allow_rebuild, bool):
             raise ConfigurationError(
@@ -165,7 +165,8 @@ class Declaration:
         query: the query as canonical SQL.
         columns: the table's columns, in the order of the model's fields.
         key: the names of the columns that identify a row, in key order.
-        mode: when the table is brought up to date; ``"immediate"`` is after every statement.
+        mode: when the table is brought up to date: ``"immediate"`` is after every statement,
+            ``"deferred"`` is once per transaction, at COMMIT.
         allow_rebuild: whether a change that cannot be traced to keys may recompute the
             whole table.
     """

@@ -17,7 +17,7 @@ from django.db.backends.utils import split_identifier
 from . import catalog
 from .alignment import align, computes
 from .errors import DependentColumn, TViewError
-from .installer import execute, explained, installed, require_fresh_snapshots
+from .installer import apply_pending, execute, explained, installed, require_fresh_snapshots
 from .locks import LockMode, bounded_waits, lock
 from .relational.canonical import formatted, read_relations
 from .relational.renames import Renames, follow
@@ -85,6 +85,11 @@ class Guard:
         self.retyped.clear()
 
     # Before a change
+
+    def apply_pending(self) -> None:
+        """Maintain deferred TViews, if there are any, for what the transaction has changed."""
+        if any(tview.declaration.mode == "deferred" for tview in self.tviews.values()):
+            apply_pending(self.connection)
 
     def refuse_drop(self, table: str, column: str | None = None) -> None:
         """Refuse to drop a table, or a column, that a TView reads.

@@ -253,8 +253,26 @@ def all_or_nothing(
     connection = schema_editor.connection
     with unwatched(schema_editor), explained(), transaction.atomic(connection.alias):
         require_fresh_snapshots(connection, declaration)
+        if not schema_editor.collect_sql:
+            apply_pending(connection)
         with bounded_waits(schema_editor):
             yield
+
+
+def apply_pending(connection: BaseDatabaseWrapper) -> None:
+    """Maintain deferred TViews for what the running transaction has changed, before it commits.
+
+    What is changed later waits for COMMIT again. Outside of a transaction nothing ever waits.
+
+    Args:
+        connection: to the database.
+    """
+    schema = catalog.runtime_schema(connection)
+    if schema is None or not connection.in_atomic_block:
+        return
+    with connection.cursor() as cursor:
+        for time in ("IMMEDIATE", "DEFERRED"):
+            cursor.execute(f"SET CONSTRAINTS {identifier(schema)}.django_tviews_apply {time}")
 
 
 def unwatched(schema_editor: BaseDatabaseSchemaEditor) -> AbstractContextManager[object]:

@@ -265,6 +265,21 @@ def refresh(
     return reports
 
 
+def apply_pending(*, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Maintain deferred TViews for what the running transaction has changed, before it commits.
+
+    What is changed later waits for COMMIT again. Outside of a transaction nothing ever waits.
+
+    Args:
+        using: alias of the database.
+
+    Raises:
+        TViewError: a TView could not be maintained. The transaction has to be rolled back.
+    """
+    with installer.explained():
+        installer.apply_pending(connections[using])
+
+
 def verify(
     *labels: str,
     using: str = DEFAULT_DB_ALIAS,
@@ -273,6 +288,8 @@ def verify(
     progress: Progress | None = None,
 ) -> list[VerifyReport]:
     """Compare TViews with their queries, each in one snapshot, so that writers may go on.
+
+    In a transaction that has changed what deferred TViews read, these are maintained first.
 
     Args:
         *labels: TViews, such as ``"shop.ProductCard"``, or apps; by default all.
@@ -290,6 +307,7 @@ def verify(
     """
     connection = connections[using]
     tviews = chosen(connection, *labels)
+    apply_pending(using=using)
     reports = []
     for number, tview in enumerate(tviews):
         _tell(progress, tview, number, len(tviews))

@@ -206,6 +206,8 @@ class TViewSchemaEditor(_Editor):
         try:
             with nullcontext() if self.collect_sql else transaction.atomic(self.connection.alias):
                 if not self.collect_sql:
+                    # What waits for COMMIT was spooled for the tables as they still are.
+                    self._guard.apply_pending()
                     for table, column in drops:
                         self._guard.refuse_drop(table, column)
                 result = change()

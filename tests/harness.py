@@ -135,6 +135,7 @@ class Database:
         table: str | None = None,
         outputs: dict[str, str] | None = None,
         allow_rebuild: bool = False,
+        mode: str = "immediate",
     ) -> Declaration:
         """Declare a TView without installing it.
 
@@ -145,6 +146,7 @@ class Database:
             table: the table's name; by default a new one.
             outputs: the output column of the query for each column where it has another name.
             allow_rebuild: as in the inner class ``Maintenance``.
+            mode: see there.
         """
         table = table or f"tview_{len(self.tviews) + 1}"
         return Declaration(
@@ -154,6 +156,7 @@ class Database:
             columns=columns(column_text, outputs),
             key=tuple(name.strip() for name in key.split(",")),
             allow_rebuild=allow_rebuild,
+            mode=mode,
         )
 
     def tview(

@@ -72,7 +72,6 @@ class TestDeclaring:
             ({"query": models.TextField()}, 'has a field named "query"'),
             ({"Maintenance": maintenance(moed="immediate")}, "unknown option 'moed'"),
             ({"Maintenance": maintenance(mode="later")}, "Maintenance.mode is 'later'"),
-            ({"Maintenance": maintenance(mode="deferred")}, "does not have yet"),
             ({"Maintenance": maintenance(allow_rebuild=1)}, "Maintenance.allow_rebuild is 1"),
             ({"Maintenance": maintenance(columns=["id"])}, "Maintenance.columns is"),
             ({"Maintenance": maintenance(columns={"id": 1})}, "Maintenance.columns is"),

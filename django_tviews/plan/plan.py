@@ -121,6 +121,7 @@ class Plan:
         sources: the sources, in the order in which the query names them.
         runtime_schema: where the registry and the shared functions live.
         depth: how many TViews lie below this one; it is maintained after them.
+        deferred: it is maintained once per transaction, at COMMIT, not after every statement.
         bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
         by_key: the query can be evaluated for one key without evaluating all of it.
         unit: if not, what it can be evaluated for instead.
@@ -136,6 +137,7 @@ class Plan:
     sources: tuple[SourcePlan, ...]
     runtime_schema: str
     depth: int = 0
+    deferred: bool = False
     bulk_threshold: int = 100
     by_key: bool = True
     unit: Unit | None = None

@@ -88,6 +88,7 @@ def make_plan(
         sources=_sources(tree, facts, key_outputs),
         runtime_schema=runtime_schema,
         depth=depth,
+        deferred=declaration.mode == "deferred",
         bulk_threshold=bulk_threshold,
         by_key=by_key,
         unit=None if by_key else find_unit(tree, key_outputs, facts),

@@ -34,6 +34,7 @@ from .quoting import (
     relation_name,
 )
 from .routes import (
+    REMOVED,
     affected_keys,
     current_and_removed,
     image,
@@ -186,6 +187,8 @@ def runtime_values(schema: str) -> dict[str, str | int]:
         "runtime_literal": literal(schema),
         "open_setting": literal(setting(schema, "open")),
         "spooled_setting": literal(setting(schema, "spooled")),
+        "ticket_setting": literal(setting(schema, "ticket")),
+        "due_setting": literal(setting(schema, "due")),
         "updating_setting": literal(setting(schema, "updating")),
         "locks_setting": literal(setting(schema, "locks")),
         "lock_class": LOCK_CLASS,
@@ -210,7 +213,7 @@ def runtime_statements(schema: str) -> list[str]:
     values = runtime_values(schema)
     return [
         statement
-        for template in ("runtime", "runtime_locks")
+        for template in ("runtime", "runtime_locks", "runtime_deferred")
         for statement in render_statements(template, **values)
     ]
 
@@ -388,6 +391,7 @@ class _Writer:
             "key_literal": literal(", ".join(self.key)),
         }
         self.values["refuse_repeated"] = render("repeated", **self.values)
+        self.values["announce"] = render("deferred" if plan.deferred else "spooled", **self.values)
 
     def _match(self, left: str, right: str) -> str:
         """Equate the key of two relations; the query has it under its output names."""
@@ -550,26 +554,28 @@ class _Writer:
             "delta": delta,
             "largest": "old_rows" if event == "DELETE" else "new_rows",
         }
+        spool = render("spool", **values, spooled=self._spooled(source, delta))
+        if self.plan.deferred:
+            return render("source", **values, reaction=spool)
+        maintenance = self._maintenance(source, event, values)
+        reaction = render("source_immediate", **values, spool=spool, maintenance=maintenance)
+        return render("source", **values, reaction=reaction)
+
+    def _spooled(self, source: SourcePlan, delta: str) -> str:
         if source.strategy is Strategy.REBUILD:
-            return render(
-                "source",
-                **values,
-                spooled=self._everything(),
-                maintenance=render("source_rebuild", **values),
-            )
-        ctes = self._with_delta(source, event, delta)
-        routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
-        removed = identifier("removed?")
-        return render(
-            "source",
-            **values,
-            spooled=f"WITH delta AS (\n{indented(delta)}\n)\n"
-            f"SELECT {self.values['tview']}, {source.number}, delta.{removed}, "
-            f"{image(source, 'delta')}\nFROM delta",
-            maintenance=render(
-                "source_recompute", **values, keys=self._keys(source, values, routes)
-            ),
+            return self._everything()
+        return (
+            f"WITH delta AS (\n{indented(delta)}\n)\n"
+            f"SELECT {self.values['tview']}, {source.number}, delta.{REMOVED}, "
+            f"{image(source, 'delta')}\nFROM delta"
         )
+
+    def _maintenance(self, source: SourcePlan, event: str, values: dict[str, str | int]) -> str:
+        if source.strategy is Strategy.REBUILD:
+            return render("source_rebuild", **values)
+        ctes = self._with_delta(source, event, str(values["delta"]))
+        routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
+        return render("source_recompute", **values, keys=self._keys(source, values, routes))
 
     def _everything(self) -> str:
         return f"SELECT {self.values['tview']}, 0, false, NULL"

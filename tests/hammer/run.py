@@ -67,8 +67,8 @@ def with_what_they_read(shapes: Sequence[Shape]) -> list[Shape]:
     return [shape for shape in SHAPES if shape.name in names]
 
 
-def install(database: Database, shapes: Sequence[Shape]) -> None:
-    """Create the tables, with some rows in them, and TViews."""
+def install(database: Database, shapes: Sequence[Shape], mode: str = "immediate") -> None:
+    """Create the tables and TViews of a mode."""
     database.execute(SCHEMA)
     for shape in with_what_they_read(shapes):
         database.tview(
@@ -77,6 +77,7 @@ def install(database: Database, shapes: Sequence[Shape]) -> None:
             shape.key,
             table=shape.name,
             allow_rebuild=shape.allow_rebuild,
+            mode=mode,
         )
 
 

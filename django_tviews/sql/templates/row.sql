@@ -23,7 +23,7 @@ BEGIN
         INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image)
         @{spooled_new};
     END IF;
-    PERFORM set_config(@{spooled_setting}, 'on', true);
+    @{announce}
     RETURN NULL;
 END
 $function$;

@@ -60,8 +60,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $func
 DECLARE
     still_open integer := coalesce(nullif(current_setting(@{open_setting}, true), ''), '1')::integer - 1;
 BEGIN
-    IF still_open <= 0 AND current_setting(@{spooled_setting}, true) = 'on' THEN
-        PERFORM @{runtime}.django_tviews_drain();
+    IF still_open <= 0 AND 'on' IN (current_setting(@{spooled_setting}, true), current_setting(@{due_setting}, true)) THEN
+        PERFORM @{runtime}.django_tviews_drain(coalesce(current_setting(@{due_setting}, true), '') = 'on');
     END IF;
     PERFORM set_config(@{open_setting}, greatest(still_open, 0)::text, true);
     IF still_open <= 0 AND current_setting(@{updating_setting}, true) = 'on' THEN
@@ -71,8 +71,9 @@ BEGIN
 END
 $function$;
 --;;
--- Maintain every TView that has rows in the spool, those that others read first.
-CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_drain() RETURNS void
+-- Maintain every TView that has rows in the spool, those that others read first; deferred ones
+-- only if it is their time.
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_drain(deferred boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     pending record;
@@ -83,6 +84,7 @@ BEGIN
         FROM @{runtime}.django_tviews_spool AS spool
         JOIN @{runtime}.django_tviews_registry AS registry ON registry.tview = spool.tview
         WHERE spool.transaction_id = pg_current_xact_id()
+          AND (deferred OR registry.declaration ->> 'mode' = 'immediate')
         -- As the triggers fire, so that single statements never lock each other up.
         ORDER BY registry.depth, registry.tview::text COLLATE "C"
         LIMIT 1;
@@ -96,6 +98,9 @@ BEGIN
         EXECUTE 'SELECT ' || pending.drain || '()';
     END LOOP;
     PERFORM set_config(@{spooled_setting}, '', true);
+    IF deferred THEN
+        PERFORM set_config(@{due_setting}, '', true);
+    END IF;
 END
 $function$;
 --;;
@@ -141,7 +146,7 @@ BEGIN
     -- Counts as an open statement, so that TViews over this one are spooled and follow below.
     PERFORM set_config(@{open_setting}, (coalesce(nullif(current_setting(@{open_setting}, true), ''), '0')::integer + 1)::text, true);
     EXECUTE 'SELECT * FROM ' || installed.drain || '()' INTO NEW.inserted, NEW.updated, NEW.deleted;
-    PERFORM @{runtime}.django_tviews_drain();
+    PERFORM @{runtime}.django_tviews_drain(false);
     PERFORM set_config(@{open_setting}, (current_setting(@{open_setting})::integer - 1)::text, true);
     RETURN NEW;
 END
@@ -154,5 +159,5 @@ REVOKE ALL ON @{runtime}.django_tviews_registry, @{runtime}.django_tviews_spool,
     @{runtime}.django_tviews_refresh FROM PUBLIC;
 --;;
 REVOKE ALL ON FUNCTION @{runtime}.django_tviews_open(), @{runtime}.django_tviews_close(),
-    @{runtime}.django_tviews_drain(),
+    @{runtime}.django_tviews_drain(boolean),
     @{runtime}.django_tviews_refuse_write(), @{runtime}.django_tviews_refresh() FROM PUBLIC;

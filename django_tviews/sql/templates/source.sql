@@ -21,14 +21,7 @@ BEGIN
     ) THEN
         RETURN NULL;
     END IF;
-    -- Other statements are open (a cascade, WITH, MERGE, an upsert, a trigger): wait for the last.
-    IF @{others_open} THEN
-        INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image)
-        @{spooled};
-        PERFORM set_config(@{spooled_setting}, 'on', true);
-        RETURN NULL;
-    END IF;
-    @{maintenance}
+    @{reaction}
     RETURN NULL;
 END
 $function$;

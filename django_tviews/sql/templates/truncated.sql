@@ -9,7 +9,7 @@ BEGIN
             USING ERRCODE = '42501', HINT = 'Was it detached from a source? Run tview_sync, or drop this trigger.';
     END IF;
     INSERT INTO @{runtime}.django_tviews_spool (tview, source) VALUES (@{tview}, 0);
-    PERFORM set_config(@{spooled_setting}, 'on', true);
+    @{announce}
     RETURN NULL;
 END
 $function$;

@@ -1,0 +1,1 @@
+PERFORM @{runtime}.django_tviews_defer();

@@ -1,0 +1,3 @@
+INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image)
+@{spooled};
+@{announce}

@@ -1,0 +1,1 @@
+PERFORM set_config(@{spooled_setting}, 'on', true);
