@@ -115,6 +115,7 @@ class Explanation:
         view: the backing view, with the schema.
         key: the columns that identify a row.
         depth: how many TViews lie below it.
+        deferred: it is maintained once per transaction, at COMMIT, not after every statement.
         evaluated: what of the query is evaluated to recompute affected keys.
         sources: the tables it reads, through helper views, too.
         missing_indexes: the indexes that would help.
@@ -126,6 +127,7 @@ class Explanation:
     view: str
     key: tuple[str, ...]
     depth: int
+    deferred: bool
     evaluated: str
     sources: tuple[SourceExplanation, ...]
     missing_indexes: tuple[IndexAdvice, ...]
@@ -141,12 +143,13 @@ class Explanation:
         Args:
             with_sql: print the functions and triggers, too.
         """
+        time = "at COMMIT" if self.deferred else "at the end of every statement"
         head = [
             self.label,
             f"    table  {self.table}",
             f"    query  {self.view}",
             f"    key    {', '.join(self.key)}",
-            f"    kept   at the end of every statement{_after(self.depth)}",
+            f"    kept   {time}{_after(self.depth)}",
             f"    reads  {self.evaluated}",
         ]
         blocks = ["\n".join(head), *map(str, self.sources)]
@@ -191,6 +194,7 @@ def explain(label: str, using: str = DEFAULT_DB_ALIAS) -> Explanation:
         view=f"{plan.schema}.{plan.view}",
         key=tuple(column.name for column in plan.key),
         depth=plan.depth,
+        deferred=plan.deferred,
         evaluated=_evaluated(plan),
         sources=tuple(_source(plan, source, triggers, own) for source in plan.sources),
         missing_indexes=tuple(_missing_indexes(connection, plan)),

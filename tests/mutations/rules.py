@@ -260,16 +260,16 @@ _CHANGES = (
     Mutation(
         "Only the last statement out maintains from the spool.",
         "sql/templates/runtime.sql",
-        "IF still_open <= 0 AND current_setting(@{spooled_setting}",
-        "IF current_setting(@{spooled_setting}",
+        "IF still_open <= 0 AND 'on' IN (current_setting(@{spooled_setting}",
+        "IF 'on' IN (current_setting(@{spooled_setting}",
         ROUTES,
     ),
     Mutation(
         "While the spool is drained, a statement counts as open.",
         "sql/templates/runtime.sql",
-        "        PERFORM @{runtime}.django_tviews_drain();\n    END IF;\n",
+        "        PERFORM @{runtime}.django_tviews_drain(coalesce(",
         "        PERFORM set_config(@{open_setting}, '0', true);\n"
-        "        PERFORM @{runtime}.django_tviews_drain();\n    END IF;\n",
+        "        PERFORM @{runtime}.django_tviews_drain(coalesce(",
         ROUTES,
     ),
     Mutation(

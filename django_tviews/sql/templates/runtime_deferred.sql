@@ -11,7 +11,7 @@ COMMENT ON TABLE @{runtime}.django_tviews_ticket IS
 --;;
 -- After something has been put into the spool, never before: under SET CONSTRAINTS ALL IMMEDIATE
 -- the trigger fires at once.
-CREATE FUNCTION @{runtime}.django_tviews_defer() RETURNS void
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_defer() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
     IF current_setting(@{ticket_setting}, true) IS DISTINCT FROM 'on' THEN
@@ -22,7 +22,7 @@ END
 $function$;
 --;;
 -- At COMMIT, or when SET CONSTRAINTS brings it forward: maintain what is in the spool.
-CREATE FUNCTION @{runtime}.django_tviews_apply() RETURNS trigger
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_apply() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     still_open CONSTANT integer := coalesce(nullif(current_setting(@{open_setting}, true), ''), '0')::integer;
