@@ -111,6 +111,25 @@ def can_be_key(type_sql: str) -> bool:
     return _NO_KEY.fullmatch(type_sql) is None
 
 
+def is_numeric(type_sql: str) -> bool:
+    """Tell whether a type is numeric, with a fixed scale or without.
+
+    Args:
+        type_sql: any type.
+    """
+    return _parsed(type_sql)[0] == "numeric"
+
+
+def rounds_alike(type_sql: str) -> bool:
+    """Tell whether a cast to a type makes equal numbers look the same.
+
+    Args:
+        type_sql: any type.
+    """
+    name, modifier = _parsed(type_sql)
+    return name in _INTEGERS or (name == "numeric" and modifier != "")
+
+
 def _parsed(type_sql: str) -> tuple[str, str]:
     """The name PostgreSQL gives the type, and its modifier."""
     found = _WITH_MODIFIER.match(type_sql)

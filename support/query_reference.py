@@ -88,6 +88,11 @@ tied. The aggregates concerned are
 
 {sensitive}.
 
+**Looks.** Equal values of some types look different: the numerics 1.0 and 1.00, the floats 0 and
+-0, the intervals 1 day and 24 hours, the citexts Foo and foo. Where GROUP BY, DISTINCT or a set
+operation puts such values together, any of them may be shown, as in PostgreSQL; it can be shown,
+stored and compared, but [nothing may look closer](#open-look).
+
 **Sources** are ordinary tables, in any schema, whether Django manages them or not; plain views
 over them; and other TViews. A source without a primary key is fine.
 """

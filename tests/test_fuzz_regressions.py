@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from django_tviews import verify
 from django_tviews.errors import ColumnMismatch, UnsupportedQuery
 
 from .harness import database  # noqa: F401
@@ -355,4 +356,88 @@ def test_the_settings_of_whoever_migrates_do_not_change_constants(
         "INSERT INTO event VALUES (3, NULL, NULL, '2024-03-04 00:00+00')",
         "UPDATE event SET day = '2024-04-02' WHERE id = 1",
         "DELETE FROM event",
+    )
+
+
+@pytest.fixture
+def marks(database: Database) -> Database:  # noqa: F811
+    """Tables of values that are equal though they look different."""
+    for table in ("mark", "made"):
+        database.execute(f"CREATE TABLE {table} (id integer PRIMARY KEY, v numeric, x float8)")
+    return database
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT concat(m.v) AS id FROM mark m GROUP BY m.v",
+        "SELECT m.v || '' AS id, max(m.x) AS top FROM mark m GROUP BY m.v",
+        "SELECT concat(u.v) AS id FROM (SELECT DISTINCT v FROM mark) u",
+        "SELECT concat(u.v) AS id FROM (SELECT DISTINCT ON (v) v, x FROM mark ORDER BY v, id) u",
+        "SELECT concat(u.v) AS id FROM (SELECT v FROM mark UNION SELECT v FROM made) u",
+        "SELECT concat(u.v) AS id FROM (SELECT v FROM mark EXCEPT SELECT v FROM made) u",
+        "SELECT concat(u.v) AS id FROM (SELECT v FROM mark EXCEPT ALL SELECT v FROM made) u",
+        "SELECT concat(u.v) AS id FROM (SELECT v FROM mark INTERSECT SELECT v FROM made) u",
+        "SELECT concat(u.v) AS id FROM (SELECT v, count(*) AS n FROM mark GROUP BY v) u",
+        "SELECT concat(COALESCE(u.v, 0)) AS id FROM (SELECT v FROM mark GROUP BY v) u",
+        "WITH u AS (SELECT v FROM mark GROUP BY v) SELECT u.v::text AS id FROM u",
+        "SELECT m.id FROM mark m JOIN (SELECT DISTINCT v FROM mark) u ON concat(u.v) = '1.0'",
+        "SELECT m.x AS id FROM mark m GROUP BY m.x HAVING m.x::text LIKE '1%'",
+        "SELECT 1 AS id, bool_or(u.v::text = '1.0') AS found FROM (SELECT DISTINCT v FROM mark) u",
+        "SELECT m.id, (SELECT max(d.v) FROM made d WHERE d.id = m.id)::text AS top FROM mark m",
+        "SELECT m.id, concat((SELECT min(d.x) FROM made d WHERE d.id = m.id)) AS low FROM mark m",
+        "SELECT g.q AS id, concat(g.q) AS label FROM "
+        "(SELECT m.v / 2 AS q FROM mark m GROUP BY m.v / 2) g",
+    ],
+)
+def test_what_looks_closer_at_one_of_several_equal_values_is_refused(
+    marks: Database, query: str
+) -> None:
+    with pytest.raises(UnsupportedQuery) as caught:
+        marks.tview(query, "id text", allow_rebuild=True)
+    assert caught.value.context["construct"] == "open-look"
+
+
+@pytest.mark.parametrize(
+    ("query", "columns"),
+    [
+        ("SELECT m.v AS id, count(*) AS n FROM mark m WHERE m.v <> 5 GROUP BY m.v", "n bigint"),
+        ("SELECT d.v AS id, d.n FROM (SELECT v, count(*) AS n FROM mark GROUP BY v) d "
+         "WHERE d.v IS NOT NULL AND d.v BETWEEN 0 AND 9", "n bigint"),
+        ("SELECT COALESCE(m.v, 0) AS id, max(m.x) AS top FROM mark m GROUP BY COALESCE(m.v, 0)",
+         "top float8 NULL"),
+        ("SELECT u.v AS id, count(*) AS n FROM (SELECT v FROM mark UNION SELECT v FROM made) u "
+         "JOIN mark m ON m.v = u.v GROUP BY u.v", "n bigint"),
+        ("SELECT m.v AS id, (SELECT count(*) FROM made d WHERE d.v = m.v) AS n FROM mark m "
+         "WHERE m.v IS NOT NULL GROUP BY m.v", "n bigint"),
+        ("SELECT u.v AS id, u.v::numeric(12, 2)::text AS label "
+         "FROM (SELECT DISTINCT v FROM mark WHERE v IS NOT NULL) u", "label text NULL"),
+    ],
+)  # fmt: skip
+def test_one_of_several_equal_values_may_be_shown_and_compared(
+    marks: Database, query: str, columns: str
+) -> None:
+    tview = marks.tview(query, f"id numeric, {columns}", by_value=("id", "top"))
+    marks.run(
+        "INSERT INTO mark VALUES (1, 1.0, 0), (2, 1.00, '-0'), (3, 2, 1)",
+        "INSERT INTO made VALUES (1, 1.000, 1)",
+        "DELETE FROM mark WHERE id = 1",
+        "INSERT INTO mark VALUES (4, 1.0, 0)",
+        "UPDATE mark SET v = 2.00 WHERE id = 2",
+        "DELETE FROM made",
+    )
+    (report,) = verify(tview.label, using=marks.connection.alias)
+    assert report.exact
+
+
+def test_a_row_that_its_key_tells_may_be_looked_at(marks: Database) -> None:
+    marks.tview(
+        "SELECT m.id, concat(m.v, '/', m.x) AS label, count(d.id) AS n "
+        "FROM mark m LEFT JOIN made d ON d.v = m.v GROUP BY m.id",
+        "id integer, label text, n bigint",
+    )
+    marks.run(
+        "INSERT INTO mark VALUES (1, 1.0, 0), (2, 1.00, '-0')",
+        "INSERT INTO made VALUES (1, 1.000, 1)",
+        "UPDATE mark SET v = 1.00 WHERE id = 1",
     )

@@ -80,7 +80,7 @@ def make_plan(
                 column.name,
                 column.type,
                 column.output,
-                value_equal=tree.grouped and not tree.opaque(column.output),
+                value_equal=tree.open_look(column.output),
             )
             for column in declaration.columns
         ),

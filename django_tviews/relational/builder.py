@@ -17,6 +17,7 @@ from .branches import Branches
 from .computed import ComputedRelations
 from .expressions import Expressions
 from .from_clause import FromClause
+from .looks import Looks
 from .nullability import Nullability
 from .predicates import Predicates
 from .scope import Scope
@@ -54,7 +55,7 @@ def build_tree(sql: str, facts: Facts) -> QueryTree:
         builder = Builder(facts, branches)
         alternatives.append(builder.build(select))
         if not branches.another():
-            return QueryTree(tuple(alternatives), builder.grouped)
+            return QueryTree(tuple(alternatives))
 
 
 def complete_order(sql: str, facts: Facts) -> str:
@@ -110,7 +111,6 @@ class Builder:
         completing: add to an open ORDER BY what makes it total, instead of refusing it.
         drafts: the occurrences met so far.
         conditions: those met so far.
-        grouped: see :attr:`QueryTree.grouped`.
         far_reaching: see :attr:`Alternative.far_reaching`.
         partitions: see :attr:`Alternative.partitions`.
     """
@@ -124,7 +124,6 @@ class Builder:
         # The occurrences in branches that are not taken, and those that the alternative is about.
         self._left_out: set[int] = set()
         self._about: set[int] | None = None
-        self.grouped = False
         self.far_reaching = False
         self.partitions: list[frozenset[ColumnOf]] = []
         self._sublink_count = 0
@@ -137,12 +136,12 @@ class Builder:
         self.computed = ComputedRelations(self)
         self.expressions = Expressions(self)
         self.nullability = Nullability(self)
+        self.looks = Looks(self)
 
     def build(self, select: Node) -> Alternative:
         """Bind the outermost SELECT."""
         self.branches.start()
         block = self.selects.bind(select, Scope())
-        self.grouped = block.merged
         occurrences = tuple(draft.finished() for draft in self.drafts)
         routed = {occurrence.number for occurrence in occurrences} - self._left_out
         if self._about is not None:

@@ -162,6 +162,8 @@ class ComputedRelations:
         expressions = self._builder.expressions
         name = names(call.funcname)
         known = functions.SET_RETURNING.get(name[-1]) if self._is_own(name) else None
+        for argument in call.args:
+            self._builder.looks.refuse_open(argument, scope)
         definition = ""
         if definitions:
             columns: _Columns = tuple(

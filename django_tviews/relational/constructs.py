@@ -149,6 +149,14 @@ CONSTRUCTS = {
             "SELECT a.id FROM product a JOIN product b USING (code)",
         ),
         Construct(
+            "open-look",
+            "an expression that looks closer at one of several values that are equal though they "
+            "look different",
+            "Compute it before the values are put together, or cast them to a type whose equal "
+            "values look the same: GROUP BY weight::numeric(10, 2).",
+            "SELECT weight::text AS label, count(*) AS n FROM product GROUP BY weight",
+        ),
+        Construct(
             "open-order",
             "an aggregate or LIMIT whose result depends on the order of rows that its ORDER BY "
             "leaves open",

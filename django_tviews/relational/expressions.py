@@ -48,6 +48,7 @@ class Expressions:
             # What was added belongs to the query, not to the copy.
             for completed, sublink in zip(_sublinks(bound), _sublinks(node), strict=True):
                 sublink.CopyFrom(completed)
+        self._builder.looks.open(node, scope)
         text = deparse_expression(bound) if kind(bound) != "sort_by" else ""
         return self._filled(text, references, opaque)
 

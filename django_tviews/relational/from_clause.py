@@ -112,6 +112,7 @@ class FromClause:
                 self._if_present(output.expression, inner.outer_joins),
                 output.nullable or bool(inner.outer_joins),
                 self._facts(output.expression),
+                output.open_look,
             )
             for place, output in enumerate(block.outputs)
         ]
@@ -198,7 +199,12 @@ class FromClause:
             shown = second
         if node.jointype == pg_query_pb2.JOIN_FULL:
             merged = ("COALESCE(", *first.expression.parts, ", ", *second.expression.parts, ")")
-            shown = BoundColumn(name, Expression(merged, equality.opaque), nullable=True)
+            shown = BoundColumn(
+                name,
+                Expression(merged, equality.opaque),
+                nullable=True,
+                open_look=first.open_look or second.open_look,
+            )
         scope.merged.append(Merged(replace(shown, name=name), left + right))
 
 

@@ -91,6 +91,22 @@ ORDER_SENSITIVE_AGGREGATES = words(
     """
 )
 
+# One of the values that they meet.
+PICKING_AGGREGATES = words(
+    """
+    any_value max min mode percentile_disc
+    """
+)
+
+# Of arguments that are equal, however they look, they make results that are equal.
+RESPECTING_EQUALITY = words(
+    """
+    any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or count every first_value
+    lag last_value lead max min mode nth_value percentile_disc range_agg
+    range_intersect_agg stddev stddev_pop stddev_samp sum var_pop var_samp variance
+    """
+)
+
 # Rows that are tied in the order of the window have the same value.
 RANKING_WINDOW_FUNCTIONS = words(
     """

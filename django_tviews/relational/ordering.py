@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def settle_order(builder: Builder, select: Node, scope: Scope) -> None:
     """Refuse what an open order leaves open, or, when completing, close it in place."""
-    groups = _groups(builder, select, scope)
+    groups = builder.selects.groups(select, scope)
     for call in _calls(select):
         plain = names(call.funcname)[-1]
         if call.HasField("over"):
@@ -152,11 +152,13 @@ def _settle(builder: Builder, scope: Scope, rows: _Sorted) -> None:
         if kind(item) == "column_ref"
         and (column := scope.resolve(item.column_ref).base) is not None
     }
-    determined, whole = _determined(builder, scope, columns)
+    known_columns, whole = determined(builder, scope, columns)
     missing: list[Node] = []
     if rows.groups is not None:
         for node in rows.groups:
-            known = kind(node) == "column_ref" and scope.resolve(node.column_ref).base in determined
+            known = (
+                kind(node) == "column_ref" and scope.resolve(node.column_ref).base in known_columns
+            )
             if not known and not any(same(node, item) for item in ordered):
                 missing.append(node)
         certain = all(kind(node) != "grouping_set" for node in missing)
@@ -177,18 +179,6 @@ def _settle(builder: Builder, scope: Scope, rows: _Sorted) -> None:
         refuse("open-order", rows.what, position=rows.where)
     for node in missing:
         _append(rows.order, node)
-
-
-def _groups(builder: Builder, select: Node, scope: Scope) -> list[Node] | None:
-    """What the rows of a SELECT are grouped by; None if they are not."""
-    if not builder.selects.is_grouped(select):
-        return None
-    return [
-        named_expression(node, select)
-        if builder.selects.names_output(node, select, scope)
-        else node
-        for node in select.group_clause
-    ]
 
 
 def _has_one_look(scope: Scope, value: Node) -> bool:
@@ -229,11 +219,17 @@ def named_expression(node: Node, select: Node | None) -> Node:
     return node
 
 
-def _determined(
+def determined(
     builder: Builder, scope: Scope, columns: set[ColumnOf]
 ) -> tuple[set[ColumnOf], set[int]]:
-    """Which columns, and which rows of occurrences, the given columns determine."""
-    determined = set(columns)
+    """Return which columns, and rows of which occurrences, the values of some columns determine.
+
+    Args:
+        builder: of the query.
+        scope: of the SELECT whose rows are meant.
+        columns: the columns whose values are known.
+    """
+    known = set(columns)
     # Rows of the SELECTs around this one are fixed while it is evaluated.
     fixed = set(scope.rows_around())
     whole: set[int] = set()
@@ -243,11 +239,9 @@ def _determined(
         for draft in builder.drafts:
             if draft.number in whole:
                 continue
-            if draft.number in fixed or _identified(draft, determined):
+            if draft.number in fixed or _identified(draft, known):
                 whole.add(draft.number)
-                determined |= {
-                    ColumnOf(draft.number, column.name) for column in draft.relation.columns
-                }
+                known |= {ColumnOf(draft.number, column.name) for column in draft.relation.columns}
                 grown = True
         for condition in builder.conditions:
             if condition.equality is None or condition.full:
@@ -255,17 +249,13 @@ def _determined(
             # What another sublink asks of its own rows need not be so here.
             if condition.sublinks != scope.sublinks[: len(condition.sublinks)]:
                 continue
-            for known, equal in (condition.equality, condition.equality[::-1]):
+            for first, second in (condition.equality, condition.equality[::-1]):
                 # A row extended with NULLs keeps its own columns, whatever the other side is.
-                follows = builder.drafts[equal.occurrence - 1].outer_joins
-                if (
-                    known in determined
-                    and equal not in determined
-                    and condition.outer_joins <= follows
-                ):
-                    determined.add(equal)
+                follows = builder.drafts[second.occurrence - 1].outer_joins
+                if first in known and second not in known and condition.outer_joins <= follows:
+                    known.add(second)
                     grown = True
-    return determined, whole
+    return known, whole
 
 
 def _identified(draft: Draft, determined: set[ColumnOf]) -> bool:

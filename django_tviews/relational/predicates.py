@@ -119,6 +119,8 @@ class Predicates:
         before = len(self._builder.drafts)
         outputs = self._builder.selects.bind(content(sublink.subselect), inner).outputs
         own = range(before, len(self._builder.drafts))
+        if any(output.open_look for output in outputs):
+            scope.open_sublinks.add(sublink.location)
         match sublink.sub_link_type:
             case (
                 pg_query_pb2.EXPR_SUBLINK | pg_query_pb2.EXISTS_SUBLINK | pg_query_pb2.ARRAY_SUBLINK

@@ -37,12 +37,14 @@ class BoundColumn:
         expression: what it is made of.
         nullable: the structure of the query does not rule out NULL.
         facts: those of the column of a base relation that it shows.
+        open_look: it shows any of several values that are equal and may look different.
     """
 
     name: str
     expression: Expression
     nullable: bool
     facts: ColumnFacts | None = None
+    open_look: bool = False
 
     @property
     def base(self) -> ColumnOf | None:
@@ -89,6 +91,10 @@ class Scope:
     order_matters: bool = True
     # The rows of this SELECT in their order are its value: ARRAY(SELECT ...).
     rows_in_order: bool = False
+    # What the rows of this SELECT have been grouped by; None as long as they have not.
+    grouped_by: list[Node] | None = None
+    # Where the subqueries stand that show any of several values that are equal.
+    open_sublinks: set[int] = field(default_factory=set)
     # Columns that a top-level conjunct of WHERE proves to be not NULL.
     proven: list[BoundColumn] = field(default_factory=list)
     # The functions that give rows in the select list, and the columns that stand for them.

@@ -27,12 +27,10 @@ class Block:
     Attributes:
         outputs: its output columns.
         rows: the occurrences whose rows make up its rows; None where groups stand for rows.
-        merged: equal values of several rows are shown as one.
     """
 
     outputs: list[Output]
     rows: frozenset[int] | None
-    merged: bool = False
 
 
 class Selects:
@@ -57,10 +55,7 @@ class Selects:
         self._builder.windows.bind(select, scope)
         self._builder.computed.bind_select_list(select, scope)
         self.bind_groups(select, scope)
-        for clause in (select.sort_clause, select.distinct_clause):
-            for node in clause:
-                if not self.names_output(node, select, scope):
-                    self._builder.expressions.bind(node, scope)
+        self._bind_items([*select.sort_clause, *select.distinct_clause], select, scope)
         self.bind_limit(select, scope)
         settle_order(self._builder, select, scope)
         outputs = [
@@ -71,14 +66,14 @@ class Selects:
         rows: frozenset[int] | None = frozenset()
         for item in scope.items:
             rows = None if rows is None or item.rows is None else rows | item.rows
-        merged = grouped or bool(select.distinct_clause)
-        return Block(outputs, None if merged else rows, merged)
+        if select.distinct_clause:
+            outputs = self._builder.looks.merged(outputs, self._distinct_on(select), scope)
+        return Block(outputs, None if grouped or select.distinct_clause else rows)
 
     def bind_groups(self, select: Node, scope: Scope) -> None:
         """Bind GROUP BY and HAVING."""
-        for node in select.group_clause:
-            if not self.names_output(node, select, scope):
-                self._builder.expressions.bind(node, scope)
+        self._bind_items(select.group_clause, select, scope)
+        scope.grouped_by = self.groups(select, scope)
         if select.HasField("having_clause"):
             self._builder.expressions.bind(select.having_clause, scope)
 
@@ -112,6 +107,21 @@ class Selects:
         if select.HasField("where_clause"):
             self._builder.predicates.conjuncts(select.where_clause, scope, prove=True)
 
+    def _bind_items(self, items: Iterable[Node], select: Node, scope: Scope) -> None:
+        """Bind the items of a clause that may name output columns instead."""
+        for node in items:
+            if not self.names_output(node, select, scope):
+                self._builder.expressions.bind(node, scope)
+
+    def groups(self, select: Node, scope: Scope) -> list[Node] | None:
+        """Return what the rows of a SELECT are grouped by; None if they are not."""
+        if not self.is_grouped(select):
+            return None
+        return [
+            named_expression(node, select) if self.names_output(node, select, scope) else node
+            for node in select.group_clause
+        ]
+
     def _refuse_clauses(self, select: Node) -> None:
         if select.locking_clause:
             refuse("row-locking", "FOR UPDATE or FOR SHARE")
@@ -136,13 +146,20 @@ class Selects:
         """
         if kind(select.limit_count) or kind(select.limit_offset):
             return ["LIMIT"] * len(select.target_list)
-        if not any(kind(node) for node in select.distinct_clause):
+        grouped_by = self._distinct_on(select)
+        if grouped_by is None:
             return [""] * len(select.target_list)
-        grouped_by = [named_expression(node, select) for node in select.distinct_clause]
         return [
             "" if any(same(target.res_target.val, node) for node in grouped_by) else "DISTINCT ON"
             for target in select.target_list
         ]
+
+    @staticmethod
+    def _distinct_on(select: Node) -> list[Node] | None:
+        """Return the expressions of DISTINCT ON; None if there are none."""
+        if not any(kind(node) for node in select.distinct_clause):
+            return None
+        return [named_expression(node, select) for node in select.distinct_clause]
 
     def is_grouped(self, select: Node) -> bool:
         """Tell whether rows of a SELECT stand for groups of rows."""
@@ -186,6 +203,7 @@ class Selects:
             # Without GROUP BY an aggregate may find no row at all.
             self._builder.nullability.of(target.val, scope, bool(select.group_clause)),
             self._builder.expressions.type_of(target.val, scope),
+            self._builder.looks.open(target.val, scope),
         )
 
     def _expanded_star(self, reference: Node, scope: Scope, barrier: str) -> Iterable[Output]:
@@ -210,6 +228,7 @@ class Selects:
                     Expression(column.expression.parts, column.expression.opaque or barrier),
                     self._builder.nullability.of_column(column, scope),
                     column.facts.type if column.facts is not None else "",
+                    column.open_look,
                 )
 
 

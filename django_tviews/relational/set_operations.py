@@ -49,11 +49,10 @@ class SetOperations:
         limited = self._builder.selects.bind_limit(select, scope)
         settle_order_of_rows(title, select, len(sides[0].outputs), scope)
         outputs = [
-            self._output(select.op, pair, taken, "LIMIT" if limited else "")
+            self._output(select, pair, taken, "LIMIT" if limited else "")
             for pair in zip(sides[0].outputs, sides[1].outputs, strict=True)
         ]
-        merged = not select.all or any(side.merged for side in sides)
-        return Block(outputs, rows=None, merged=merged)
+        return Block(outputs, rows=None)
 
     def _side(self, select: Node, scope: Scope, *, taken: bool, shows: bool) -> Block:
         builder = self._builder
@@ -75,9 +74,10 @@ class SetOperations:
         return block
 
     def _output(
-        self, operation: int, pair: tuple[Output, Output], taken: int, barrier: str
+        self, select: Node, pair: tuple[Output, Output], taken: int, barrier: str
     ) -> Output:
         left, right = pair
+        operation = select.op
         nullable = {
             _UNION: left.nullable or right.nullable,
             _INTERSECT: left.nullable and right.nullable,
@@ -88,7 +88,13 @@ class SetOperations:
         if not expression.opaque and not same:
             expression = self._in_common_type(pair, taken, _TITLES[operation])
         opaque = expression.opaque or barrier
-        return Output(left.name, Expression(expression.parts, opaque), nullable, same)
+        # UNION ALL shows its rows as they are.
+        merges = not (operation == _UNION and select.all)
+        open_look = any(
+            side.open_look or (merges and self._builder.looks.of_output(side.expression, side.type))
+            for side in pair
+        )
+        return Output(left.name, Expression(expression.parts, opaque), nullable, same, open_look)
 
     def _in_common_type(self, pair: tuple[Output, Output], taken: int, title: str) -> Expression:
         """Write the value of one side so that PostgreSQL finds the type as in the query.

@@ -171,12 +171,14 @@ class Output:
         expression: what it is computed from.
         nullable: the structure of the query does not rule out NULL.
         type: its type, where the text tells it.
+        open_look: it shows any of several values that are equal and may look different.
     """
 
     name: str
     expression: Expression
     nullable: bool
     type: str = ""
+    open_look: bool = False
 
 
 @dataclass(frozen=True)
@@ -215,12 +217,9 @@ class QueryTree:
 
     Attributes:
         alternatives: the flat queries it consists of, at least one.
-        grouped: rows of the result stand for groups of rows (GROUP BY, aggregates, DISTINCT), so
-            of the equal values of a grouping column any may be shown.
     """
 
     alternatives: tuple[Alternative, ...]
-    grouped: bool = False
 
     @property
     def occurrences(self) -> tuple[Occurrence, ...]:
@@ -236,7 +235,7 @@ class QueryTree:
         """Return the output column of that name, as the first alternative computes it."""
         return self.alternatives[0].output(name)
 
-    def opaque(self, name: str) -> bool:
-        """Tell whether an output cannot be evaluated from single rows in some alternative."""
+    def open_look(self, name: str) -> bool:
+        """Tell whether an output shows any of several values that are equal."""
         found = [alternative.output(name) for alternative in self.alternatives]
-        return any(output is None or output.expression.opaque for output in found)
+        return any(output is None or output.open_look for output in found)

@@ -17,7 +17,7 @@ DATA = (
 )
 # Tests of the compiler, most of them without a database.
 COMPILER = ("tests/test_relational.py", "tests/test_plans.py")
-ROUTES = (*DATA[:4], "tests/test_plans.py", *DATA[4:], "tests/test_fuzz.py")
+ROUTES = ("tests/test_plans.py", *DATA, "tests/test_fuzz.py")
 REFUSALS = (*COMPILER, *DATA)
 CONCURRENCY = (
     "tests/test_locks.py",
