@@ -89,8 +89,8 @@ _ROUTES = (
     Mutation(
         "A relation is joined only by conditions that lead to it.",
         "plan/routes.py",
-        "            and self._leads_to(condition, number)\n        ]\n",
-        "        ]\n",
+        "            and self._leads_to(condition, number)\n            and condition.instead_of",
+        "            and condition.instead_of",
         ROUTES,
     ),
     Mutation(
@@ -110,7 +110,7 @@ _ROUTES = (
     Mutation(
         "Equal columns of different types do not stand for each other.",
         "plan/routes.py",
-        "facts[0].type == facts[1].type\n            and all",
+        'facts[0].type == facts[1].type != ""\n            and all',
         "all",
         ROUTES,
     ),
@@ -159,15 +159,15 @@ _ROUTES = (
     Mutation(
         "Routes that join by different conditions are different.",
         "plan/routes.py",
-        "(step.occurrence.relation.full_name, text(step.conditions)) for step in self.steps",
-        "(step.occurrence.relation.full_name,) for step in self.steps",
+        "                text(step.conditions),\n",
+        "",
         ROUTES,
     ),
     Mutation(
         "What a route joins may be missing.",
-        "sql/routes.py",
-        'lines.append(f"LEFT JOIN {joined}',
-        'lines.append(f"JOIN {joined}',
+        "sql/joins.py",
+        'yield f"LEFT JOIN {',
+        'yield f"JOIN {',
         ROUTES,
     ),
     Mutation(
@@ -601,8 +601,8 @@ _ORDERS = tuple(
         ),
         (
             "What an outer join demands does not complete the order of the side that stays.",
-            "                    and condition.outer_joins <= follows\n",
-            "",
+            "second not in known and condition.outer_joins <= follows:",
+            "second not in known:",
         ),
     )
 )
@@ -632,8 +632,8 @@ _REFUSALS = (
     Mutation(
         "A key that the table compares by another collation than the query is refused.",
         "installer.py",
-        "        _refuse_other_collations(schema_editor.connection, plan)\n",
-        "        pass\n",
+        "    refuse_other_collations(schema_editor.connection, plan)\n",
+        "",
         DATA,
     ),
     Mutation(
@@ -744,8 +744,8 @@ _BUILDING = (
     Mutation(
         "A TView is filled while its sources cannot be written to.",
         "installer.py",
-        '    execute(schema_editor, f"LOCK TABLE',
-        '    str(f"LOCK TABLE',
+        "    lock(schema_editor, dict.fromkeys(tables, LockMode.SHARE_ROW_EXCLUSIVE))\n",
+        "",
         CONCURRENCY,
     ),
     Mutation(
