@@ -43,6 +43,44 @@ def test_what_an_altered_tview_goes_back_to_has_followed(library: Library) -> No
     assert library.rows() == before
 
 
+def test_a_renamed_tview_keeps_its_table_and_those_that_read_it_follow(
+    library: Library,  # noqa: F811
+) -> None:
+    def place(name: str) -> tuple[int, bool]:
+        with library.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT oid, relacl::text LIKE '%%pg_monitor=r/%%' FROM pg_class WHERE relname = %s",
+                [name],
+            )
+            (found,) = cursor.fetchall()
+        return found
+
+    before = library.relations()
+    library.forwards(CreateTView(**card()))
+    reader = {"name": "List", "query": "SELECT c.id FROM library_card c", "fields": [ID]}
+    library.forwards(CreateTView(**reader))
+    rows = library.rows()
+    with library.connection.cursor() as cursor:
+        cursor.execute("GRANT SELECT ON library_card TO pg_monitor")
+    table = place("library_card")
+    assert table[1]
+    rename = RenameTView("Card", "Sheet")
+    follow = FollowRenames("List", "SELECT c.id FROM library_sheet c")
+    library.forwards(SeparateDatabaseAndState([rename], [rename, follow]))
+    assert library.rows("Sheet") == rows
+    assert place("library_sheet") == table
+    assert library.relations() - before == {
+        *("library_sheet", "library_sheet_query"),
+        *("library_list", "library_list_query"),
+    }
+    library.backwards()
+    assert library.rows() == rows
+    assert place("library_card") == table
+    library.backwards()
+    library.backwards()
+    assert library.relations() == before
+
+
 def test_a_renamed_tview_with_a_table_of_another_name_only_gets_another_label(
     library: Library,  # noqa: F811
 ) -> None:
