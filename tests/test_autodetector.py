@@ -283,6 +283,26 @@ def test_the_columns_between_two_models_are_followed() -> None:
     assert renames <= set(migrations[-1].dependencies)
 
 
+def test_names_with_capitals_are_followed() -> None:
+    def at(field: str, many: str) -> ProjectState:
+        query = (
+            f'SELECT p."{field}" AS id, t.tag_id AS tag FROM catalog_product p'
+            f' JOIN "catalog_product_{many}" t ON true'
+        )
+        source = product(
+            **{field: models.IntegerField(), many: models.ManyToManyField("catalog.Tag")}
+        )
+        return project(source, model("catalog.Tag"), tview("shop.Card", query))
+
+    history = History()
+    history.go_to(at("Rank", "Tags"))
+    migrations = history.go_to(at("Place", "Labels"), renames=["Rank", "Tags"])
+    assert operations(migrations)[-1] == (
+        "shop: Follow renames in the query of TView Card (state only)"
+    )
+    assert len(operations(migrations)) == 3
+
+
 def test_a_query_whose_text_cannot_follow_is_taken_down_in_between(history: History) -> None:
     query = "SELECT * FROM catalog_product p"
     history.go_to(project(product(), card(query)))
@@ -305,6 +325,29 @@ def test_a_tview_that_goes_does_so_under_the_old_names(history: History) -> None
         "shop: Delete TView Card",
         "catalog: Rename field name on product to title",
     ]
+
+
+@pytest.mark.parametrize("app_label", ["aside", "yonder"])
+def test_a_tview_that_moves_to_another_app_leaves_its_table_first(app_label: str) -> None:
+    history = History()
+    options = {"db_table": "cards"}
+    history.go_to(project(product(), card(options=options)))
+    moved = card(options=options)
+    moved.app_label = app_label
+    migrations = history.go_to(project(product(), moved))
+    assert operations(migrations) == ["shop: Delete TView Card", f"{app_label}: Create TView Card"]
+    assert ("shop", migrations[0].name) in migrations[1].dependencies
+
+
+def test_a_renamed_field_of_a_tview_is_one_operation(history: History) -> None:
+    key = {"id": models.BigIntegerField(primary_key=True)}
+    renamed = tview(
+        "shop.Card",
+        "SELECT p.id, p.name AS title FROM catalog_product p",
+        key | {"title": models.TextField()},
+    )
+    migrations = history.go_to(project(product(), renamed), renames=["name"])
+    assert operations(migrations) == ["shop: Alter TView Card"]
 
 
 def test_a_tview_stops_reading_before_the_migration_of_a_package_that_drops_it(
