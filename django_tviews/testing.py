@@ -9,7 +9,7 @@ TransactionTestCase. ``pytest_plugin`` offers the same to pytest.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections, router
@@ -97,12 +97,10 @@ class TViewsExactMixin(_TestCase):
     there: nothing of it can be committed.
     """
 
-    databases: ClassVar[Iterable[str]]
-
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test, with the verification as the last of its cleanups."""
         # Cleanups run last in, first out.
-        self.addCleanup(assert_exact_in, self.databases)
+        self.addCleanup(assert_exact_in, getattr(self, "databases", ()))
         return super().run(result)
 
 

@@ -92,6 +92,16 @@ TABLES = [
     table("book", "id title author_id?", "id"),
     table("copy", "shelf number book_id", "shelf number"),
     table("note", "book_id text?"),
+    RelationFacts(
+        "shop",
+        "code",
+        columns=(
+            ColumnFacts("insensitive", "public.citext", not_null=True),
+            ColumnFacts("exact", "text", not_null=True),
+            ColumnFacts("short", "integer", not_null=True),
+        ),
+        keys=(("insensitive",), ("exact",), ("short",)),
+    ),
 ]
 FACTS = Facts({("shop", each.name): each for each in TABLES})
 
@@ -132,6 +142,12 @@ FACTS = Facts({("shop", each.name): each for each in TABLES})
         ("SELECT b.id FROM shop.book b FULL JOIN shop.author a ON a.id = b.id", None),
         ("SELECT b.id, a.id AS a FROM shop.book b FULL JOIN shop.author a ON a.id = b.id", "id a"),
         ("SELECT a.id FROM shop.author a WHERE a.id = 1 OR a.code = 2", "id"),
+        ("SELECT a.id FROM shop.author a JOIN shop.code c ON c.short = a.id", "id"),
+        ("SELECT c.insensitive FROM shop.code c JOIN shop.code d ON d.exact = c.insensitive", None),
+        (
+            "SELECT x.e FROM (SELECT c.exact AS e FROM shop.code c) x JOIN shop.code d ON d.exact = x.e",
+            "e",
+        ),
         # Groups.
         ("SELECT b.author_id, count(*) AS n FROM shop.book b GROUP BY b.author_id", "author_id"),
         ("SELECT count(*) AS n FROM shop.book b GROUP BY b.author_id", None),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from django_tviews.sqltypes import keeps_values
 from django_tviews.text import words
 
 from . import functions
@@ -64,11 +65,13 @@ class _Shape:
         columns: the names of its output columns.
         keys: those sets of them that identify a row.
         constants: for a column that shows constants only, which ones.
+        types: for a column that shows one of a table, its type.
     """
 
     columns: tuple[str, ...]
     keys: Keys = ()
     constants: Mapping[str, frozenset[object]] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
 
     def renamed(self, columns: Sequence[str]) -> _Shape:
         """Give the first columns other names, as an alias does."""
@@ -80,6 +83,7 @@ class _Shape:
             new,
             tuple(frozenset(names[name] for name in key) for key in self.keys),
             {names[name]: values for name, values in self.constants.items()},
+            {names[name]: type_sql for name, type_sql in self.types.items()},
         )
 
 
@@ -112,7 +116,8 @@ class _Shapes:
             for name, target in zip(columns, select.target_list, strict=True)
             if (value := _constant(target.res_target.val)) is not None
         }
-        return _Shape(columns, _Select(self, select, visible).keys(), constants)
+        bound = _Select(self, select, visible)
+        return _Shape(columns, bound.keys(), constants, bound.types())
 
     def _of_set_operation(self, select: Node, ctes: _Ctes) -> _Shape:
         from postgast import pg_query_pb2
@@ -152,7 +157,11 @@ class _Shapes:
         if facts.definition is not None:
             shape = self.of(parse_select(facts.definition), {}).renamed(columns)
         else:
-            shape = _Shape(columns, tuple(frozenset(key) for key in facts.keys))
+            shape = _Shape(
+                columns,
+                tuple(frozenset(key) for key in facts.keys),
+                types={column.name: column.type for column in facts.columns},
+            )
         return shape.renamed(renamed)
 
 
@@ -284,6 +293,10 @@ class _Select:
                     self.dependencies.add((), [side for side in sides if side])
 
     def _equal(self, first: Attribute, second: Attribute, preserved: list[int] | None) -> None:
+        type_, other_type = self._type(first), self._type(second)
+        if not (keeps_values(type_, other_type) and keeps_values(other_type, type_)):
+            # Equal values of one type may be equal to different ones of another: citext and text.
+            return
         for one, other in ((first, second), (second, first)):
             if preserved is None:
                 self.dependencies.add([one], [other])
@@ -313,6 +326,21 @@ class _Select:
 
     def _columns_called(self, name: str, items: Iterable[int]) -> list[Attribute]:
         return [(number, name) for number in items if name in self.items[number][1].columns]
+
+    def _type(self, attribute: Attribute) -> str:
+        """Return the type of a column; one that is equal to no other if it is not known."""
+        number, name = attribute
+        return self.items[number][1].types.get(name, f"{number}.{name}")
+
+    def types(self) -> dict[str, str]:
+        """Return the types of the output columns that are columns of a table."""
+        shown = {name: self._column(node) for name, node in self.outputs.items()}
+        types = {
+            name: self.items[column[0]][1].types.get(column[1])
+            for name, column in shown.items()
+            if column
+        }
+        return {name: type_sql for name, type_sql in types.items() if type_sql}
 
     # Keys
 
