@@ -345,6 +345,7 @@ class InstalledTrigger:
         definition: ``pg_get_triggerdef``.
         enabled: it fires for ordinary writers.
         tview: OID of the TView's table it depends on; None for a shared one.
+        function_schema: of the function that it calls.
     """
 
     schema: str
@@ -353,6 +354,7 @@ class InstalledTrigger:
     definition: str
     enabled: bool
     tview: int | None
+    function_schema: str
 
 
 def enabled_clones(connection: BaseDatabaseWrapper) -> set[tuple[str, str, str]]:

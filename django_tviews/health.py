@@ -131,10 +131,18 @@ def _orphaned_triggers(
 ) -> Iterator[Problem]:
     """Find triggers of ours on tables that no installed TView reads or is."""
     triggers = catalog.triggers(connection)
+    present = list(present)
     oids = {tview.oid for tview in present}
     tables = {(tview.schema, tview.declaration.table) for tview in present}
     tables |= {(each.schema, each.table) for each in triggers if each.tview in oids}
+    # The functions of others belong to other TViews, in schemas of their own.
+    schemas = {tview.schema for tview in present} | {
+        catalog.runtime_schema(connection),
+        catalog.current_schema(connection),
+    }
     for trigger in triggers:
+        if trigger.function_schema not in schemas:
+            continue
         if (trigger.schema, trigger.table) in tables and (
             trigger.tview is None or trigger.tview in oids
         ):
