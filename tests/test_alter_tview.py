@@ -86,6 +86,7 @@ RENAMED_AND_MORE = card(
     "SELECT b.id, b.title, b.pages FROM library_book b", PAGES, options={"db_table": "cards"}
 )
 REBUILT = card(allow_rebuild=True)
+DEFERRED = card(mode="deferred")
 OUTPUT = card("SELECT b.id, b.title AS label FROM library_book b", columns={"title": "label"})
 INDEXED = card(options={"indexes": [models.Index(fields=["title"], name="library_by_title")]})
 CONSTRAINED = card(
@@ -112,6 +113,7 @@ CHANGES = {
     "another table": RENAMED,
     "another table and a column": RENAMED_AND_MORE,
     "another option": REBUILT,
+    "another mode": DEFERRED,
     "another output column": OUTPUT,
     "an index": INDEXED,
     "constraints": CONSTRAINED,
