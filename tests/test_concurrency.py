@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import threading
-import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,8 +13,6 @@ from django_tviews.sql.objects import RING_CELLS
 from .harness import database  # noqa: F401
 
 if TYPE_CHECKING:
-    from django_tviews.definition import Declaration
-
     from .harness import Database
 
 LEVELS = (
@@ -122,89 +116,3 @@ def test_a_transaction_number_from_another_cluster_fails_nobody(shop: Database) 
     isolated.execute("INSERT INTO review VALUES (1, 1, 5)")
     isolated.commit()
     shop.check("a write after pg_restore")
-
-
-def test_writers_at_all_levels_leave_no_drift_in_any_snapshot(shop: Database) -> None:
-    hammer = Hammer(shop, seconds=4)
-    hammer.run()
-    assert hammer.outcomes["committed"] > 0
-    assert set(hammer.outcomes) <= {"committed", *RETRIED}
-    assert hammer.snapshots > 0
-    assert hammer.drift == []
-    shop.check("the hammer")
-
-
-class Hammer:
-    """Writers in threads, and a checker that compares TViews and queries in one snapshot."""
-
-    def __init__(self, database: Database, seconds: float) -> None:  # noqa: F811
-        self.database = database
-        self.end = time.monotonic() + seconds
-        self.outcomes: Counter[str | None] = Counter()
-        self.snapshots = 0
-        self.drift: list[tuple[str, list[tuple[Any, ...]]]] = []
-
-    def run(self) -> None:
-        """Let them run until the time is over."""
-        threads = [
-            threading.Thread(target=self.write, args=(session(self.database, level), seed))
-            for seed, level in enumerate(LEVELS * 2)
-        ]
-        checker = session(self.database, IsolationLevel.REPEATABLE_READ)
-        threads.append(threading.Thread(target=self.compare, args=(checker,)))
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    def write(self, connection: psycopg.Connection[Any], seed: int) -> None:
-        """Run random transactions of one to three statements."""
-        chance = random.Random(seed)
-        while time.monotonic() < self.end:
-            try:
-                for _ in range(chance.randint(1, 3)):
-                    connection.execute(self.statement(chance))
-                connection.commit()
-                self.outcomes["committed"] += 1
-            except psycopg.Error as error:
-                connection.rollback()
-                self.outcomes[error.sqlstate] += 1
-
-    @staticmethod
-    def statement(chance: random.Random) -> str:
-        """Make up a statement on few rows, so that writers meet."""
-        product, category = chance.randint(1, 8), chance.randint(1, 2)
-        review = chance.randint(1, 20)
-        return chance.choice(
-            [
-                f"UPDATE product SET category_id = {category} WHERE id = {product}",
-                (
-                    f"UPDATE category SET name = '{chance.choice('abc')}{category}'"
-                    f" WHERE id = {category}"
-                ),
-                (
-                    f"INSERT INTO review VALUES ({review}, {product}, 3)"
-                    " ON CONFLICT (id) DO UPDATE SET product_id = excluded.product_id"
-                ),
-                f"DELETE FROM review WHERE id = {review}",
-            ]
-        )
-
-    def compare(self, connection: psycopg.Connection[Any]) -> None:
-        """Compare all TViews with their queries, each time in a new snapshot."""
-        while time.monotonic() < self.end:
-            for tview in self.database.tviews:
-                differing = connection.execute(_difference(tview.declaration)).fetchall()
-                if differing:
-                    self.drift.append((tview.declaration.label, differing))
-            self.snapshots += 1
-            connection.rollback()
-            # Leave the processors to the writers.
-            time.sleep(0.005)
-
-
-def _difference(declaration: Declaration) -> str:
-    names = ", ".join(column.name for column in declaration.columns)
-    query = f"SELECT {names} FROM ({declaration.query}) AS query"
-    table = f"SELECT {names} FROM {declaration.table}"
-    return f"({query} EXCEPT ALL {table}) UNION ALL ({table} EXCEPT ALL {query})"

@@ -203,3 +203,8 @@ SHAPES = (
         allow_rebuild=True,
     ),
 )
+
+
+def grouped(shapes: tuple[Shape, ...], size: int) -> list[tuple[Shape, ...]]:
+    """Divide shapes into groups that are installed together."""
+    return [shapes[start : start + size] for start in range(0, len(shapes), size)]
