@@ -194,6 +194,19 @@ def float_aggregates(connection: BaseDatabaseWrapper, views: Iterable[int]) -> l
     return [name for (name,) in _rows(connection, "float_aggregates", [sorted(set(views))])]
 
 
+def unnamed_comparisons(
+    connection: BaseDatabaseWrapper, views: Iterable[int]
+) -> list[tuple[str, str]]:
+    """Read the comparisons of views that cannot name their operator, and the types compared.
+
+    Those by PostgreSQL's own operators are left out: they are found again whatever the path is.
+    """
+    return [
+        (what, type_sql)
+        for what, type_sql in _rows(connection, "unnamed_comparisons", [sorted(set(views))])
+    ]
+
+
 def dependencies_on_inherited_keys(
     connection: BaseDatabaseWrapper, views: Iterable[int]
 ) -> list[str]:
@@ -231,6 +244,11 @@ def equality_schemas(connection: BaseDatabaseWrapper, types: Iterable[str]) -> d
     """
     wanted = sorted(set(types))
     return dict(_rows(connection, "equality", [wanted]))
+
+
+def container_types(connection: BaseDatabaseWrapper, types: Iterable[str]) -> dict[str, str]:
+    """Tell which types are ``an array`` or ``a row``, or domains over one."""
+    return dict(_rows(connection, "container_types", [sorted(set(types))]))
 
 
 def other_collations(

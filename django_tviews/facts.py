@@ -137,6 +137,8 @@ class Facts:
             (``public.citext``), the schema of that operator.
         set_returning: those of ``functions`` that give rows.
         tview_depths: for relations that are TViews, how many TViews lie below them.
+        container_types: of the types of the TView's own columns, those that are ``an array`` or
+            ``a row``.
     """
 
     relations: Mapping[tuple[str | None, str], RelationFacts] = field(default_factory=dict)
@@ -145,3 +147,4 @@ class Facts:
     equality_schemas: Mapping[str, str] = field(default_factory=dict)
     tview_depths: Mapping[tuple[str | None, str], int] = field(default_factory=dict)
     set_returning: frozenset[tuple[str | None, str]] = frozenset()
+    container_types: Mapping[str, str] = field(default_factory=dict)

@@ -192,6 +192,8 @@ def _refuse_mutable_functions(
         refuse("text-to-time", f"a cast to {type_name}")
     for name in catalog.float_aggregates(connection, views):
         refuse("float-aggregate", f"{name}()")
+    for what, type_sql in catalog.unnamed_comparisons(connection, views):
+        refuse("foreign-equality", f"{what} over {type_sql}")
     for name in catalog.dependencies_on_inherited_keys(connection, views):
         refuse("inherited-key", f"what is shown of {name}")
 
@@ -356,7 +358,11 @@ def _plan(
     plan = make_plan(
         declaration,
         tree,
-        replaced(facts, equality_schemas=schemas),
+        replaced(
+            facts,
+            equality_schemas=schemas,
+            container_types=catalog.container_types(connection, types),
+        ),
         schema=schema,
         runtime_schema=catalog.runtime_schema(connection) or schema,
         depth=depth,

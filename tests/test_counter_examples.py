@@ -134,6 +134,13 @@ class TestWhatTheServerMakesOfAQuery:
             "SELECT a.id, b.name FROM a JOIN b ON a.slug IS NOT DISTINCT FROM b.slug",
             "SELECT id, nullif(slug, 'foo')::text AS name FROM a",
             "SELECT id, CASE slug WHEN 'foo' THEN 'hit' END AS name FROM a",
+            "SELECT id, nullif((slug || '')::citext, 'foo')::text AS name FROM a",
+            "SELECT id, 'x' AS name FROM a WHERE (slug || '')::citext IS NOT DISTINCT FROM 'foo'",
+            "SELECT id, CASE (slug || '')::citext WHEN 'foo' THEN 'hit' END AS name FROM a",
+            "SELECT a.id, d.name FROM a JOIN (SELECT name, (slug || '')::citext AS slug FROM b) d "
+            "USING (slug)",
+            "SELECT a.id, d.name FROM a JOIN (SELECT id, name, (b.slug || '')::citext AS slug "
+            "FROM a a2 JOIN b ON b.slug = a2.slug) d USING (id, slug)",
         ],
     )
     def test_comparisons_without_an_operator_name_are_refused_over_citext(

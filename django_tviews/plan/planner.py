@@ -56,7 +56,7 @@ def make_plan(
         _check_null(declaration, column.name, column.nullable, outputs[column.name])
     types = {column.name: column.type for column in declaration.columns}
     for name in declaration.key:
-        _refuse_array(declaration, name, types[name])
+        _refuse_what_no_array_holds(declaration, name, types[name], facts)
         if output_types is not None:
             _check_key_type(declaration, name, types[name], output_types[outputs[name].name])
     key = tuple(
@@ -145,11 +145,14 @@ def _check_null(declaration: Declaration, name: str, nullable: bool, output: Out
     )
 
 
-def _refuse_array(declaration: Declaration, name: str, declared: str) -> None:
-    """Refuse a key that cannot be an element of an array, in which affected keys are passed on."""
-    if declared.endswith("]"):
+def _refuse_what_no_array_holds(
+    declaration: Declaration, name: str, declared: str, facts: Facts
+) -> None:
+    """Refuse a key that unnest() cannot give back: affected keys are passed on in arrays."""
+    kind = "an array" if declared.endswith("]") else facts.container_types.get(declared)
+    if kind is not None:
         raise ColumnMismatch(
-            f"{declaration.label}: key column {name!r} is an array, which cannot be a key.",
+            f"{declaration.label}: key column {name!r} is {kind}, which cannot be a key.",
             hint="Cast it in the query (CAST(… AS text)), or key the TView by another column.",
             tview=declaration.label,
             column=name,

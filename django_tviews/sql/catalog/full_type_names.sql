@@ -6,6 +6,6 @@ SELECT wanted.type,
 FROM unnest(%s::text[]) AS wanted (type)
 JOIN pg_catalog.pg_type AS t ON t.oid = pg_catalog.to_regtype(wanted.type)
 JOIN pg_catalog.pg_type AS element
-    ON element.oid = CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE t.oid END
+    ON element.oid = CASE WHEN t.typcategory = 'A' AND t.typtype <> 'd' THEN t.typelem ELSE t.oid END
 JOIN pg_catalog.pg_namespace AS n ON n.oid = element.typnamespace
 WHERE n.nspname <> 'pg_catalog'
