@@ -284,6 +284,18 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
             remark="Months in UTC, whatever the time zone of the session.",
         ),
         KeptForm(
+            "GROUPING SETS, ROLLUP and CUBE",
+            """
+            SELECT COALESCE(category_id, 0) AS category_id, grouping(category_id) AS level,
+                   count(*) AS products, max(price) AS highest
+              FROM product
+             GROUP BY ROLLUP (category_id)
+            """,
+            ("category_id", "level"),
+            remark="The key is made NOT NULL by COALESCE; GROUPING() tells the groups of rows "
+            "without a value from totals.",
+        ),
+        KeptForm(
             "Aggregates in an order",
             """
             SELECT product_id, array_agg(name ORDER BY name) AS tags

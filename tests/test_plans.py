@@ -614,6 +614,71 @@ class TestComputedRelations:
         assert found == ["product | NONE: the key is computed by an aggregate"]
 
 
+class TestGroupingSets:
+    """Each set is an alternative, in which what it leaves out is NULL."""
+
+    def test_a_row_is_in_a_group_of_each_set(self) -> None:
+        assert routes(
+            "SELECT coalesce(p.name, '') AS id, grouping(p.name, p.maker_id) AS g, "
+            "coalesce(p.maker_id, 0) AS m FROM product p GROUP BY CUBE (p.name, p.maker_id)",
+            "id, m, g",
+        ) == [
+            "product | KEY COALESCE(product.name, ''), COALESCE(product.maker_id, 0), (0)",
+            "product | KEY COALESCE(product.name, ''), "
+            "COALESCE((CASE WHEN false THEN NULL END), 0), (1)",
+            "product | KEY COALESCE((CASE WHEN false THEN NULL END), ''), "
+            "COALESCE(product.maker_id, 0), (2)",
+            "product | KEY COALESCE((CASE WHEN false THEN NULL END), ''), "
+            "COALESCE((CASE WHEN false THEN NULL END), 0), (3)",
+        ]
+
+    @pytest.mark.parametrize(
+        ("clause", "sets"),
+        [
+            ("ROLLUP (name, maker_id)", [0, 1, 3]),
+            ("ROLLUP ((name, maker_id))", [0, 3]),
+            ("CUBE (name, maker_id)", [0, 1, 2, 3]),
+            ("GROUPING SETS ((name), (maker_id))", [1, 2]),
+            ("GROUPING SETS (ROLLUP (name), maker_id)", [1, 3, 2]),
+            ("name, ROLLUP (maker_id)", [0, 1]),
+            ("ROLLUP (name), ROLLUP (maker_id)", [0, 1, 2, 3]),
+            ("ROLLUP (2, 3)", [0, 1, 3]),
+        ],
+    )
+    def test_sets_are_those_that_postgresql_makes_of_them(
+        self, clause: str, sets: list[int]
+    ) -> None:
+        found = routes(
+            f"SELECT grouping(name, maker_id) AS id, name, maker_id FROM product GROUP BY {clause}"
+        )
+        assert found == [f"product | KEY ({number})" for number in sets]
+
+    def test_a_condition_is_over_rows_and_not_over_groups(self) -> None:
+        found = routes(
+            "SELECT coalesce(p.name, '') AS id FROM product p WHERE p.name > 'm' "
+            "GROUP BY GROUPING SETS ((p.name), (p.maker_id))"
+        )
+        assert all(route.startswith("product WHERE (product.name > 'm') |") for route in found)
+
+    def test_what_some_set_leaves_out_may_be_null(self) -> None:
+        outputs = tree_of(
+            "SELECT name, maker_id, count(*) AS n, max(price) AS p, grouping(name) AS g "
+            "FROM product GROUP BY name, ROLLUP (maker_id)"
+        ).outputs
+        assert [output.nullable for output in outputs] == [False, True, False, False, False]
+        outputs = tree_of("SELECT max(price) AS p FROM product GROUP BY ROLLUP (name)").outputs
+        assert outputs[0].nullable
+
+    def test_a_subquery_is_not_tied_by_what_a_set_leaves_out(self) -> None:
+        assert routes(
+            "SELECT coalesce(p.maker_id, 0) AS id, (SELECT m.name FROM maker m "
+            "WHERE m.id = p.maker_id) AS name FROM product p GROUP BY ROLLUP (p.maker_id)"
+        )[2:] == [
+            "maker | KEY COALESCE(maker.id, 0)",
+            "maker | KEY COALESCE((CASE WHEN false THEN NULL END), 0)",
+        ]
+
+
 class TestCrossJoins:
     def test_what_shows_beside_every_row_has_as_many_keys(self) -> None:
         query = "SELECT p.id AS a, d.id AS b, c.name FROM product p CROSS JOIN discount d LEFT JOIN category c ON c.id = p.category_id"

@@ -32,6 +32,8 @@ of one :class:`~django_tviews.relational.tree.Alternative`, and each that *t* ta
 own route. INTERSECT and EXCEPT show rows of their left side; a row of the right side matters only
 to those with equal values, which it stands for in the alternative about its changes.
 
+GROUPING SETS are a UNION ALL of as many queries with one GROUP BY, and so are their alternatives.
+
 The key is then read off the combination. A relation on a nullable side may have been, or now
 be, replaced by NULLs, and so may a derived table with all that it computes: the key expressions
 are evaluated both ways (:attr:`Route.keys`). Joining

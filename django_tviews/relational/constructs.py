@@ -112,9 +112,10 @@ CONSTRUCTS = {
         ),
         Construct(
             "grouping-sets",
-            "GROUPING SETS, CUBE or ROLLUP",
-            "Declare one TView per grouping.",
-            "SELECT category_id, count(*) AS n FROM product GROUP BY ROLLUP (category_id)",
+            "GROUPING SETS, CUBE or ROLLUP beside a function that gives rows in the select list",
+            "Group in a subquery, and call the function outside of it.",
+            "SELECT category_id, unnest(array_agg(name ORDER BY id)) AS name FROM product "
+            "GROUP BY ROLLUP (category_id)",
         ),
         Construct(
             "whole-row",

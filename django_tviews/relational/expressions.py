@@ -90,7 +90,6 @@ class Expressions:
                 node.row_expr.row_format = pg_query_pb2.COERCE_EXPLICIT_CALL
             for place in half:
                 value = node.row_expr.args.add() if len(half) > 1 else node
-                value.column_ref.fields.add()
                 self._replace_by_placeholder(value, place)
         return self._filled(deparse_expression(comparison), references, "")
 
@@ -114,6 +113,12 @@ class Expressions:
         """
         opaque = ""
         if wrapped(node):
+            constant = self._in_grouping_set(node, scope)
+            if constant is not None:
+                if references is not None:
+                    self._replace_by_placeholder(node, len(references))
+                    references.append(constant)
+                return constant.opaque
             match kind(node):
                 case "column_ref":
                     column = scope.resolve(node.column_ref)
@@ -129,7 +134,6 @@ class Expressions:
                     unnested = scope.unnested_column(node.func_call)
                     if unnested is not None:
                         if references is not None:
-                            node.column_ref.fields.add()
                             self._replace_by_placeholder(node, len(references))
                             references.append(unnested.expression)
                         return unnested.expression.opaque
@@ -142,6 +146,36 @@ class Expressions:
                 opaque = self._walk(child, scope, references) or opaque
         return opaque
 
+    def _in_grouping_set(self, node: Node, scope: Scope) -> Expression | None:
+        """Return what an expression is where a grouping set makes it a constant."""
+        if kind(node) == "grouping_func":
+            level = scope.grouping.level(node.grouping_func.args, scope) if scope.grouping else 0
+            return Expression((str(level),))
+        if scope.grouping is None or kind(node) == "" or not scope.grouping.lacks(node, scope):
+            return None
+        scope.grouping, grouping = None, scope.grouping
+        value = self.bind(node, scope)
+        scope.grouping = grouping
+        nothing = self.nothing_of(value)
+        if nothing is None:
+            return Expression((), "a grouping by what has no known type")
+        return Expression(nothing)
+
+    def nothing_of(self, expression: Expression) -> tuple[str, ...] | None:
+        """Write a NULL of the expression's type without reading any row, if the type is known."""
+        if expression.opaque:
+            return None
+        parts: list[str] = []
+        for part in expression.parts:
+            if isinstance(part, ColumnOf):
+                type_sql = self._builder.facts_of(part).type
+                if not type_sql:
+                    return None
+                parts.append(f"CAST(NULL AS {type_sql})")
+            else:
+                parts.append("true" if isinstance(part, Presence) else part)
+        return ("CASE WHEN false THEN ", *parts, " END")
+
     def _check(self, node: Node, scope: Scope) -> None:
         """Refuse a node that is not known, or that compares without naming its operator."""
         match kind(node):
@@ -153,15 +187,13 @@ class Expressions:
             case "case_expr" if kind(node.case_expr.arg):
                 column = self.column(node.case_expr.arg, scope)
                 self.refuse_foreign_equality("CASE x WHEN", (column,), position(node))
-            case "grouping_set" | "grouping_func":
-                refuse("grouping-sets", "this grouping", position=position(node))
             case other if other and other not in _TRANSPARENT:
                 refuse("unknown-syntax", other.replace("_", " "), position=position(node))
 
     @staticmethod
     def _replace_by_placeholder(node: Node, number: int) -> None:
-        del node.column_ref.fields[1:]
-        node.column_ref.fields[0].string.sval = f"\x01{number}"
+        del node.column_ref.fields[:]
+        node.column_ref.fields.add().string.sval = f"\x01{number}"
 
     def _function(self, call: Node) -> str:
         """Refuse what may not be called; return what the call makes of the expression."""

@@ -49,7 +49,11 @@ class Nullability:
             scope: what its columns mean.
             grouped: it belongs to a SELECT with groups, each of at least one row.
         """
+        if scope.grouping is not None and kind(node) and scope.grouping.may_lack(node, scope):
+            return True
         match kind(node):
+            case "grouping_func":
+                return False
             case "column_ref":
                 return self.of_column(scope.resolve(node.column_ref), scope)
             case "a_const":

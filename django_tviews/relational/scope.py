@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from django_tviews.facts import ColumnFacts
 
+    from .grouping import Grouping
     from .tree import ColumnOf, Expression
 
 _SYSTEM_COLUMNS = words(
@@ -101,6 +102,8 @@ class Scope:
     unnested: list[tuple[Node, BoundColumn]] = field(default_factory=list)
     # They run before rows are grouped, so that groups are of their rows.
     unnested_first: bool = False
+    # The grouping sets, if there are several, while what is computed of groups is bound.
+    grouping: Grouping | None = None
 
     def unnested_column(self, call: Node) -> BoundColumn | None:
         """Return the column that stands for a function in the select list."""
@@ -120,6 +123,8 @@ class Scope:
         for scope in scopes:
             found = scope.own_column(name, position(reference))
             if found is not None:
+                if scope is not self and scope.grouping is not None:
+                    return scope.grouping.seen_from_below(found, scope)
                 return found
         if name[-1] in _SYSTEM_COLUMNS:
             refuse("system-column", ".".join(name), position=position(reference))

@@ -9,6 +9,7 @@ from django_tviews.errors import DependencyResolutionFailed, InvalidQuery
 
 from .canonical import output_name
 from .constructs import refuse
+from .grouping import Grouping, expressions_of, grouping_sets, has_grouping_sets
 from .ordering import named_expression, settle_order
 from .syntax import Node, kind, names, position, same
 from .tree import Expression, Output
@@ -49,11 +50,11 @@ class Selects:
         if select.values_lists:
             return self._values(select, scope)
         grouped = self.is_grouped(select)
-        if grouped and not select.group_clause:
-            scope.sublinks = self._builder.inside(scope)
         self.bind_rows(select, scope)
         self._builder.windows.bind(select, scope)
         self._builder.computed.bind_select_list(select, scope)
+        if scope.unnested and has_grouping_sets(select.group_clause):
+            refuse("grouping-sets", "this grouping", position=position(select))
         self.bind_groups(select, scope)
         self._bind_items([*select.sort_clause, *select.distinct_clause], select, scope)
         self.bind_limit(select, scope)
@@ -72,8 +73,12 @@ class Selects:
 
     def bind_groups(self, select: Node, scope: Scope) -> None:
         """Bind GROUP BY and HAVING."""
-        self._bind_items(select.group_clause, select, scope)
-        scope.grouped_by = self.groups(select, scope)
+        items = expressions_of(select.group_clause)
+        scope.grouping, grouping = None, scope.grouping
+        self._bind_items(items, select, scope)
+        scope.grouping = grouping
+        if self.is_grouped(select):
+            scope.grouped_by = [self._grouped_by(node, select, scope) for node in items]
         if select.HasField("having_clause"):
             self._builder.expressions.bind(select.having_clause, scope)
 
@@ -102,10 +107,30 @@ class Selects:
 
     def bind_rows(self, select: Node, scope: Scope) -> None:
         """Bind FROM and WHERE."""
+        sets: tuple[tuple[Node, ...], ...] = ()
+        taken = 0
+        if has_grouping_sets(select.group_clause):
+            sets = grouping_sets(select.group_clause)
+            taken = self._builder.branches.choose(len(sets))
+        elif not select.group_clause and self.is_grouped(select):
+            sets = ((),)
+        if sets and not sets[taken]:
+            # One group, whatever there is to group.
+            scope.sublinks = self._builder.inside(scope)
         for item in select.from_clause:
             self._builder.from_clause.bind(item, scope, scope.outer_joins)
         if select.HasField("where_clause"):
             self._builder.predicates.conjuncts(select.where_clause, scope, prove=True)
+        if has_grouping_sets(select.group_clause):
+            named = tuple(
+                tuple(self._grouped_by(node, select, scope) for node in each) for each in sets
+            )
+            scope.grouping = Grouping(named, taken)
+
+    def _grouped_by(self, node: Node, select: Node, scope: Scope) -> Node:
+        if self.names_output(node, select, scope):
+            return named_expression(node, select)
+        return node
 
     def _bind_items(self, items: Iterable[Node], select: Node, scope: Scope) -> None:
         """Bind the items of a clause that may name output columns instead."""
@@ -117,10 +142,7 @@ class Selects:
         """Return what the rows of a SELECT are grouped by; None if they are not."""
         if not self.is_grouped(select):
             return None
-        return [
-            named_expression(node, select) if self.names_output(node, select, scope) else node
-            for node in select.group_clause
-        ]
+        return [self._grouped_by(node, select, scope) for node in select.group_clause]
 
     def _refuse_clauses(self, select: Node) -> None:
         if select.locking_clause:
@@ -172,6 +194,13 @@ class Selects:
             )
         )
 
+    @staticmethod
+    def _has_rows(select: Node, scope: Scope) -> bool:
+        """Tell whether groups have at least one row."""
+        if scope.grouping is not None and scope.grouping.may_have_no_row:
+            return False
+        return bool(select.group_clause)
+
     def names_output(self, node: Node, select: Node, scope: Scope) -> bool:
         """Tell whether an item of ORDER BY, GROUP BY or DISTINCT ON stands for an output column.
 
@@ -201,7 +230,7 @@ class Selects:
             name,
             Expression(expression.parts, expression.opaque or barrier),
             # Without GROUP BY an aggregate may find no row at all.
-            self._builder.nullability.of(target.val, scope, bool(select.group_clause)),
+            self._builder.nullability.of(target.val, scope, self._has_rows(select, scope)),
             self._builder.expressions.type_of(target.val, scope),
             self._builder.looks.open(target.val, scope),
         )

@@ -20,7 +20,7 @@ from .ordering import settle_order_of_rows
 from .scope import Scope
 from .selects import Block
 from .syntax import Node, kind, position
-from .tree import ColumnOf, Expression, Output, Presence
+from .tree import Expression, Output
 
 if TYPE_CHECKING:
     from .builder import Builder
@@ -101,24 +101,9 @@ class SetOperations:
 
         COALESCE resolves the type of its arguments as a set operation does, in the same order.
         """
-        other = self._nothing_of(pair[1 - taken].expression)
+        other = self._builder.expressions.nothing_of(pair[1 - taken].expression)
         if other is None:
             return Expression((), opaque=f"a {title} of columns whose common type is not known")
         value = pair[taken].expression.parenthesised().parts
         arguments = (value, other) if taken == 0 else (other, value)
         return Expression(("COALESCE(", *arguments[0], ", ", *arguments[1], ")"))
-
-    def _nothing_of(self, expression: Expression) -> tuple[str, ...] | None:
-        """Write a NULL of the expression's type, without reading any row."""
-        if expression.opaque:
-            return None
-        parts: list[str] = []
-        for part in expression.parts:
-            if isinstance(part, ColumnOf):
-                type_sql = self._builder.facts_of(part).type
-                if not type_sql:
-                    return None
-                parts.append(f"CAST(NULL AS {type_sql})")
-            else:
-                parts.append("true" if isinstance(part, Presence) else part)
-        return ("CASE WHEN false THEN ", *parts, " END")

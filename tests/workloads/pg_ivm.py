@@ -137,8 +137,6 @@ VIEWS = (
         "SELECT coalesce(kind, -1) AS kind, count(*) AS n FROM item GROUP BY ROLLUP (kind)",
         "kind integer, n bigint",
         "kind",
-        upkeep=Upkeep.REFUSED,
-        construct="grouping-sets",
     ),
     View(
         "TABLESAMPLE",
