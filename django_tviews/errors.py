@@ -132,10 +132,12 @@ class TViewError(Exception):
             error_class = _class_of(fields)
             if error_class is None and altering:
                 error_class = _MET_WHEN_ALTERING.get(fields["sqlstate"] or "")
+                # PostgreSQL would have it done with CASCADE.
+                fields |= {"hint": None}
             if error_class is None:
                 return None
             error = error_class(
-                fields["message"] or str(link),
+                _message(fields, error_class) or str(link),
                 hint=fields["hint"] or error_class.advice,
                 tview=_label(fields["table"]),
                 **{
@@ -287,6 +289,7 @@ class DependentColumn(TViewError):
     """
 
     sqlstate = "2BP01"
+    advice = "Change or drop first what needs it, in the same migration or an earlier one."
 
 
 # Installed TViews
@@ -514,6 +517,13 @@ def _fields(exc: BaseException) -> dict[str, str | None] | None:
         "where": getattr(diagnostics, "context", None),
         "routine": getattr(diagnostics, "source_function", None),
     }
+
+
+def _message(fields: dict[str, str | None], error_class: type[TViewError]) -> str:
+    message = fields["message"] or ""
+    # Only the detail says what it is that depends.
+    detail = fields["detail"] if error_class is DependentColumn else None
+    return f"{message}: {detail}" if detail else message
 
 
 def _class_of(fields: dict[str, str | None]) -> type[TViewError] | None:

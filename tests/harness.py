@@ -22,12 +22,14 @@ import pytest
 from django.db import NotSupportedError, connections, transaction
 from django.test import override_settings
 
-from django_tviews import installer
+from django_tviews import installer, replacement
+from django_tviews.alteration import TableAlteration
 from django_tviews.definition import Column, Declaration
 from django_tviews.relational.canonical import canonical_sql
 from support.database import database_settings
 
 from .oracle import assert_equals_query, quoted
+from .testapp.models import Stock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -228,6 +230,12 @@ class Database:
             parts.append(f"{quoted(column.name)} {column.type}{collation}{null}")
         parts.append(f"PRIMARY KEY ({', '.join(quoted(name) for name in declaration.key)})")
         return f"CREATE TABLE {quoted(declaration.table)} ({', '.join([*parts, *constraints])})"
+
+    def replace(self, old: Declaration, new: Declaration) -> None:
+        """Give a TView another query for the same columns."""
+        with self.connection.schema_editor() as editor:
+            # Of whatever model: what does not change is not looked at.
+            replacement.replace(editor, old, new, TableAlteration(editor, Stock, Stock))
 
     def drop(self, declaration: Declaration) -> None:
         """Take a TView out again."""

@@ -18,7 +18,6 @@ import pytest
 from django.db import DatabaseError
 from django.test import override_settings
 
-from django_tviews import installer
 from django_tviews.errors import (
     ColumnMismatch,
     IsolationUnsupported,
@@ -898,11 +897,10 @@ class TestFillBesideWriters:
         writer.execute("BEGIN")
         writer.execute("UPDATE t SET v = 20")
         with (
-            override_settings(DJANGO_TVIEWS={"LOCK_TIMEOUT": "100ms"}),
+            override_settings(DJANGO_TVIEWS={"LOCK_TIMEOUT": "100ms", "LOCK_RETRIES": 0}),
             pytest.raises(LockTimeout),
-            database.connection.schema_editor() as editor,
         ):
-            installer.replace(editor, old, new, lambda: None)
+            database.replace(old, new)
         # The old definition is still in force.
         writer.execute("COMMIT")
         database.check("the lock timeout")
@@ -911,8 +909,7 @@ class TestFillBesideWriters:
         writer.execute("UPDATE t SET v = 30")
         release = threading.Timer(0.3, writer.execute, ["COMMIT"])
         release.start()
-        with database.connection.schema_editor() as editor:
-            installer.replace(editor, old, new, lambda: None)
+        database.replace(old, new)
         release.join()
         database.tviews[0].declaration = new
         database.check("the new query")
