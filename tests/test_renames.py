@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import TYPE_CHECKING
+
 import pytest
+from django.db import DatabaseError, connection, transaction
 
 from django_tviews.relational.canonical import canonical_sql, same_query
 from django_tviews.relational.renames import Renames, follow
+from django_tviews.relational.syntax import Node, children, deparse_select, parse_select
+from django_tviews.sql.quoting import identifier
+
+from .fuzz.queries import QueryWriter
+from .fuzz.schema import SchemaWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 COLUMNS = {
     (None, "product"): ("id", "name", "supplier_id", "price"),
@@ -379,3 +391,99 @@ def test_following_there_and_back_is_the_same_query() -> None:
     renames = Renames({(None, "item"): (None, "product")}, {((None, "item"), "title"): "name"})
     back = follow(there, renames, {(None, "item"): ("id", "title")}.get)
     assert same_query(back, query)
+
+
+def new_names(random: Random, tables: Mapping[str, list[str]]) -> Renames:
+    """New names for some of what there is, among them names that others have or have had."""
+    renames = Renames({}, {})
+    free = [f"fresh {number}" for number in range(len(tables))]
+    for table, columns in tables.items():
+        if random.random() < 0.4:
+            renames.tables[None, table] = (None, free.pop())
+        spare = ["id", "name", "x", "key_1", *random.sample(columns, 1)]
+        for column in random.sample(columns, random.randint(0, len(columns))):
+            new = random.choice(spare)
+            taken = {renames.columns.get(((None, table), each), each) for each in columns}
+            if new not in taken:
+                renames.columns[(None, table), column] = new
+    return renames
+
+
+def columns_of_tables() -> dict[str, list[str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid"
+            " WHERE relnamespace = 'renamed'::regnamespace AND relkind IN ('r', 'p')"
+            " AND attnum > 0 AND NOT attisdropped AND attrelid NOT IN"
+            " (SELECT unnest(ARRAY[inhrelid, inhparent]) FROM pg_inherits)"
+            " ORDER BY attrelid, attnum"
+        )
+        tables: dict[str, list[str]] = {}
+        for table, column in cursor.fetchall():
+            tables.setdefault(table, []).append(column)
+    return tables
+
+
+def as_seen(sql: str) -> str:
+    """A query without the names of output columns that nothing outside their SELECT can use."""
+    select = parse_select(sql)
+    forget_unseen_names(select)
+    return deparse_select(select)
+
+
+def forget_unseen_names(node: Node) -> None:
+    kind = node.DESCRIPTOR.name
+    if kind == "SubLink":
+        unseen = [node.subselect.select_stmt]
+    elif kind == "SelectStmt" and node.HasField("larg"):
+        unseen = [node.rarg]
+    else:
+        unseen = []
+    while unseen:
+        select = unseen.pop()
+        if select.HasField("larg"):
+            unseen += [select.larg, select.rarg]
+        for target in select.target_list:
+            target.res_target.name = ""
+    for child in children(node):
+        forget_unseen_names(child)
+
+
+def followed_as_the_server_does(number: int) -> bool:
+    """Compare the text of a random query that has followed with a view that has."""
+    random = Random(f"renames {number}")
+    schema = SchemaWriter(random, virtual=False)
+    statements = schema.write()
+    query = QueryWriter(random, list(schema.tables)).tview().sql
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA renamed; SET LOCAL search_path = renamed", None)
+        for statement in statements:
+            cursor.execute(statement, None)
+        try:
+            cursor.execute(f"CREATE VIEW before AS {query}", None)
+        except DatabaseError:
+            # The grammar also writes what PostgreSQL refuses.
+            transaction.set_rollback(True)
+            return False
+        tables = columns_of_tables()
+        renames = new_names(random, tables)
+        followed = follow(query, renames, lambda name: tables.get(name[1]))
+        for ((_, table), column), new in renames.columns.items():
+            change = f"RENAME {identifier(column)} TO {identifier(new)}"
+            cursor.execute(f"ALTER TABLE {identifier(table)} {change}", None)
+        for (_, table), (_, new) in renames.tables.items():
+            cursor.execute(f"ALTER TABLE {identifier(table)} RENAME TO {identifier(new)}", None)
+        if followed is not None:
+            cursor.execute(f"CREATE VIEW after AS {followed}", None)
+            cursor.execute(
+                "SELECT pg_get_viewdef('before'::regclass), pg_get_viewdef('after'::regclass)"
+            )
+            before, after = cursor.fetchone()
+            assert same_query(as_seen(before), as_seen(after)), f"{query}\n{followed}"
+        transaction.set_rollback(True)
+    return followed is not None
+
+
+def test_random_queries_follow_as_views_do(db: None) -> None:
+    followed = [followed_as_the_server_does(number) for number in range(30)]
+    assert sum(followed) > len(followed) / 2

@@ -9,6 +9,7 @@ constants of an IN list have no order, either.
 from __future__ import annotations
 
 import copy
+from functools import lru_cache
 from itertools import count
 
 from django_tviews.errors import InvalidQuery
@@ -60,6 +61,7 @@ def same_query(first: str, second: str) -> bool:
     return first == second or _alpha_renamed(first) == _alpha_renamed(second)
 
 
+@lru_cache(maxsize=1024)
 def read_relations(sql: str) -> tuple[tuple[str | None, str], ...]:
     """Return (schema or None, name) of every relation the query names, once each.
 
