@@ -499,6 +499,8 @@ class Structure:
         name: its name.
         shape: a digest of the columns, their types, and the keys; names do not count.
         rule: for a view, a digest of what it computes; renames leave it as it is.
+        makeup: what decides besides writes which rows it has: the tables below it, as numbers,
+            and a digest of the expressions of generated columns.
         columns: the names of the columns by their numbers.
         types: the types of the columns by their numbers, as far as they can be compared.
     """
@@ -508,6 +510,7 @@ class Structure:
     name: str
     shape: str
     rule: str | None
+    makeup: str
     columns: Mapping[int, str]
     types: Mapping[int, str]
 
@@ -567,10 +570,11 @@ def structures(connection: BaseDatabaseWrapper, oids: Iterable[int]) -> dict[int
             name,
             shape,
             rule,
+            makeup,
             dict(zip(numbers, names, strict=True)),
             dict(zip(numbers, types, strict=True)),
         )
-        for oid, schema, name, shape, rule, numbers, names, types in _rows(
+        for oid, schema, name, shape, rule, makeup, numbers, names, types in _rows(
             connection, "structures", [sorted(set(oids))]
         )
     }

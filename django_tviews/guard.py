@@ -228,7 +228,17 @@ class Guard:
         if self.schema_editor.collect_sql:
             return
         before, known = self.standings, self.tviews
-        self.take_stock()
+        try:
+            self.take_stock()
+            self._follow(before, known, lifted)
+        except BaseException:
+            # Whoever catches this has gone back to what was before.
+            self.standings, self.tviews = before, known
+            raise
+
+    def _follow(
+        self, before: dict[int, Standing], known: dict[int, InstalledTView], lifted: set[int]
+    ) -> None:
         changed, computing = {}, set()
         for oid, tview in self.tviews.items():
             old, new = before.get(oid), self.standings[oid]
@@ -237,11 +247,15 @@ class Guard:
                 continue
             self._require_whole(known[oid], old, new)
             changed[oid] = self._following(tview, old, new)
-            if _rules(old) != _rules(new):
+            if _contents(old) != _contents(new):
                 computing.add(oid)
         if not changed:
             return
         with explained(), transaction.atomic(self.connection.alias):
+            if computing - lifted:
+                self._lock_sources(
+                    [(changed[oid], self.standings[oid]) for oid in sorted(computing - lifted)]
+                )
             self._align(changed.values())
             for oid, tview in self.tviews.items():
                 if oid in computing:
@@ -331,7 +345,7 @@ class Guard:
 
     def _lost(self, tview: InstalledTView, what: str) -> NoReturn:
         if self.connection.in_atomic_block:
-            state = "The migration is rolled back."
+            state = "What was done is rolled back."
         else:
             state = (
                 f"The migration is not atomic, so it has to be put back: tview_sync {tview.label}."
@@ -406,9 +420,12 @@ class Guard:
         )
 
 
-def _rules(standing: Standing) -> list[str]:
-    """What the views compute, whichever views they are."""
-    return sorted(each.rule for each in standing.relations.values() if each.rule is not None)
+def _contents(standing: Standing) -> tuple[object, ...]:
+    """What decides what is in a TView: the rules, whichever views have them, tables and types."""
+    rules = [each.rule for each in standing.relations.values() if each.rule is not None]
+    makeups = [(each.oid, each.makeup) for each in standing.relations.values() if not each.rule]
+    types = sorted(standing.table.types.items()) if standing.table else []
+    return sorted(rules), sorted(makeups), types
 
 
 def _read(query: str, standing: Standing) -> dict[RelationName, Structure]:

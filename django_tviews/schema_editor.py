@@ -6,7 +6,7 @@ the one they find. `install` does the same and assumes nothing about who came fi
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -72,7 +72,7 @@ class TViewSchemaEditor(_Editor):
         """Begin, and take note of what the TViews stand on."""
         entered = super().__enter__()
         if not self.collect_sql:
-            self._guard.take_stock()
+            _ = self._guard
         return entered
 
     def __exit__(
@@ -200,16 +200,17 @@ class TViewSchemaEditor(_Editor):
         keys_of: type[Model] | None = None,
     ) -> _T:
         """Make one change: all of it, with the TViews that follow, or nothing."""
+        if self.collect_sql:
+            return self._print(change)
         if not self._watching or not self._guard.tviews:
             return change()
         self._watching, self._guarding = False, True
         try:
-            with nullcontext() if self.collect_sql else transaction.atomic(self.connection.alias):
-                if not self.collect_sql:
-                    # What waits for COMMIT was spooled for the tables as they still are.
-                    self._guard.apply_pending()
-                    for table, column in drops:
-                        self._guard.refuse_drop(table, column)
+            with transaction.atomic(self.connection.alias):
+                # What waits for COMMIT was spooled for the tables as they still are.
+                self._guard.apply_pending()
+                for table, column in drops:
+                    self._guard.refuse_drop(table, column)
                 result = change()
                 self._guarding = False
                 self._guard.settle()
@@ -219,6 +220,16 @@ class TViewSchemaEditor(_Editor):
         finally:
             self._guard.forget_lifted()
             self._watching, self._guarding = True, False
+        return result
+
+    def _print(self, change: Callable[[], _T]) -> _T:
+        """Print one change; what sqlmigrate finds in the database is not what migrate will find."""
+        outermost, self._guarding = self._watching and not self._guarding, self._watching
+        result = change()
+        if outermost:
+            self._guarding = False
+            if "_guard" in vars(self):
+                self._settle()
         return result
 
     def _settle(self) -> None:

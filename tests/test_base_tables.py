@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.db import migrations, models, transaction
+from django.db import connections, migrations, models, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.sqlite3.base import DatabaseWrapper as SQLite
 
 from django_tviews import installer
 from django_tviews.errors import (
     ColumnMismatch,
     DependentColumn,
+    IsolationUnsupported,
     TViewError,
 )
-from django_tviews.operations import CreateTView, DeleteTView
+from django_tviews.operations import AlterTView, CreateTView, DeleteTView
+from django_tviews.schema_editor import TViewSchemaEditor, compose
+from django_tviews.synchronization import sync
 
 from .harness import database_of_its_own
 from .histories import model, project
@@ -490,3 +496,307 @@ class TestWhatIsRefused:
         assert caught.value.tview == refusal.label
         assert shop.versions() == before
         shop.check("a refusal")
+
+
+class TestOneMigration:
+    def test_data_migrations_between_operations_find_tviews_exact(self, shop: Shop) -> None:
+        seen = []
+
+        def write(apps: Any, editor: Any) -> None:
+            model = apps.get_model("shop", "Product")
+            column = "title" if hasattr(model, "title") else "name"
+            model.objects.create(**{column: f"p{len(seen)}", "price": 3, "code": f"c{len(seen)}"})
+            model.objects.update(price=models.F("price") + 1)
+            shop.ask(f"data migration {len(seen)}")
+            # What is deferred would be in the way of the next ALTER TABLE, TView or not.
+            shop.database.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            seen.append(column)
+
+        shop.forwards(
+            migrations.RunPython(write),
+            migrations.RenameField("Product", "name", "title"),
+            migrations.RunPython(write),
+            alter("price", models.DecimalField(max_digits=12, decimal_places=3)),
+            migrations.RunPython(write),
+            migrations.AddField("Product", "colour", models.TextField(default="red")),
+            migrations.RemoveField("Product", "note"),
+            migrations.RunPython(write),
+        )
+        assert seen == ["name", "title", "title", "title"]
+
+    def test_a_column_goes_once_the_tview_has_stopped_reading_it(self, shop: Shop) -> None:
+        card = TVIEWS["Card"]
+        shop.forwards(
+            AlterTView(
+                "Card",
+                [each for each in card.fields if each[0] != "stock"],
+                card.query.replace("p.stock, ", ""),
+            ),
+            migrations.RemoveField("Product", "stock"),
+        )
+
+    def test_a_column_goes_once_the_tview_is_deleted(self, shop: Shop) -> None:
+        shop.forwards(
+            DeleteTView("Board"), DeleteTView("Card"), migrations.RemoveField("Product", "stock")
+        )
+
+    def test_a_tview_reads_a_column_that_has_just_come(self, shop: Shop) -> None:
+        card = TVIEWS["Card"]
+        shop.forwards(
+            migrations.AddField("Product", "colour", models.TextField(default="red")),
+            AlterTView(
+                "Card",
+                [*card.fields, ("colour", models.TextField())],
+                card.query.replace("p.stock, ", "p.stock, p.colour, "),
+            ),
+            migrations.RenameField("Product", "colour", "paint"),
+        )
+
+
+RAW = {
+    "a renamed column": "ALTER TABLE shop_product RENAME name TO title",
+    "a renamed table": "ALTER TABLE shop_maker RENAME TO makers",
+    "another helper view": "CREATE OR REPLACE VIEW shop_coded AS"
+    " SELECT id, upper(code)::varchar(10) AS code FROM shop_product WHERE id % 2 = 0",
+    "a helper view over another table": "CREATE OR REPLACE VIEW shop_coded AS"
+    " SELECT id, left(text, 10)::varchar(10) AS code FROM shop_label",
+    "a key less": "ALTER TABLE shop_label DROP CONSTRAINT shop_label_pkey CASCADE",
+}
+
+
+class TestRawSQL:
+    @pytest.mark.parametrize("statement", RAW.values(), ids=RAW)
+    def test_what_it_changes_is_followed(self, shop: Shop, statement: str) -> None:
+        shop.database.execute("INSERT INTO shop_label (text) VALUES ('a label')")
+        shop.apply(migrations.RunSQL(statement))
+        shop.ask(statement)
+        for write in (
+            "INSERT INTO shop_label (text) VALUES ('another')",
+            "DELETE FROM shop_product_labels",
+            "DELETE FROM shop_label WHERE id % 2 = 1",
+            "DELETE FROM shop_product WHERE id % 2 = 1",
+        ):
+            shop.database.execute(write)
+            shop.ask(f"{write} after {statement}")
+
+    def test_a_function_that_the_query_calls(self, shop: Shop) -> None:
+        database = shop.database
+        create = (
+            "CREATE OR REPLACE FUNCTION shout(text) RETURNS text IMMUTABLE LANGUAGE sql AS"
+            " $$ SELECT {}($1) $$"
+        )
+        database.execute(create.format("upper"))
+        shop.apply(
+            CreateTView(
+                "Loud",
+                [ID, ("name", models.TextField(null=True))],
+                "SELECT id, shout(name) AS name FROM shop_product",
+            )
+        )
+        shop.apply(migrations.RunSQL(create.format("reverse")))
+        shop.check("another function")
+
+    def test_a_partition_that_is_attached_or_detached(self, database: Database) -> None:
+        database.execute("""
+            CREATE TABLE sale (id integer NOT NULL, amount integer NOT NULL) PARTITION BY RANGE (id);
+            CREATE TABLE sale_1 PARTITION OF sale FOR VALUES FROM (0) TO (10);
+            CREATE TABLE sale_2 (id integer NOT NULL, amount integer NOT NULL);
+            INSERT INTO sale VALUES (1, 5); INSERT INTO sale_2 VALUES (11, 7);
+        """)
+        database.tview(
+            "SELECT amount, count(*) AS n FROM sale GROUP BY amount",
+            "amount integer, n bigint",
+            "amount",
+        )
+        for statement in (
+            "ALTER TABLE sale ATTACH PARTITION sale_2 FOR VALUES FROM (10) TO (20)",
+            "CREATE TABLE sale_3 PARTITION OF sale FOR VALUES FROM (20) TO (30)",
+            "ALTER TABLE sale DETACH PARTITION sale_1",
+        ):
+            with database.connection.schema_editor() as editor:
+                editor.execute(statement)
+            database.check(statement)
+            database.run("INSERT INTO sale VALUES (15, 7)", "TRUNCATE sale_2")
+
+
+class TestWhenItIsNotOneTransaction:
+    @pytest.fixture
+    def books(self, database: Database) -> Database:
+        """One table and one TView, in autocommit mode."""
+        database.execute("""
+            CREATE TABLE book (id integer PRIMARY KEY, title varchar(20) NOT NULL, pages integer);
+            INSERT INTO book VALUES (1, 'The Waves', 200);
+        """)
+        database.tview(
+            "SELECT id, title, pages FROM book",
+            "id integer, title varchar(20), pages integer NULL",
+            table="page",
+        )
+        return database
+
+    def book(self, **fields: models.Field[Any, Any]) -> Any:
+        columns = {
+            "title": models.CharField(max_length=20),
+            "pages": models.IntegerField(null=True),
+        }
+        state = model("books.Book", **{**columns, **fields}, options={"db_table": "book"})
+        state.fields["id"] = models.IntegerField(primary_key=True)
+        return project(state).apps.get_model("books", "Book")
+
+    def alter(self, editor: Any, **new: models.Field[Any, Any]) -> None:
+        ((name, _),) = new.items()
+        before, after = self.book(), self.book(**new)
+        editor.alter_field(before, before._meta.get_field(name), after._meta.get_field(name))
+
+    def test_an_operation_is_all_or_nothing(self, books: Database) -> None:
+        with books.connection.schema_editor(atomic=False) as editor:
+            self.alter(editor, title=models.TextField())
+            books.check("another type")
+            with pytest.raises(ColumnMismatch):
+                self.alter(editor, title=models.TextField(null=True))
+            with pytest.raises(DependentColumn):
+                editor.remove_field(self.book(), self.book()._meta.get_field("pages"))
+            self.alter(editor, pages=models.IntegerField(default=1))
+        books.run("INSERT INTO book VALUES (2, 'Orlando', 300)")
+        assert books.value(
+            "SELECT attnotnull FROM pg_attribute"
+            " WHERE attrelid = 'book'::regclass AND attname = 'title'"
+        )
+
+    def test_indexes_are_made_concurrently(self, books: Database) -> None:
+        index = models.Index(fields=["title"], name="book_title")
+        with books.connection.schema_editor(atomic=False) as editor:
+            editor.add_index(self.book(), index, concurrently=True)
+            editor.remove_index(self.book(), index, concurrently=True)
+        books.check("indexes")
+
+    def test_a_raw_statement_stays_and_the_hint_says_how_to_mend_it(self, books: Database) -> None:
+        with (
+            pytest.raises(DependentColumn, match="its view page_query") as caught,
+            books.connection.schema_editor(atomic=False) as editor,
+        ):
+            editor.execute("ALTER TABLE book DROP COLUMN pages CASCADE")
+        assert "tview_sync tests.page" in caught.value.hint
+        books.execute("ALTER TABLE book ADD COLUMN pages integer")
+        sync("tests.page")
+        books.execute("UPDATE book SET pages = 1")
+        books.check("putting it back")
+
+    def test_a_failed_statement_that_is_caught_does_not_blind_the_guard(
+        self, books: Database
+    ) -> None:
+        with books.connection.schema_editor() as editor:
+            for _ in range(2):
+                with pytest.raises(DependentColumn), transaction.atomic():
+                    editor.execute("ALTER TABLE book DROP COLUMN pages CASCADE")
+            editor.execute("ALTER TABLE book RENAME title TO name")
+        books.execute("UPDATE book SET name = 'Orlando'")
+        assert books.value("SELECT title FROM page") == "Orlando"
+
+    @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+    def test_above_read_committed_names_are_followed_and_types_refused(
+        self, books: Database, level: str
+    ) -> None:
+        books.execute(f"SET default_transaction_isolation = '{level}'")
+        with books.connection.schema_editor() as editor:
+            self.alter(editor, title=models.CharField(max_length=20, db_column="name"))
+        books.execute("UPDATE book SET name = 'Orlando'")
+        assert books.value("SELECT title FROM page") == "Orlando"
+        with (
+            pytest.raises(IsolationUnsupported, match=level),
+            books.connection.schema_editor() as editor,
+        ):
+            self.alter(editor, pages=models.BigIntegerField(null=True))
+        books.execute("RESET default_transaction_isolation")
+
+    def test_a_writer_before_a_new_helper_view_is_not_lost(self, books: Database) -> None:
+        books.execute("CREATE VIEW helper AS SELECT id, title FROM book")
+        books.tview("SELECT id, title FROM helper", "id integer, title text", table="helped")
+        other = books.connect()
+        other.execute("BEGIN")
+        other.execute("INSERT INTO book VALUES (2, 'Orlando', 300)")
+        commit = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+        commit.start()
+        with books.connection.schema_editor() as editor:
+            editor.execute(
+                "CREATE OR REPLACE VIEW helper AS SELECT id, upper(title)::varchar(20) AS title FROM book"
+            )
+        commit.join()
+        books.check("a new helper view")
+
+    def test_rights_on_the_view_survive_and_views_over_it_are_named(self, books: Database) -> None:
+        role = books.create_role()
+        books.execute(f"GRANT SELECT ON page_query TO {role}")
+        with books.connection.schema_editor() as editor:
+            self.alter(editor, title=models.TextField())
+        assert books.value("SELECT has_table_privilege(%s, 'page_query', 'SELECT')", role)
+        books.execute("CREATE VIEW report AS SELECT title FROM page_query")
+        with (
+            pytest.raises(DependentColumn, match=r"view \w+\.report reads page_query"),
+            books.connection.schema_editor() as editor,
+        ):
+            self.alter(editor, title=models.CharField(max_length=30))
+
+    def test_a_key_that_a_tview_groups_by_is_not_dropped(self, books: Database) -> None:
+        books.tview(
+            "SELECT b.id, b.title, count(*) AS n FROM book b GROUP BY b.id",
+            "id integer, title text, n bigint",
+            table="counted",
+        )
+        key = models.UniqueConstraint(fields=["id"], name="book_pkey")
+        with (
+            pytest.raises(DependentColumn, match=r"TView tests\.counted groups by it"),
+            books.connection.schema_editor() as editor,
+        ):
+            editor.remove_constraint(self.book(), key)
+        books.run("DELETE FROM book")
+
+    def test_sqlmigrate_prints_how_a_view_is_lifted(self, books: Database) -> None:
+        with books.connection.schema_editor(collect_sql=True) as editor:
+            self.alter(editor, title=models.TextField())
+            editor.remove_field(self.book(), self.book()._meta.get_field("pages"))
+        assert [" ".join(sql.split()[:2]) for sql in editor.collected_sql if "SET" not in sql] == [
+            "LOCK TABLE",
+            f"SELECT set_config('django_tviews.{books.schema}_open',",
+            "DROP VIEW",
+            "ALTER TABLE",
+            "CREATE VIEW",
+            "INSERT INTO",
+            f"SELECT set_config('django_tviews.{books.schema}_open',",
+            "ALTER TABLE",
+        ]
+        books.check("nothing")
+
+
+class TestComposing:
+    def test_it_is_composed_once_with_whatever_is_there(self) -> None:
+        class Theirs(BaseDatabaseSchemaEditor):
+            pass
+
+        ours = compose(Theirs)
+        assert issubclass(ours, TViewSchemaEditor)
+        assert issubclass(ours, Theirs)
+        assert compose(Theirs) is ours
+        assert compose(ours) is ours
+
+        class Later(ours):  # type: ignore[misc, valid-type]
+            pass
+
+        assert compose(Later) is Later
+
+    def test_every_postgresql_alias_has_it_in_every_thread(self) -> None:
+        found = []
+        threads = [
+            threading.Thread(
+                target=lambda alias=alias: found.append(connections[alias].SchemaEditorClass)
+            )
+            for alias in connections
+        ]
+        for thread in threads:
+            thread.start()
+            thread.join()
+        assert all(issubclass(each, TViewSchemaEditor) for each in found)
+        assert len(found) == len(list(connections))
+
+    def test_another_database_is_left_alone(self) -> None:
+        assert not issubclass(SQLite.SchemaEditorClass, TViewSchemaEditor)

@@ -26,6 +26,22 @@ SELECT c.oid::bigint, n.nspname, c.relname,
         FROM pg_catalog.pg_rewrite AS r
         WHERE r.ev_class = c.oid AND r.ev_type = '1' AND c.relkind = 'v'
     ),
+    pg_catalog.concat_ws(' ',
+        (
+            WITH RECURSIVE below (oid) AS (
+                SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = c.oid
+                UNION
+                SELECT i.inhrelid
+                FROM below JOIN pg_catalog.pg_inherits AS i ON i.inhparent = below.oid
+            )
+            SELECT pg_catalog.string_agg(below.oid::text, ' ' ORDER BY below.oid) FROM below
+        ),
+        (
+            SELECT pg_catalog.md5(pg_catalog.string_agg(d.adbin::text, ' ' ORDER BY d.adnum))
+            FROM pg_catalog.pg_attrdef AS d
+            JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+            WHERE d.adrelid = c.oid AND a.attgenerated <> ''
+        )),
     columns.numbers, columns.names, columns.types
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
