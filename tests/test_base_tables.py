@@ -125,10 +125,10 @@ class Shop:
     def model(self, name: str) -> Any:
         return self.states[-1].apps.get_model("shop", name)
 
-    def apply(self, *operations: Operation, atomic: bool = True) -> None:
+    def apply(self, *operations: Operation) -> None:
         """Apply the operations of one migration, and ask the oracle."""
         before, states = self.states[-1], []
-        with self.database.connection.schema_editor(atomic=atomic) as editor:
+        with self.database.connection.schema_editor() as editor:
             for operation in operations:
                 after = before.clone()
                 operation.state_forwards("shop", after)
@@ -138,9 +138,9 @@ class Shop:
         self.states += states
         self.operations += operations
 
-    def forwards(self, *operations: Operation, atomic: bool = True) -> None:
+    def forwards(self, *operations: Operation) -> None:
         """Apply the operations of one migration, write, and ask the oracle."""
-        self.apply(*operations, atomic=atomic)
+        self.apply(*operations)
         self.check(", ".join(operation.describe() for operation in operations))
 
     def backwards(self) -> None:
@@ -487,11 +487,10 @@ REFUSED = {
 
 class TestWhatIsRefused:
     @pytest.mark.parametrize("refusal", REFUSED.values(), ids=REFUSED)
-    @pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "not atomic"])
-    def test_nothing_changes(self, shop: Shop, refusal: Refusal, atomic: bool) -> None:
+    def test_nothing_changes(self, shop: Shop, refusal: Refusal) -> None:
         before = shop.versions()
         with pytest.raises(refusal.error, match=refusal.words) as caught, transaction.atomic():
-            shop.apply(*refusal.operations, atomic=atomic)
+            shop.apply(*refusal.operations)
         assert refusal.hint.format(label=refusal.label) in caught.value.hint
         assert caught.value.tview == refusal.label
         assert shop.versions() == before
