@@ -208,3 +208,67 @@ print(json.dumps(report))
     assert (second["exact"], second["cards"], second["left"]) == (True, [["Ada"]], [])
     # Otherwise this would prove nothing.
     assert second["order"].index("0002_upgrade") < second["order"].index("0001_initial")
+
+
+DROP = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("people", "0001_initial")]
+    operations = [migrations.RemoveField("person", "name")]
+"""
+
+
+def test_a_package_drops_what_a_tview_reads(
+    tmp_path: Path,
+    own_settings: dict[str, Any],  # noqa: F811
+) -> None:
+    project = Project(
+        tmp_path, own_settings, ["django_tviews", "people", "shop"], ["people", "shop"]
+    )
+    person = PERSON + "    phone = models.TextField(default='none')\n"
+    old = {"source": "people", "model": "Person", "field": "name"}
+    new = old | {"field": "phone"}
+    project.write("people/models.py", person.format(**old))
+    project.write("shop/models.py", CARD.format(**old, output="out"))
+    project.run("made(); said('migrate'); print('[]')")
+
+    project.write("people/migrations/0002_drop.py", DROP)
+    dropped = PERSON.format(model="Person", field="phone").replace("()", "(default='none')")
+    project.write("people/models.py", dropped)
+    project.write("shop/models.py", CARD.format(**new, output="out"))
+    report = project.run(
+        f"""
+from django_tviews.errors import DependentColumn
+report = {{}}
+try:
+    said("migrate")
+except DependentColumn as error:
+    report["refused"] = error.message
+report["made"] = made()
+said("migrate")
+{WRITE.format(**new)}
+Person.objects.all().delete()
+said("migrate", "shop", "zero")
+said("migrate", "people", "zero")
+said("migrate")
+{WRITE.format(**new)}
+report["order"] = [
+    f"{{app}} {{name}}"
+    for app, name in rows("SELECT app, name FROM django_migrations ORDER BY id")
+    if app in ("people", "shop")
+]
+report["again"] = made()
+print(json.dumps(report))
+"""
+    )
+    assert "people_person.name" in report["refused"]
+    assert report["made"] == ["shop: AlterTView"]
+    assert report["order"] == [
+        "people 0001_initial",
+        "shop 0001_initial",
+        "shop 0002_alter_card",
+        "people 0002_drop",
+    ]
+    assert (report["exact"], report["cards"], report["again"]) == (True, [["Ada"]], [])
