@@ -103,6 +103,9 @@ class TViewSchemaEditor(_Editor):
 
     def execute(self, sql: Any, params: Any = ()) -> None:
         """Execute a statement; outside of the methods below it may be any, so look afterwards."""
+        if self._watching and not self.collect_sql:
+            # What waits for COMMIT was spooled for the tables as they still are.
+            self._guard.apply_pending()
         super().execute(sql, params)
         if self._renaming or (self._watching and not self.collect_sql):
             self._renaming = False

@@ -799,3 +799,63 @@ class TestComposing:
 
     def test_another_database_is_left_alone(self) -> None:
         assert not issubclass(SQLite.SchemaEditorClass, TViewSchemaEditor)
+
+
+class TestDeferredTViews:
+    @pytest.fixture
+    def books(self, database: Database) -> Database:
+        """A table, a TView that is kept at COMMIT, and one over it that is kept at once."""
+        database.execute("""
+            CREATE TABLE book (id integer PRIMARY KEY, title varchar(20) NOT NULL, pages integer);
+            INSERT INTO book VALUES (1, 'The Waves', 200), (2, 'Orlando', 300);
+        """)
+        database.tview(
+            "SELECT title, sum(pages) AS pages FROM book GROUP BY title",
+            "title varchar(20), pages bigint NULL",
+            "title",
+            table="page",
+            mode="deferred",
+        )
+        return database
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "ALTER TABLE book RENAME title TO name",
+            "ALTER TABLE book RENAME TO books",
+            "ALTER TABLE book DROP CONSTRAINT book_pkey",
+            "ALTER TABLE book ALTER pages SET NOT NULL",
+        ],
+    )
+    def test_what_waits_for_commit_is_not_lost_to_ddl(
+        self, books: Database, statement: str
+    ) -> None:
+        with books.connection.schema_editor() as editor:
+            editor.execute("UPDATE book SET title = title || '!', pages = pages + 1")
+            editor.execute("DELETE FROM book WHERE id = 2")
+            editor.execute(statement)
+            table = "books" if "books" in statement else "book"
+            editor.execute(f"INSERT INTO {table} VALUES (3, 'Flush', 100)")
+        rows = books.execute("SELECT title, pages FROM page ORDER BY title")
+        assert rows == [("Flush", 100), ("The Waves!", 201)]
+
+    def test_what_waits_for_commit_is_not_lost_to_a_new_type(self, books: Database) -> None:
+        before, after = (
+            project(
+                model(
+                    "books.Book",
+                    title=title,
+                    pages=models.IntegerField(null=True),
+                    options={"db_table": "book"},
+                )
+            ).apps.get_model("books", "Book")
+            for title in (models.CharField(max_length=20), models.CharField(max_length=15))
+        )
+        with books.connection.schema_editor() as editor:
+            editor.execute("UPDATE book SET title = title || '!', pages = pages + 1")
+            editor.alter_field(
+                before, before._meta.get_field("title"), after._meta.get_field("title")
+            )
+            editor.execute("DELETE FROM book WHERE id = 2")
+        books.check("another type")
+        assert books.value("SELECT count(*) FROM page") == 1
