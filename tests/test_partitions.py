@@ -201,6 +201,23 @@ class TestStatements:
         )
 
 
+def test_a_row_that_leaves_a_partition_looking_as_before(database: Database) -> None:
+    database.execute("""
+        CREATE TABLE entry (id integer NOT NULL, year integer NOT NULL) PARTITION BY LIST (year);
+        CREATE TABLE entry_1 PARTITION OF entry (PRIMARY KEY (id)) FOR VALUES IN (1);
+        CREATE TABLE entry_2 PARTITION OF entry FOR VALUES IN (2);
+        INSERT INTO entry VALUES (1, 1), (2, 1), (3, 2);
+    """)
+    # Its key has no part in telling the partitions apart.
+    database.tview("SELECT id FROM entry_1", "id integer")
+    database.run(
+        "UPDATE entry SET year = 2 WHERE id = 1",
+        "UPDATE entry SET year = 1 WHERE id = 3",
+        "MERGE INTO entry e USING entry_2 t ON t.id = e.id WHEN MATCHED THEN UPDATE SET year = 1",
+        "DELETE FROM entry WHERE id = 2",
+    )
+
+
 class TestPartitionsThatAreNewer:
     """Statement triggers are not cloned to them, a trigger on rows is."""
 
