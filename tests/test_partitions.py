@@ -213,6 +213,8 @@ def test_a_row_that_leaves_a_partition_looking_as_before(database: Database) -> 
     database.run(
         "UPDATE entry SET year = 2 WHERE id = 1",
         "UPDATE entry SET year = 1 WHERE id = 3",
+        # Beside it a row of another partition comes to look as it did.
+        "UPDATE entry SET id = CASE id WHEN 3 THEN 30 WHEN 1 THEN 3 ELSE id END",
         "MERGE INTO entry e USING entry_2 t ON t.id = e.id WHEN MATCHED THEN UPDATE SET year = 1",
         "DELETE FROM entry WHERE id = 2",
     )
@@ -391,6 +393,16 @@ class TestInheritance:
             "TRUNCATE capital",
             "TRUNCATE place",
         )
+
+    def test_the_key_of_the_parent_puts_no_rows_in_order(self, family: Database) -> None:
+        with pytest.raises(UnsupportedQuery) as refusal:
+            family.tview(
+                "SELECT size, string_agg(name, ', ' ORDER BY id) AS names FROM place "
+                "WHERE size IS NOT NULL GROUP BY size",
+                "size integer, names text NULL",
+                "size",
+            )
+        assert refusal.value.context["construct"] == "open-order"
 
     def test_a_column_that_the_parent_lacks_is_refused(self, family: Database) -> None:
         with pytest.raises(UnsupportedQuery, match="mayor is none of its parent") as refusal:
