@@ -390,6 +390,16 @@ FORMS = {
         "id integer, name text, price numeric(10, 2)",
         options=REBUILT,
     ),
+    "a recursive WITH": Form(
+        "WITH RECURSIVE up (id, above, depth) AS (SELECT id, parent_id, 1 FROM category "
+        "WHERE parent_id IS NOT NULL UNION ALL SELECT u.id, c.parent_id, u.depth + 1 FROM up u "
+        "JOIN category c ON c.id = u.above WHERE c.parent_id IS NOT NULL AND u.depth < 9) "
+        "SELECT p.id, u.depth, c.name FROM product p JOIN up u ON u.id = p.category_id "
+        "JOIN category c ON c.id = u.above",
+        "id integer, depth integer, name text",
+        "id, depth",
+        REBUILT,
+    ),
     "cross join with a filter": Form(
         "SELECT p.id FROM product p CROSS JOIN (SELECT avg(price) AS mean FROM product) m "
         "WHERE p.price > m.mean",

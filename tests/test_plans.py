@@ -679,6 +679,59 @@ class TestGroupingSets:
         ]
 
 
+class TestRecursion:
+    TREE = (
+        "WITH RECURSIVE t (id, up, depth) AS (SELECT id, parent_id, 1 FROM category "
+        "UNION ALL SELECT t.id, c.parent_id, t.depth + 1 FROM t JOIN category c ON c.id = t.up) "
+    )
+
+    def test_it_has_no_route(self) -> None:
+        found = routes(f"{self.TREE} SELECT id, depth FROM t", "id, depth")
+        assert found == [
+            f"{name} | NONE: the key is computed by WITH RECURSIVE"
+            for name in ("category", "category_2")
+        ]
+
+    def test_what_stands_beside_it_has_one(self) -> None:
+        found = routes(
+            f"{self.TREE}, m AS (SELECT id FROM maker) SELECT p.id, t.depth FROM product p "
+            "JOIN t ON t.id = p.category_id JOIN m ON m.id = p.maker_id"
+        )
+        assert [("NONE" in route, route.split()[0]) for route in found] == [
+            (False, "product"),
+            (True, "category"),
+            (True, "category_2"),
+            (False, "maker"),
+        ]
+
+    def test_terms_in_set_operations_and_their_branches_count_all(self) -> None:
+        found = routes(
+            "WITH RECURSIVE t AS (SELECT id FROM category UNION (SELECT c.id FROM t "
+            "JOIN category c ON c.parent_id = t.id UNION SELECT t.id FROM t JOIN maker m "
+            "ON m.id = t.id)) SELECT p.id FROM product p UNION SELECT id FROM t"
+        )
+        assert list(dict.fromkeys(route.split()[0] for route in found)) == [
+            "product",
+            "category",
+            "category_2",
+            "maker",
+        ]
+        assert all("NONE" in route for route in found[1:])
+
+    def test_null_is_found_however_long_it_takes(self) -> None:
+        outputs = tree_of(
+            "WITH RECURSIVE t AS (SELECT id AS a, id AS b, id AS c FROM category "
+            "UNION ALL SELECT t.b, t.c, k.parent_id FROM t JOIN category k ON k.id = t.a) "
+            "SELECT a, b, c, (SELECT count(*) FROM t) AS n FROM t"
+        ).outputs
+        assert [output.nullable for output in outputs] == [True, True, True, False]
+        outputs = tree_of(
+            "WITH RECURSIVE t AS (SELECT id AS a, 1 AS b FROM category UNION ALL "
+            "SELECT k.id, t.b + 1 FROM t JOIN category k ON k.parent_id = t.a) SELECT a, b FROM t"
+        ).outputs
+        assert [output.nullable for output in outputs] == [False, False]
+
+
 class TestCrossJoins:
     def test_what_shows_beside_every_row_has_as_many_keys(self) -> None:
         query = "SELECT p.id AS a, d.id AS b, c.name FROM product p CROSS JOIN discount d LEFT JOIN category c ON c.id = p.category_id"

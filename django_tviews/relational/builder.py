@@ -20,6 +20,7 @@ from .from_clause import FromClause
 from .looks import Looks
 from .nullability import Nullability
 from .predicates import Predicates
+from .recursion import Recursion
 from .scope import Scope
 from .selects import Selects
 from .set_operations import SetOperations
@@ -124,6 +125,8 @@ class Builder:
         # The occurrences in branches that are not taken, and those that the alternative is about.
         self._left_out: set[int] = set()
         self._about: set[int] | None = None
+        # Those that no alternative may leave out.
+        self._kept: set[int] = set()
         self.far_reaching = False
         self.partitions: list[frozenset[ColumnOf]] = []
         self._sublink_count = 0
@@ -134,6 +137,7 @@ class Builder:
         self.set_operations = SetOperations(self)
         self.windows = Windows(self)
         self.computed = ComputedRelations(self)
+        self.recursion = Recursion(self)
         self.expressions = Expressions(self)
         self.nullability = Nullability(self)
         self.looks = Looks(self)
@@ -146,6 +150,7 @@ class Builder:
         routed = {occurrence.number for occurrence in occurrences} - self._left_out
         if self._about is not None:
             routed &= self._about
+        routed |= self._kept
         return Alternative(
             occurrences,
             tuple(self.conditions),
@@ -158,6 +163,19 @@ class Builder:
     def leave_out(self, places: range) -> None:
         """Say that the alternative does not take the branch that these drafts stand in."""
         self._left_out |= {self.drafts[place].number for place in places}
+
+    def keep_all(self, places: range) -> None:
+        """Say that every alternative is about changes of these drafts, too."""
+        self._kept |= {self.drafts[place].number for place in places}
+
+    def mark(self) -> tuple[int, int]:
+        """Remember how far the query has been bound."""
+        return len(self.drafts), len(self.conditions)
+
+    def rewind(self, mark: tuple[int, int]) -> None:
+        """Forget what has been bound since :meth:`mark`."""
+        del self.drafts[mark[0] :]
+        del self.conditions[mark[1] :]
 
     def leave_out_all_but(self, places: range) -> None:
         """Say that the alternative is only about changes of these drafts."""

@@ -80,13 +80,6 @@ CONSTRUCTS = {
             "SELECT id, unnest(regexp_matches(name, '(.)(.)', 'g')) AS pair FROM product",
         ),
         Construct(
-            "recursive-cte",
-            "a recursive WITH",
-            "Keep the closure in a table, or join a fixed number of levels.",
-            "WITH RECURSIVE t AS (SELECT id FROM category UNION SELECT c.id FROM category c "
-            "JOIN t ON c.parent_id = t.id) SELECT id FROM t",
-        ),
-        Construct(
             "modifying-cte",
             "a data-modifying WITH",
             "A TView only reads: move the INSERT, UPDATE or DELETE out of the query.",

@@ -9,9 +9,9 @@ from django_tviews.errors import DependencyResolutionFailed
 from django_tviews.facts import KINDS_WITH_TRIGGERS, ColumnFacts, RelationFacts, RelationKind
 
 from .constructs import refuse
-from .scope import BoundColumn, Item, Merged, Scope
+from .scope import Block, BoundColumn, Item, Merged, Scope
 from .syntax import Node, content, kind, names, parse_select, position
-from .tree import ColumnOf, Expression, Presence
+from .tree import ColumnOf, Expression, Output, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,10 +47,7 @@ class FromClause:
     def _relation(self, node: Node, scope: Scope, outer_joins: frozenset[int]) -> Item:
         alias = node.alias.aliasname or node.relname
         if not node.schemaname and node.relname in scope.ctes:
-            cte, visible = scope.ctes[node.relname]
-            inner = Scope(ctes=visible, sublinks=scope.sublinks, outer_joins=outer_joins)
-            column_names = _renamed(node, names(cte.aliascolnames))
-            return self._derived(alias, cte.ctequery.select_stmt, inner, column_names)
+            return self._cte(alias, node, scope, outer_joins)
         relation = self._builder.facts.relations.get((node.schemaname or None, node.relname))
         if relation is None:
             raise DependencyResolutionFailed(
@@ -84,6 +81,21 @@ class FromClause:
         ]
         return Item(alias, columns, frozenset({draft.number}))
 
+    def _cte(self, alias: str, node: Node, scope: Scope, outer_joins: frozenset[int]) -> Item:
+        cte = scope.ctes[node.relname]
+        inner = Scope(ctes=cte.visible, sublinks=scope.sublinks, outer_joins=outer_joins)
+        column_names = _renamed(node, names(cte.node.aliascolnames))
+        if cte.shown is not None:
+            outputs = [
+                Output(each.name, each.expression, each.nullable, open_look=each.open_look)
+                for each in cte.shown
+            ]
+            return self._item(alias, Block(outputs, rows=None), inner, column_names)
+        if cte.recursive:
+            block = self._builder.recursion.bind(cte, inner)
+            return self._item(alias, block, inner, column_names)
+        return self._derived(alias, cte.node.ctequery.select_stmt, inner, column_names)
+
     def _helper_view(
         self, node: Node, relation: RelationFacts, scope: Scope, outer_joins: frozenset[int]
     ) -> Item:
@@ -105,7 +117,9 @@ class FromClause:
     def _derived(
         self, alias: str, select: Node, inner: Scope, column_names: tuple[str, ...]
     ) -> Item:
-        block = self._builder.selects.bind(select, inner)
+        return self._item(alias, self._builder.selects.bind(select, inner), inner, column_names)
+
+    def _item(self, alias: str, block: Block, inner: Scope, column_names: tuple[str, ...]) -> Item:
         columns = [
             BoundColumn(
                 column_names[place] if place < len(column_names) else output.name,

@@ -6,7 +6,7 @@ Names are resolved as in PostgreSQL's ``parse_relation.c``: the innermost scope 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django_tviews.errors import DependencyResolutionFailed, InvalidQuery
 from django_tviews.text import words
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from django_tviews.facts import ColumnFacts
 
     from .grouping import Grouping
-    from .tree import ColumnOf, Expression
+    from .tree import ColumnOf, Expression, Output
 
 _SYSTEM_COLUMNS = words(
     """
@@ -76,6 +76,36 @@ class Merged:
 
 
 @dataclass
+class Block:
+    """What is known of one SELECT once it is bound.
+
+    Attributes:
+        outputs: its output columns.
+        rows: the occurrences whose rows make up its rows; None where groups stand for rows.
+    """
+
+    outputs: list[Output]
+    rows: frozenset[int] | None
+
+
+@dataclass(frozen=True)
+class Cte:
+    """A common table expression.
+
+    Attributes:
+        node: the ``CommonTableExpr``.
+        visible: the ones that it can name.
+        shown: within a recursive one, what it shows to itself.
+        recursive: it names itself.
+    """
+
+    node: Node
+    visible: dict[str, Cte]
+    shown: list[BoundColumn] | None = None
+    recursive: bool = False
+
+
+@dataclass
 class Scope:
     """What one SELECT can name: its own FROM items, then those of the SELECTs around it."""
 
@@ -83,7 +113,7 @@ class Scope:
     # Columns merged by JOIN USING, which hide those of the items; inner joins before outer ones.
     merged: list[Merged] = field(default_factory=list)
     outer: Scope | None = None
-    ctes: dict[str, tuple[Node, dict[str, Any]]] = field(default_factory=dict)
+    ctes: dict[str, Cte] = field(default_factory=dict)
     sublinks: tuple[int, ...] = ()
     outer_joins: frozenset[int] = frozenset()
     # In the ON clause of a FULL JOIN: its two sides.

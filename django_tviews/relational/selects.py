@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django_tviews.errors import DependencyResolutionFailed, InvalidQuery
@@ -11,6 +10,8 @@ from .canonical import output_name
 from .constructs import refuse
 from .grouping import Grouping, expressions_of, grouping_sets, has_grouping_sets
 from .ordering import named_expression, settle_order
+from .recursion import refers_to_itself
+from .scope import Block, Cte
 from .syntax import Node, kind, names, position, same
 from .tree import Expression, Output
 
@@ -19,19 +20,6 @@ if TYPE_CHECKING:
 
     from .builder import Builder
     from .scope import Scope
-
-
-@dataclass
-class Block:
-    """What is known of one SELECT once it is bound.
-
-    Attributes:
-        outputs: its output columns.
-        rows: the occurrences whose rows make up its rows; None where groups stand for rows.
-    """
-
-    outputs: list[Output]
-    rows: frozenset[int] | None
 
 
 class Selects:
@@ -151,14 +139,13 @@ class Selects:
             refuse("select-into", "INTO")
 
     def _bind_ctes(self, clause: Node, scope: Scope) -> None:
-        if clause.recursive:
-            refuse("recursive-cte", "WITH RECURSIVE", position=position(clause))
         scope.ctes = dict(scope.ctes)
         for node in clause.ctes:
             cte = node.common_table_expr
             if kind(cte.ctequery) != "select_stmt":
                 refuse("modifying-cte", f"WITH {cte.ctename}", position=position(cte))
-            scope.ctes[cte.ctename] = (cte, dict(scope.ctes))
+            recursive = bool(clause.recursive) and refers_to_itself(cte)
+            scope.ctes[cte.ctename] = Cte(cte, dict(scope.ctes), recursive=recursive)
 
     def _barriers(self, select: Node) -> list[str]:
         """Name for each item of the select list what keeps single rows from telling its value.

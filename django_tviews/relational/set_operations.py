@@ -17,8 +17,7 @@ from django_tviews.sqltypes import same_type
 
 from .constructs import refuse
 from .ordering import settle_order_of_rows
-from .scope import Scope
-from .selects import Block
+from .scope import Block, Scope
 from .syntax import Node, kind, position
 from .tree import Expression, Output
 
