@@ -20,8 +20,6 @@ LEVELS = (
     IsolationLevel.REPEATABLE_READ,
     IsolationLevel.SERIALIZABLE,
 )
-RETRIED = {"40001", "40P01"}
-"""What a transaction may be told instead of being committed: serialization failure, deadlock."""
 
 
 @pytest.fixture
