@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from .harness import Database
+
 
 @contextmanager
 def unguarded() -> Iterator[None]:
@@ -126,6 +128,16 @@ class TestAssertTViewsExact:
         assert_exact_in([])
         with pytest.raises(AssertionError, match="1 of 4 TViews"):
             assert_exact_in({"default"})
+
+
+def test_deferred_tviews_are_maintained_before_they_are_verified(database: Database) -> None:
+    database.execute("CREATE TABLE base (id integer PRIMARY KEY)")
+    declaration = database.tview("SELECT id FROM base", "id integer", mode="deferred")
+    with database.transaction():
+        database.execute("INSERT INTO base VALUES (1)")
+        assert database.rows(declaration) == []
+        assert_tviews_exact(declaration.label)
+        assert database.rows(declaration) == [(1,)]
 
 
 class Drifting(TViewsExactMixin, TestCase):
