@@ -105,7 +105,7 @@ class InspectedTView:
         if not self.certain:
             yield from _comment(
                 "The structure of the query does not tell which columns identify a row. Check that "
-                f"{' and '.join(self.key)} cannot have the same value in two rows."
+                f"{' and '.join(self.key)} cannot be the same in two rows."
             )
         if len(self.key) > 1:
             parts = [
@@ -257,10 +257,13 @@ def _chosen(
             return tuple(name for name in usable if name in key), True
     by_name = {output.name: output.expression for output in outputs}
     only = frozenset() in keys
-    # A guess is a column of a table rather than something computed from many rows.
     opaque = [name for name in by_name if by_name[name].opaque]
+    single = [name for name in usable if only or name not in opaque or len(opaque) == len(outputs)]
+    if opaque and single and not only:
+        # Beside what is computed from many rows stands what these rows have in common.
+        return tuple(single), False
     likely = sorted(
-        (name for name in usable if only or name not in opaque or len(opaque) == len(outputs)),
+        single,
         key=lambda name: (
             # Any column identifies the only row; a constant is what says so.
             only and bool(by_name[name].columns or by_name[name].opaque),
