@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import models
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import (
     AddField,
     AlterField,
@@ -13,11 +14,12 @@ from django.db.migrations.operations import (
     SeparateDatabaseAndState,
 )
 
+from django_tviews.history import present_query
 from django_tviews.operations import AlterTView, CreateTView, FollowRenames, RenameTView
 
 # library and own_settings are fixtures.
 from .projects import Project, own_settings  # noqa: F401
-from .test_operations import ID, Library, card, library  # noqa: F401
+from .test_operations import BY_BOOK, ID, Library, card, library  # noqa: F401
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +109,22 @@ def test_a_table_between_a_renamed_tview_and_a_model_gets_the_column_of_the_new_
     library.backwards()
     author = library.model("Author").objects.get(pk=author.pk)
     assert list(author.cards.values_list("pk", flat=True)) == [sheet.pk]
+
+
+def test_a_text_that_fits_stays_and_so_does_one_that_nothing_has_renamed(
+    library: Library,  # noqa: F811
+) -> None:
+    state = library.states[-1]
+    unknown = "SELECT b.id, b.name AS title FROM library_book b"
+    loader = MigrationLoader(None)
+    of_a_migration = next(
+        operation
+        for operation in loader.disk_migrations["testapp", "0001_initial"].operations
+        if isinstance(operation, CreateTView)
+    )
+    for operation in (CreateTView(**card()), of_a_migration):
+        for query in (BY_BOOK, "SELECT now() AS id FROM library_book b", unknown):
+            assert present_query(operation, query, library.connection, state) == query
 
 
 PERSON = """
