@@ -66,6 +66,17 @@ class TableAlteration:
         )
 
     @cached_property
+    def retyped(self) -> list[str]:
+        """The columns that PostgreSQL gives another type, or another collation."""
+        return [
+            column
+            for column, field in self.new_fields.items()
+            if column in self.old_fields
+            and column not in self._replaced
+            and self._type(field) != self._type(self.old_fields[column])
+        ]
+
+    @cached_property
     def alters_table(self) -> bool:
         """Whether others must not read the table meanwhile."""
         return (

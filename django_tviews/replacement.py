@@ -18,6 +18,7 @@ from . import catalog
 from .alignment import align
 from .definition import object_name
 from .errors import MetadataNotFound, TViewError
+from .guard import Lifted
 from .installer import (
     InstalledTView,
     all_or_nothing,
@@ -109,13 +110,18 @@ class _Replacement:
     def run(self) -> None:
         run_deferred_checks(self.schema_editor)
         self.lock()
+        lifted = self.lift()
         self.table.before_refill()
+        self.put_back(lifted)
         self.rename()
         self.replace_view()
         refuse_other_collations(self.connection, self.plan)
         self.align()
         if self.refilled:
             self.refill()
+        for reader in lifted:
+            # PostgreSQL has converted what it reads without telling anybody.
+            self.refresh(reader.tview.schema, reader.tview.declaration.table)
         self.table.after_refill()
         if self.table.alters_table:
             # A key or NOT NULL that has come last lets those who read the TView do with less.
@@ -189,6 +195,30 @@ class _Replacement:
             then.append(f"LOCK TABLE {table} IN {LockMode.ACCESS_EXCLUSIVE} MODE")
         lock(self.schema_editor, modes, then)
 
+    def lift(self) -> list[Lifted]:
+        """Take the views of TViews off the columns that get another type."""
+        on_columns: set[int] = set()
+        for column in self.table.retyped:
+            on_columns |= catalog.column_readers(self.connection, self.tview.oid, column)
+        lifted = []
+        for reader in self.readers:
+            schema, view = reader.schema or self.schema, reader.declaration.view
+            for oid in catalog.resolve(self.connection, [(schema, view)]).values():
+                if oid in on_columns:
+                    name = complete(qualified(schema, view))
+                    query = catalog.view_definition(self.connection, schema, view)
+                    grants = tuple(catalog.grants(self.connection, oid))
+                    column = ", ".join(self.table.retyped)
+                    lifted.append(Lifted(reader, name, query.rstrip(";"), grants, column))
+                    execute(self.schema_editor, f"DROP VIEW {name}")
+        return lifted
+
+    def put_back(self, lifted: list[Lifted]) -> None:
+        for each in lifted:
+            execute(self.schema_editor, f"CREATE VIEW {each.view} AS\n{each.query}")
+            for statement in objects.grant_statements(each.view, each.grants):
+                execute(self.schema_editor, statement)
+
     def rename(self) -> None:
         """Let what belongs to the table follow its name."""
         if self.old.table == self.new.table:
@@ -234,12 +264,12 @@ class _Replacement:
         """Compare the rows with the query, and write those that differ; who reads them follows."""
         if self.table.rekeyed:
             execute(self.schema_editor, objects.rekey(self.plan))
-        tview = regclass(self.schema, self.new.table)
-        runtime = identifier(self.plan.runtime_schema)
-        execute(
-            self.schema_editor,
-            f"INSERT INTO {runtime}.django_tviews_refresh (tview) VALUES ({tview})",
-        )
+        self.refresh(self.schema, self.new.table)
         if self.table.rekeyed:
             execute(self.schema_editor, objects.rebuild(self.plan))
         run_deferred_checks(self.schema_editor)
+
+    def refresh(self, schema: str | None, table: str) -> None:
+        runtime = identifier(self.plan.runtime_schema)
+        statement = f"INSERT INTO {runtime}.django_tviews_refresh (tview) VALUES"
+        execute(self.schema_editor, f"{statement} ({regclass(schema, table)})")

@@ -358,6 +358,10 @@ def generated(database: Database) -> set[tuple[Any, ...]]:
     )
 
 
+def numeric(places: int) -> models.DecimalField:
+    return models.DecimalField(max_digits=places + 8, decimal_places=places)
+
+
 class TestReaders:
     """TViews over the one that changes."""
 
@@ -378,6 +382,7 @@ class TestReaders:
             "an expression",
             "a nullable column more",
             "a column more that is NOT NULL",
+            "a narrower type",
             "another key",
             "an old column as the key",
             "a key of two columns",
@@ -391,6 +396,24 @@ class TestReaders:
         for step in (partial(read.forwards, AlterTView(**CHANGES[name])), read.backwards):
             step()
             assert not [each for each in health.check() if each.kind not in orphaned]
+
+    def test_they_follow_values_that_postgresql_converts(
+        self, library: Library, database: Database
+    ) -> None:
+        half = "SELECT b.id, b.title, b.id / 8.0 AS part FROM library_book b"
+        library.forwards(AlterTView(**card(half, ("part", numeric(4)))))
+        library.forwards(
+            CreateTView(
+                "Parts", [ID, ("part", numeric(4))], "SELECT c.id, c.part FROM library_card c"
+            )
+        )
+        role = database.create_role()
+        database.execute(f"GRANT SELECT ON library_parts_query TO {role}")
+        granted = "SELECT relacl::text FROM pg_class WHERE relname = 'library_parts_query'"
+        before = database.value(granted)
+        library.forwards(AlterTView(**card(half, ("part", numeric(1)))))
+        library.backwards()
+        assert database.value(granted) == before
 
     def test_one_that_goes_takes_nothing_from_what_it_has_read(
         self, library: Library, database: Database
