@@ -12,6 +12,8 @@ Django has one autodetector per command, and packages extend it by subclassing t
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -28,6 +30,7 @@ from .history import Changes, History, Layout, Successors, in_the_database, in_t
 from .models import TView
 from .operations import AlterTView, CreateTView, DeleteTView, FollowRenames, RenameTView
 from .overtaking import Overtaking, with_run_before
+from .query import pinned_connection
 from .state import (
     FieldKey,
     ModelKey,
@@ -40,11 +43,14 @@ from .state import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.core.management.base import BaseCommand
     from django.db.migrations.graph import MigrationGraph
     from django.db.migrations.migration import Migration
     from django.db.migrations.operations.base import Operation
     from django.db.migrations.state import ProjectState
+    from django.db.models import Field
 
     class _Autodetector(MigrationAutodetector):
         """What Django does not document and django-stubs leave out."""
@@ -110,6 +116,45 @@ class Follows(OperationDependency):
     Their queries are stored as SQL text, which fits what the migration found. A database that is
     built from nothing must not find more.
     """
+
+
+@dataclass(frozen=True)
+class _Alteration:
+    """A field that stays, and is another one than before.
+
+    Attributes:
+        old_key: its key before all changes.
+        new_key: its key after them.
+        old: as it was.
+        new: as it is now.
+    """
+
+    old_key: FieldKey
+    new_key: FieldKey
+    old: Field[Any, Any]
+    new: Field[Any, Any]
+
+    def retypes(self) -> bool:
+        """Tell whether what showed the old column cannot show the new one, nor the reverse."""
+        return _type_family(self.old) != _type_family(self.new)
+
+    def loosens(self) -> bool:
+        """Tell whether the column may be NULL from now on."""
+        return bool(self.new.null and not self.old.null)
+
+
+def _type_family(field: Field[Any, Any]) -> tuple[str | None, str | None]:
+    """Return the types among which PostgreSQL assigns as it likes, and the collation."""
+    if field.is_relation:
+        return None, None
+    name, *_ = re.split(r"\W", str(field.db_type(pinned_connection())))
+    return _TYPE_FAMILIES.get(name, name), getattr(field, "db_collation", None)
+
+
+_TYPE_FAMILIES: Final = {
+    **dict.fromkeys(("varchar", "text"), "text"),
+    **dict.fromkeys(("smallint", "integer", "bigint", "numeric", "double"), "number"),
+}
 
 
 class TViewAutodetector(_Autodetector):
@@ -275,12 +320,17 @@ class TViewAutodetector(_Autodetector):
                 self._old_key(key), self.new_readings[key], self.to_state
             )
         }
+        self.alterations = list(self._altered_fields())
         while True:
             self.generated_operations = {}
             for app_label, operation, dependencies in others:
                 self.add_operation(app_label, operation, list(dependencies))
             altered = self._add_tviews(split)
-            more = self._undermined(split) - altered - split or self._before_and_after() - split
+            more = (
+                self._undermined(split) - altered - split
+                or self._retyped(altered) - split
+                or self._before_and_after() - split
+            )
             if not more:
                 return
             split |= more
@@ -347,6 +397,37 @@ class TViewAutodetector(_Autodetector):
             for key in kept
             if self.old_readings[key].fields & fields or self.old_readings[key].models & gone
         }
+
+    def _altered_fields(self) -> Iterator[_Alteration]:
+        """Yield the fields that stay and change, those of TViews included."""
+        for app_label, operation in self._operations():
+            if isinstance(operation, operations.AlterField):
+                new_key = (app_label, operation.model_name_lower, operation.name_lower)
+                model = self._old_key((app_label, operation.model_name_lower))
+                name = self.renamed_fields.get(
+                    (app_label, operation.model_name_lower, operation.name), operation.name
+                )
+                old = self.from_state.models[model].fields.get(name)
+                if old is not None:
+                    old_key = (*model, name.lower())
+                    yield _Alteration(old_key, new_key, old, operation.field)
+        for key in self.old_tviews.keys() & self.new_tviews.keys():
+            old_fields, new_fields = self.old_tviews[key].fields, self.new_tviews[key].fields
+            for name in old_fields.keys() & new_fields.keys():
+                yield _Alteration(
+                    (*self._old_key(key), name.lower()),
+                    (*key, name.lower()),
+                    old_fields[name],
+                    new_fields[name],
+                )
+
+    def _retyped(self, altered: set[ModelKey]) -> set[ModelKey]:
+        """Return the TViews that change together with the type of what they read.
+
+        Their old definition does not fit the new type, nor the new definition the old type.
+        """
+        fields = {each.old_key for each in self.alterations if each.retypes()}
+        return {key for key in altered if self.old_readings[key].fields & fields}
 
     def _before_and_after(self) -> set[ModelKey]:
         """Return a TView whose operation has to come both before and after others, if any.
@@ -534,11 +615,13 @@ class TViewAutodetector(_Autodetector):
 
     def _dependencies(self, key: ModelKey) -> list[OperationDependency]:
         reading, change = self.new_readings[key], _Change.ALTER
+        # What takes NULL in a source's column fits while there cannot be any.
+        loosened = {each.new_key for each in self.alterations if each.loosens()}
         return [
             *self._get_dependencies_for_model(*key),
             *self._freed_table(key),
             *(Needs(*model, None, change) for model in sorted(reading.models)),
-            *(Needs(*field, change) for field in sorted(reading.fields)),
+            *(Needs(*field, change) for field in sorted(reading.fields - loosened)),
         ]
 
     def _order_against_readers(
@@ -587,6 +670,15 @@ class TViewAutodetector(_Autodetector):
         if isinstance(operation, operations.RemoveField):
             model = self._old_key((app_label, operation.model_name_lower))
             return (*model, operation.name_lower) in reading.fields
+        if isinstance(operation, operations.AlterField | AlterTView):
+            altered = _altered_model(app_label, operation)
+            unfit = {
+                each.old_key
+                for each in self.alterations
+                if each.new_key[: len(altered)] == altered and (each.retypes() or each.loosens())
+            }
+            if not reading.fields.isdisjoint(unfit):
+                return True
         if isinstance(operation, AlterTView):
             return not reading.fields.isdisjoint(
                 self._lost_fields((app_label, operation.name_lower))
@@ -612,6 +704,15 @@ def _changed_model(operation: Operation) -> str | None:
         case operations.DeleteModel() | operations.AlterModelTable() | AlterTView():
             return operation.name_lower
     return None
+
+
+def _altered_model(
+    app_label: str, operation: operations.AlterField | AlterTView
+) -> tuple[str, ...]:
+    """Return the key of the field, or of the model, that an operation alters."""
+    if isinstance(operation, AlterTView):
+        return (app_label, operation.name_lower)
+    return (app_label, operation.model_name_lower, operation.name_lower)
 
 
 def _apart(

@@ -69,3 +69,34 @@ def test_a_renamed_tview_may_keep_its_table(life: Life) -> None:
     life.advance(named("able.Board"))
     # In another app, too.
     life.advance(named("baker.Board"))
+
+
+def test_a_tview_changes_together_with_the_type_of_what_it_shows(life: Life) -> None:
+    def at(kind: type[models.Field[Any, Any]], shown: str) -> ProjectState:
+        source = book(size=kind(default="0"))
+        query = f"SELECT b.id, {shown} AS size FROM able_book b"
+        digest = tview("baker.Digest", query, {**ID, "size": kind(null=True)})
+        above = tview(
+            "able.Above",
+            "SELECT d.id, d.size FROM baker_digest d",
+            {**ID, "size": kind(null=True)},
+        )
+        return project(source, digest, above)
+
+    life.advance(at(models.IntegerField, "b.size"))
+    life.advance(at(models.TextField, "upper(b.size)"))
+    life.advance(at(models.IntegerField, "b.size + 1"))
+
+
+def test_a_tview_may_show_null_as_soon_as_what_it_reads_may_be_null(life: Life) -> None:
+    def at(*, null: bool) -> ProjectState:
+        digest = tview(
+            "baker.Digest",
+            "SELECT b.id, b.size FROM able_book b",
+            {**ID, "size": models.IntegerField(null=null)},
+        )
+        return project(book(size=models.IntegerField(null=null, default=0)), digest)
+
+    life.advance(at(null=False))
+    life.advance(at(null=True))
+    life.advance(at(null=False))

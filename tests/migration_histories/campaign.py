@@ -165,8 +165,7 @@ class Run:
 
     def _step(self, step: Step) -> None:
         before, after = self.project, step.project(self.project)
-        changed_along = stale_views(before, after)
-        stale = {} if step.careful else changed_along
+        stale = {} if step.careful else stale_views(before, after)
         repaired = after.repaired()
         self.tally.steps += 1
         try:
@@ -175,12 +174,10 @@ class Run:
                 step.renames(before),
                 step.by_hand(before, repaired),
                 step.edit,
-                revocable=bool(stale) or (bool(changed_along) and step.retypes()),
+                revocable=bool(stale),
             )
         except RefusedError as refused:
-            # A TView that changes with the type of what it shows may be asked to go in between.
-            why = "forgotten" if stale else "changed together"
-            self.tally.refused[f"{why}: {type(refused.__cause__).__name__}"] += 1
+            self.tally.refused[type(refused.__cause__).__name__] += 1
             return
         assert not any(stale.values()), f"accepted although it breaks {stale}"
         self.tally.operations.update(type(operation).__name__ for operation in made)

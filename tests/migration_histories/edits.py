@@ -113,11 +113,6 @@ class Step:
             before = edit.apply(before)
         return before
 
-    def retypes(self) -> bool:
-        """Tell whether the type of a column changes, or whether it may be NULL."""
-        kinds = {"kind", "collation", "null"}
-        return any(isinstance(edit, Set) and edit.name in kinds for edit in self.edits)
-
     def renames(self, before: Project) -> list[str]:
         """Return the old names of models and fields that are renamed."""
         return [
