@@ -147,6 +147,16 @@ def test_without_renames_a_query_is_as_it_was() -> None:
             id="common table expressions",
         ),
         pytest.param(
+            "WITH RECURSIVE r AS (SELECT p.id, name FROM product p UNION "
+            "SELECT q.id, r.name FROM r JOIN product q ON q.supplier_id = r.id WHERE r.id > 1), "
+            "stop AS (SELECT s.id FROM supplier s) SELECT r.name FROM r",
+            ["product.name > title", "product.supplier_id > id2", "supplier.id > key"],
+            "WITH RECURSIVE r AS (SELECT p.id, title AS name FROM product p UNION "
+            "SELECT q.id, r.name FROM r JOIN product q ON q.id2 = r.id WHERE r.id > 1), "
+            "stop AS (SELECT s.key AS id FROM supplier s) SELECT r.name FROM r",
+            id="a recursion",
+        ),
+        pytest.param(
             "WITH product AS (SELECT s.name FROM supplier s) SELECT p.name FROM product p",
             ["product.name > title", "product > item"],
             "WITH product AS (SELECT s.name FROM supplier s) SELECT p.name FROM product p",
@@ -357,9 +367,9 @@ def test_a_query_follows(query: str, changes: list[str], expected: str) -> None:
         ),
         pytest.param(
             "WITH RECURSIVE r AS (SELECT p.id FROM product p UNION SELECT r.id FROM r) "
-            "SELECT r.id FROM r",
+            "CYCLE id SET looped USING path SELECT r.id FROM r",
             "product.id > key",
-            id="a recursion",
+            id="a recursion with columns of its own",
         ),
         pytest.param(
             "SELECT lower(s.city) AS town FROM supplier s GROUP BY town",

@@ -235,12 +235,20 @@ class _Rewriting:
         return outputs
 
     def _bind_ctes(self, clause: Node, scope: _Scope) -> None:
-        if clause.recursive:
-            raise _CannotFollowError
         scope.ctes = dict(scope.ctes)
+        if clause.recursive:
+            # Each sees itself and the others, by the names that its first SELECT gives.
+            scope.ctes |= {
+                node.common_table_expr.ctename: _declared(node.common_table_expr)
+                for node in clause.ctes
+            }
         for node in clause.ctes:
             cte = node.common_table_expr
-            if kind(cte.ctequery) != "select_stmt":
+            if (
+                kind(cte.ctequery) != "select_stmt"
+                or cte.HasField("search_clause")
+                or cte.HasField("cycle_clause")
+            ):
                 raise _CannotFollowError
             inner = _Scope(scope.outer, dict(scope.ctes))
             outputs = self._block(cte.ctequery.select_stmt, inner, keep_names=True)
@@ -491,6 +499,19 @@ def _bare_name(node: Node) -> str | None:
     if kind(node) != "column_ref" or len(node.column_ref.fields) > 1:
         return None
     return names(node.column_ref.fields)[0]
+
+
+def _declared(cte: Node) -> _Outputs:
+    """Return the columns of a common table expression before its query has been looked at."""
+    select = content(cte.ctequery)
+    while select.DESCRIPTOR.name == "SelectStmt" and select.HasField("larg"):
+        select = select.larg
+    if select.DESCRIPTOR.name != "SelectStmt":
+        raise _CannotFollowError
+    given = [output_name(target.res_target) for target in select.target_list]
+    complete = None not in given and not select.values_lists
+    outputs = _Outputs(tuple(name or "" for name in given), complete)
+    return _with_aliases(outputs, names(cte.aliascolnames))
 
 
 def _with_aliases(outputs: _Outputs, aliases: tuple[str, ...]) -> _Outputs:
