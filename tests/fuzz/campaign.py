@@ -10,7 +10,15 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from .case import Case, TViewText
-from .playground import CaseFailedError, NotValidError, Playground, RefusedError, playground, replay
+from .playground import (
+    CaseFailedError,
+    NotValidError,
+    Playground,
+    RefusedError,
+    TooSlowError,
+    playground,
+    replay,
+)
 from .queries import QueryWriter, relation_of
 from .schema import Relation, SchemaWriter, quote
 from .shrink import Shrinker
@@ -45,6 +53,7 @@ class Tally:
 
     Attributes:
         cases: run.
+        slow: cases that were given up because a statement took too long.
         compared: how many times a TView equalled its query after a statement.
         moved: how many times of these it was not what it was before.
         accepted: queries, by feature.
@@ -57,6 +66,7 @@ class Tally:
     """
 
     cases: int = 0
+    slow: int = 0
     compared: int = 0
     moved: int = 0
     accepted: Counter[str] = field(default_factory=Counter)
@@ -80,7 +90,7 @@ class Tally:
         """Return the counts as text."""
         features = sorted(self.accepted.keys() | self.refused.keys())
         lines = [
-            f"{self.cases} cases",
+            f"{self.cases} cases, {self.slow} of them given up as too slow",
             f"{self.accepted['query']} queries accepted, {self.rebuilt} of them to be rebuilt",
             f"{self.refused['query']} queries refused, {self.invalid} not valid",
             f"{self.compared} comparisons of a TView with its query after a statement",
@@ -131,6 +141,8 @@ class Campaign:
                     self.tally.count(ground)
         except CaseFailedError as failure:
             return Found(seed, Case(tuple(definitions), tuple(statements), threshold), failure)
+        except TooSlowError:
+            self.tally.slow += 1
         return None
 
     def shrunk(self, found: Found, seconds: float = 180) -> Found:
@@ -201,8 +213,15 @@ class Campaign:
                 queries.relations.append(relation_of(name, select))
                 continue
             select = queries.tview()
+            deferred = random.random() < 0.2
             tview = TViewText(
-                f"tv_{attempt}", select.sql, select.key, features=frozenset(queries.features)
+                f"tv_{attempt}",
+                select.sql,
+                select.key,
+                mode="deferred" if deferred else "immediate",
+                features=frozenset(
+                    queries.features | {"deferred"} if deferred else queries.features
+                ),
             )
             accepted = self._install(ground, tview, random, definitions)
             if accepted:

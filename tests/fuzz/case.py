@@ -14,6 +14,7 @@ class TViewText:
         query: one SELECT.
         key: the output columns that identify a row, unquoted.
         allow_rebuild: as in the inner class ``Maintenance``.
+        mode: as there.
         features: what the grammar put into the query, for the statistics.
     """
 
@@ -21,6 +22,7 @@ class TViewText:
     query: str
     key: tuple[str, ...]
     allow_rebuild: bool = False
+    mode: str = "immediate"
     features: frozenset[str] = field(default=frozenset(), compare=False)
 
 
@@ -45,7 +47,7 @@ class Case:
             if isinstance(definition, TViewText):
                 key = ", ".join(definition.key)
                 rebuild = ", allow_rebuild" if definition.allow_rebuild else ""
-                lines.append(f"-- TView {definition.name}, key ({key}){rebuild}")
+                lines.append(f"-- TView {definition.name}, key ({key}), {definition.mode}{rebuild}")
                 lines.append(f"{definition.query};")
             else:
                 lines.append(f"{definition};")
