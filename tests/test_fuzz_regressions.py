@@ -386,6 +386,8 @@ def marks(database: Database) -> Database:  # noqa: F811
         "SELECT 1 AS id, bool_or(u.v::text = '1.0') AS found FROM (SELECT DISTINCT v FROM mark) u",
         "SELECT m.id, (SELECT max(d.v) FROM made d WHERE d.id = m.id)::text AS top FROM mark m",
         "SELECT m.id, concat((SELECT min(d.x) FROM made d WHERE d.id = m.id)) AS low FROM mark m",
+        "SELECT concat(m.v) AS id, grouping(m.id) AS g, COALESCE(m.id, 0) AS m FROM mark m "
+        "GROUP BY GROUPING SETS ((m.id, m.v), (m.v))",
         "SELECT g.q AS id, concat(g.q) AS label FROM "
         "(SELECT m.v / 2 AS q FROM mark m GROUP BY m.v / 2) g",
     ],

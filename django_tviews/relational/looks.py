@@ -228,6 +228,8 @@ class Looks:
         base = column.base
         if base is None:
             return False
+        if scope.grouping is not None:
+            groups = list(scope.grouping.sets[scope.grouping.taken])
         keys = {
             known
             for group in groups

@@ -467,9 +467,8 @@ _CONDITIONS = (
     Mutation(
         "An aggregate without GROUP BY gives a row whatever it finds.",
         "relational/selects.py",
-        "        if grouped and not select.group_clause:\n"
-        "            scope.sublinks = self._builder.inside(scope)\n",
-        "",
+        "        if sets and not sets[taken]:\n",
+        "        if False:\n",
         ROUTES,
     ),
     Mutation(
@@ -625,8 +624,8 @@ _REFUSALS = (
     Mutation(
         "A key that is an array is refused.",
         "plan/planner.py",
-        '    if declared.endswith("]"):\n',
-        "    if False:\n",
+        """kind = "an array" if declared.endswith("]") else facts""",
+        "kind = facts",
         REFUSALS,
     ),
     Mutation(
