@@ -152,6 +152,25 @@ def test_what_a_tview_still_reads_goes_after_it(history: History) -> None:
     replay(history, random.Random(0))
 
 
+def test_a_tview_is_ready_for_null_before_it_comes_and_gives_it_up_after_it_has_gone() -> None:
+    def books(null: bool) -> ProjectState:
+        title = models.TextField(null=null)
+        return project(
+            model("shop.Book", title=title),
+            tview(
+                "shop.Card",
+                "SELECT b.id, b.title FROM shop_book b",
+                {"id": models.BigIntegerField(primary_key=True), "title": title.clone()},
+            ),
+        )
+
+    history = History()
+    history.go_to(books(null=False))
+    altered = ["shop: Alter TView Card", "shop: Alter field title on book"]
+    assert operations(history.go_to(books(null=True))) == altered
+    assert operations(history.go_to(books(null=False))) == altered[::-1]
+
+
 def test_another_field_read_in_place_of_one_removed_takes_two_migrations(history: History) -> None:
     query = "SELECT p.id, p.title AS name FROM catalog_product p"
     new_product = model("catalog.Product", title=models.TextField(default=""))

@@ -534,6 +534,15 @@ class TestOneMigration:
             migrations.RemoveField("Product", "stock"),
         )
 
+    def test_a_column_may_be_null_once_the_tview_takes_it(self, shop: Shop) -> None:
+        card = TVIEWS["Card"]
+        nullable = [
+            (name, text(null=True) if name == "name" else each) for name, each in card.fields
+        ]
+        shop.forwards(AlterTView("Card", nullable, card.query), alter("name", text(null=True)))
+        shop.backwards()
+        shop.backwards()
+
     def test_a_column_goes_once_the_tview_is_deleted(self, shop: Shop) -> None:
         shop.forwards(
             DeleteTView("Board"), DeleteTView("Card"), migrations.RemoveField("Product", "stock")
