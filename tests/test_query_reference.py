@@ -9,6 +9,7 @@ import pytest
 
 from django_tviews import installer
 from django_tviews.errors import UnsupportedQuery
+from django_tviews.explanation import explain
 from django_tviews.relational.builder import build_tree
 from django_tviews.relational.canonical import canonical_sql
 from django_tviews.relational.constructs import CONSTRUCTS, Construct
@@ -81,6 +82,25 @@ def test_kept_forms_have_the_routes_that_the_page_shows_and_stay_equal(database:
         routes_of[form.title] = routes(database.connection, declaration, database.schema)
     assert page(routes_of) == PAGE.read_text(), "run python -m support.query_reference"
     database.run(*WRITES)
+
+
+def test_every_kept_form_is_explained(database: Database) -> None:
+    database.execute(SCHEMA)
+    for number, form in enumerate(kept_forms(), start=1):
+        declaration = declare(database.connection, form, number)
+        install(database.connection, declaration)
+        found = routes(database.connection, declaration, database.schema)
+        explained = explain(declaration.label, using=database.connection.alias)
+        assert explained.key == form.key
+        text = explained.as_text(with_sql=True)
+        for source in explained.sources:
+            assert source.routes
+            assert source.source in text
+        # The page shows what takes everything along in fewer words.
+        for route in found:
+            assert route in text or (form.allow_rebuild and "every key, because" in text), (
+                form.title
+            )
 
 
 @pytest.mark.parametrize(
