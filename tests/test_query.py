@@ -16,7 +16,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection, models
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.models import Case, Count, Exists, F, JSONField, OuterRef, Q, Sum, Value, When
-from django.db.models.functions import Coalesce, ExtractMonth, JSONObject, RowNumber, Upper
+from django.db.models.functions import Coalesce, Concat, ExtractMonth, JSONObject, RowNumber, Upper
 
 from django_tviews.errors import ConfigurationError, InvalidQuery
 from django_tviews.model_facts import facts_from_models
@@ -301,3 +301,25 @@ def test_a_key_that_the_state_of_an_unmanaged_model_does_not_tell_is_no_key() ->
     (facts,) = facts_from_models(state.apps).relations.values()
     assert [column.name for column in facts.columns] == ["name"]
     assert facts.keys == ()
+
+
+def test_the_facts_of_models_have_the_expressions_of_virtual_columns() -> None:
+    def generated(expression: Any, output: models.Field[Any, Any], *, stored: bool) -> Any:
+        return models.GeneratedField(expression=expression, output_field=output, db_persist=stored)
+
+    state = ProjectState()
+    label = Concat(Value("it's 100% "), Upper("name"))
+    fields = [
+        ("id", models.IntegerField(primary_key=True)),
+        ("name", models.TextField()),
+        ("doubled", generated(F("id") * 2, models.IntegerField(), stored=False)),
+        ("label", generated(label, models.TextField(), stored=False)),
+        ("tripled", generated(F("id") * 3, models.IntegerField(), stored=True)),
+    ]
+    state.add_model(ModelState("shop", "Priced", fields, {"db_table": "priced"}))
+    (facts,) = facts_from_models(state.apps).relations.values()
+    generations = {column.name: column.generation for column in facts.columns}
+    assert generations["doubled"] == '("id" * 2)'
+    assert "'it''s 100% '" in str(generations["label"])
+    assert generations["tripled"] is None
+    assert generations["name"] is None
