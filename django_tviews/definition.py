@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigurationError
+from django.db.backends.utils import split_identifier
+
+from .errors import ConfigurationError, InvalidTViewName
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model
@@ -197,11 +199,20 @@ class Declaration:
         Raises:
             InvalidQuery: If the query does not compile to one SELECT with named output columns.
             UnsupportedQuery: If the query uses a construct that cannot be kept.
+            InvalidTViewName: If the table is declared with a schema.
         """
         from .query import canonical_query, pinned_connection
 
         connection = pinned_connection()
         options = model._meta
+        if split_identifier(options.db_table)[0]:
+            raise InvalidTViewName(
+                f"{options.label}: db_table {options.db_table} names a schema.",
+                hint="The table of a TView is made in the first schema of the search path, which "
+                "OPTIONS of the database can set.",
+                tview=options.label,
+                table=options.db_table,
+            )
         maintenance = model._maintenance
         return cls(
             label=options.label,

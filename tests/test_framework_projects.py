@@ -196,6 +196,42 @@ print(json.dumps(found))
     }
 
 
+def test_a_source_may_name_its_schema_and_a_tview_may_not(project: Project) -> None:
+    project.write(
+        "books/models.py",
+        BOOKS
+        + """
+    class Meta:
+        db_table = '"deep"."book"'
+""",
+    )
+    made = """
+said("makemigrations", "--no-input")
+said("migrate")
+write("default")
+found = [cards("default"), [str(problem) for problem in check()]]
+said("migrate", "shelf", "zero")
+found.append([name for schema in ("first", "deep") for _, name in objects(schema)])
+found[-1] = [name for name in found[-1] if name.startswith(("tviews", "shelf"))]
+print(json.dumps(found))
+"""
+    assert project.run(SCRIPT + made) == [[["Eden", "Stanislaw Lem"]], [], []]
+    meta = """
+    class Meta(TView.Meta):
+        db_table = '"deep"."card"'
+
+    @staticmethod
+"""
+    project.write("shelf/models.py", SHELF.replace("\n    @staticmethod\n", meta))
+    refused = """
+from django.core.checks import run_checks
+print(json.dumps([[each.id, each.msg] for each in run_checks()]))
+"""
+    assert project.run(refused) == [
+        ["django_tviews.E001", 'shelf.Card: db_table "deep"."card" names a schema.']
+    ]
+
+
 BY_HAND = """
 from django.db import migrations, models
 from django_tviews.errors import TViewReadOnly
