@@ -20,7 +20,7 @@ from .sql.quoting import identifier, relation_name
 from .sql.routes import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -33,7 +33,12 @@ SKIP: Final = "skip"
 
 EVENTS: Final = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
 
-_FUNCTION: Final = re.compile(r" AFTER (\w+) ON .*EXECUTE FUNCTION (.+)\(\)", re.DOTALL)
+ROW: Final = "ROW"
+"""Rows of a partitioned source that no statement trigger sees."""
+
+_FUNCTION: Final = re.compile(
+    r" AFTER (\w+(?: OR \w+)*) ON .* FOR EACH (\w+) .*EXECUTE FUNCTION (.+)\(\)", re.DOTALL
+)
 
 # What is left of a condition that equates two columns when these are taken out.
 _EQUATES: Final = re.compile(r"[(\s]*(=|OPERATOR\([^()]*=\))[\s)]*")
@@ -44,10 +49,11 @@ class EventExplanation:
     """What happens after one kind of statement on a source.
 
     Attributes:
-        event: ``INSERT``, ``UPDATE``, ``DELETE`` or ``TRUNCATE``.
+        event: ``INSERT``, ``UPDATE``, ``DELETE`` or ``TRUNCATE``; or ``ROW``, for rows of a
+            partitioned source that no statement trigger sees.
         strategy: ``recompute`` for the affected keys, ``rebuild`` for everything, or ``skip``.
-        sql: the trigger, and its function unless others call it, too, as they are created; ""
-            for ``skip``.
+        sql: the triggers, and their function unless others call it, too, as they are created;
+            "" for ``skip``.
     """
 
     event: str
@@ -185,8 +191,13 @@ def explain(label: str, using: str = DEFAULT_DB_ALIAS) -> Explanation:
     functions = {
         function.signature: _statement(function.create) for function in objects.functions(plan)
     }
-    triggers = [trigger for trigger in objects.source_triggers(plan) if not trigger.shared]
-    calls = Counter(_called(trigger)[1] for trigger in triggers)
+    triggers = [_triggers(plan, source) for source in plan.sources]
+    calls = Counter(
+        signature
+        for by_event in triggers
+        for called in by_event.values()
+        for signature in {_called(trigger)[1] for trigger in called}
+    )
     own = {signature: create for signature, create in functions.items() if calls[signature] == 1}
     return Explanation(
         label=plan.label,
@@ -196,31 +207,45 @@ def explain(label: str, using: str = DEFAULT_DB_ALIAS) -> Explanation:
         depth=plan.depth,
         deferred=plan.deferred,
         evaluated=_evaluated(plan),
-        sources=tuple(_source(plan, source, triggers, own) for source in plan.sources),
+        sources=tuple(
+            _source(plan, source, by_event, own)
+            for source, by_event in zip(plan.sources, triggers, strict=True)
+        ),
         missing_indexes=tuple(_missing_indexes(connection, plan)),
         functions=tuple(create for signature, create in functions.items() if signature not in own),
     )
 
 
+def _triggers(plan: Plan, source: SourcePlan) -> dict[str, list[objects.Trigger]]:
+    """Return the triggers that see changes of a source, by event."""
+    targets = {relation_name(target) for target in source.relation.targets}
+    found: dict[str, list[objects.Trigger]] = {}
+    for trigger in objects.source_triggers(plan):
+        if (
+            not trigger.shared
+            and trigger.relation in targets
+            and trigger.source in (0, source.number)
+        ):
+            found.setdefault(_called(trigger)[0], []).append(trigger)
+    return found
+
+
 def _source(
     plan: Plan,
     source: SourcePlan,
-    triggers: Sequence[objects.Trigger],
-    functions: dict[str, str],
+    triggers: Mapping[str, Sequence[objects.Trigger]],
+    functions: Mapping[str, str],
 ) -> SourceExplanation:
-    mine = {
-        _called(trigger)[0]: trigger
-        for trigger in triggers
-        if trigger.relation == relation_name(source.relation)
-    }
     events = []
-    for event in EVENTS:
-        trigger = mine.get(event)
-        if trigger is None:
+    for event in (*EVENTS, ROW) if ROW in triggers else EVENTS:
+        if event not in triggers:
             events.append(EventExplanation(event, SKIP, ""))
             continue
         strategy = "rebuild" if event == "TRUNCATE" else source.strategy
-        statements = [functions.get(_called(trigger)[1], ""), _statement(trigger.create)]
+        called = dict.fromkeys(_called(trigger)[1] for trigger in triggers[event])
+        statements = [functions.get(signature, "") for signature in called]
+        for trigger in triggers[event]:
+            statements += map(_statement, trigger.statements)
         events.append(EventExplanation(event, strategy, "\n\n".join(filter(None, statements))))
     return SourceExplanation(
         source=source.relation.full_name,
@@ -233,8 +258,8 @@ def _source(
 
 def _called(trigger: objects.Trigger) -> tuple[str, str]:
     """Return the event of a trigger and the signature of the function it calls."""
-    event, function = _FUNCTION.findall(trigger.create)[0]
-    return event, f"{function}()"
+    event, level, function = _FUNCTION.findall(trigger.create)[0]
+    return ROW if level == "ROW" else event, f"{function}()"
 
 
 def _statement(create: str) -> str:

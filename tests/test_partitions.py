@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import DatabaseError
 
-from django_tviews import catalog, health, installer
+from django_tviews import catalog, explain, health, installer
 from django_tviews.alignment import align
 from django_tviews.errors import OutdatedTView, TViewError, UnsupportedQuery
 from django_tviews.health import ProblemKind
+from django_tviews.sql import objects
 
 from .dumps import dump, empty_database, restore
 
@@ -432,6 +433,21 @@ def test_a_restored_dump_goes_on_being_maintained(
         )
         with pytest.raises(DatabaseError, match="newer"):
             copy.execute("DELETE FROM sale_2025")
+
+
+def test_the_explanation_has_every_trigger_and_function(sales: Database) -> None:
+    for tview in sales.tviews:
+        explained = explain(tview.declaration.label)
+        parts = [event.sql for source in explained.sources for event in source.events]
+        sql = "\n".join([*parts, *explained.functions])
+        plan = installer.plan_of(sales.connection, tview.declaration, sales.schema)
+        for trigger in objects.source_triggers(plan):
+            shown_in = len(plan.sources) if trigger.source == 0 else 1
+            assert trigger.shared or 1 <= sql.count(trigger.create) <= shown_in
+        for function in objects.functions(plan):
+            assert sql.count(function.create.rstrip()) == 1
+    events = {event.event: event.strategy for event in explain("tests.by_year").sources[0].events}
+    assert events["ROW"] == "recompute"
 
 
 def test_a_tview_of_a_partitioned_source_leaves_nothing_behind(sales: Database) -> None:

@@ -145,6 +145,7 @@ class Trigger:
         create: the CREATE OR REPLACE statement.
         shared: other TViews of the table use it, too.
         disabled_on: partitions, quoted, on which the clone of a row trigger has nothing to do.
+        source: the number of the source that it serves; 0 where it serves all alike.
     """
 
     relation: str
@@ -152,6 +153,7 @@ class Trigger:
     create: str
     shared: bool = False
     disabled_on: tuple[str, ...] = ()
+    source: int = 0
 
     @property
     def disabling(self) -> dict[str, str]:
@@ -687,6 +689,7 @@ class _Writer:
             f"CREATE OR REPLACE TRIGGER {identifier(name)} AFTER {events} ON {table}\n"
             f"    FOR EACH ROW WHEN ({condition})\n"
             f"    EXECUTE FUNCTION {function}()",
+            source=source.number,
         )
 
     def own_triggers(self) -> Iterator[Trigger]:
@@ -725,6 +728,7 @@ class _Writer:
             f"CREATE OR REPLACE TRIGGER {identifier(name)} AFTER {event} ON {table}{transition}\n"
             f"    FOR EACH STATEMENT WHEN ({self.values['tview']} IS NOT NULL)\n"
             f"    EXECUTE FUNCTION {function}()",
+            source=source.number if source is not None else 0,
         )
 
 
