@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-import pytest
 from django.db import connections
 
 from .fuzz.campaign import Campaign
@@ -16,19 +15,18 @@ if TYPE_CHECKING:
 MINUTES = 0.5
 
 
-@pytest.mark.parametrize(
-    "seed", [20260727, random.SystemRandom().randrange(10**6)], ids=["known", "new"]
-)
 def test_no_statement_makes_a_tview_differ_from_its_query(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, seed: int
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> None:
-    with django_db_blocker.unblock():
-        connection = connections["default"]
-        try:
-            campaign = Campaign(connection)
-            found = campaign.run(seed, MINUTES)
-            report = campaign.shrunk(found).report() if found else ""
-        finally:
-            connection.close()
-    assert not found, report
-    assert campaign.tally.moved > 50, campaign.tally.report()
+    # One after the other: campaigns have schemas of the same names.
+    for seed in (20260727, random.SystemRandom().randrange(10**6)):
+        with django_db_blocker.unblock():
+            connection = connections["default"]
+            try:
+                campaign = Campaign(connection)
+                found = campaign.run(seed, MINUTES)
+                report = campaign.shrunk(found).report() if found else ""
+            finally:
+                connection.close()
+        assert not found, report
+        assert campaign.tally.moved > 50, campaign.tally.report()
