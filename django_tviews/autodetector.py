@@ -12,25 +12,37 @@ Django has one autodetector per command, and packages extend it by subclassing t
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.apps import apps
 from django.core.management import get_commands, load_command_class
 from django.core.management.commands import makemigrations, migrate
 from django.db.migrations import operations
 from django.db.migrations.autodetector import MigrationAutodetector, OperationDependency
-from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.utils import resolve_relation
 
+from .dependencies import (
+    Alteration,
+    Change,
+    Follows,
+    Needs,
+    Prepared,
+    Releases,
+    altered_model,
+    changed_model,
+    dependencies_of,
+    named_by,
+    needs_owner,
+    prepares,
+    provides,
+    renames_to,
+)
 from .history import Changes, History, Layout, Successors, in_the_database, in_the_state
 from .models import TView
 from .operations import AlterTView, CreateTView, DeleteTView, FollowRenames, RenameTView
 from .overtaking import Overtaking, with_run_before
-from .query import pinned_connection
 from .state import (
     FieldKey,
     ModelKey,
@@ -50,7 +62,6 @@ if TYPE_CHECKING:
     from django.db.migrations.migration import Migration
     from django.db.migrations.operations.base import Operation
     from django.db.migrations.state import ProjectState
-    from django.db.models import Field
 
     class _Autodetector(MigrationAutodetector):
         """What Django does not document and django-stubs leave out."""
@@ -93,68 +104,6 @@ else:
 
 RUNTIME_MIGRATION: Final = ("django_tviews", "0001_initial")
 """The migration that creates what all TViews of a database share."""
-
-
-_Change: TypeAlias = OperationDependency.Type
-
-
-class Needs(OperationDependency):
-    """A TView reads a model, or a field: all that creates or changes it comes first."""
-
-
-class Releases(OperationDependency):
-    """A TView has read what goes: altering or deleting the TView comes first."""
-
-
-class Prepared(OperationDependency):
-    """A TView, or what its query reads, has another name: the state has to know it first."""
-
-
-class Follows(OperationDependency):
-    """TViews of another app have read what changes: the migrations of that app come first.
-
-    Their queries are stored as SQL text, which fits what the migration found. A database that is
-    built from nothing must not find more.
-    """
-
-
-@dataclass(frozen=True)
-class _Alteration:
-    """A field that stays, and is another one than before.
-
-    Attributes:
-        old_key: its key before all changes.
-        new_key: its key after them.
-        old: as it was.
-        new: as it is now.
-    """
-
-    old_key: FieldKey
-    new_key: FieldKey
-    old: Field[Any, Any]
-    new: Field[Any, Any]
-
-    def retypes(self) -> bool:
-        """Tell whether what showed the old column cannot show the new one, nor the reverse."""
-        return _type_family(self.old) != _type_family(self.new)
-
-    def loosens(self) -> bool:
-        """Tell whether the column may be NULL from now on."""
-        return bool(self.new.null and not self.old.null)
-
-
-def _type_family(field: Field[Any, Any]) -> tuple[str | None, str | None]:
-    """Return the types among which PostgreSQL assigns as it likes, and the collation."""
-    if field.is_relation:
-        return None, None
-    name, *_ = re.split(r"\W", str(field.db_type(pinned_connection())))
-    return _TYPE_FAMILIES.get(name, name), getattr(field, "db_collation", None)
-
-
-_TYPE_FAMILIES: Final = {
-    **dict.fromkeys(("varchar", "text"), "text"),
-    **dict.fromkeys(("smallint", "integer", "bigint", "numeric", "double"), "number"),
-}
 
 
 class TViewAutodetector(_Autodetector):
@@ -245,7 +194,7 @@ class TViewAutodetector(_Autodetector):
         """Return the operations, of any app, that have to come before another one."""
         return {
             other
-            for dependency, _ in map(self._resolve_dependency, _dependencies_of(operation))
+            for dependency, _ in map(self._resolve_dependency, dependencies_of(operation))
             for other in self.generated_operations.get(dependency.app_label, ())
             if self.check_dependency(other, dependency)
         }
@@ -267,7 +216,7 @@ class TViewAutodetector(_Autodetector):
         """Tell whether an operation has to come first because of a dependency of another."""
         match dependency:
             case Needs():
-                return any(_provides(step, dependency) for step in in_the_database(operation))
+                return any(provides(step, dependency) for step in in_the_database(operation))
             case Releases():
                 return any(
                     isinstance(step, AlterTView | DeleteTView)
@@ -275,13 +224,13 @@ class TViewAutodetector(_Autodetector):
                     for step in in_the_database(operation)
                 )
             case Prepared():
-                return _prepares(operation, dependency)
+                return prepares(operation, dependency)
             case Follows():
                 # It is about migrations that exist, not about operations that are being sorted.
                 return False
         return any(
             super(TViewAutodetector, self).check_dependency(step, dependency)
-            or _renames_to(step, dependency)
+            or renames_to(step, dependency)
             for step in {*in_the_database(operation), *in_the_state(operation)}
         )
 
@@ -308,7 +257,7 @@ class TViewAutodetector(_Autodetector):
         self.followed = {key: query for key, query in followed.items() if query is not None}
         self.unprepared = {key for key, query in self.followed.items() if query != stored[key]}
         others = [
-            (app_label, operation, list(_dependencies_of(operation)))
+            (app_label, operation, list(dependencies_of(operation)))
             for app_label, operation in self._operations()
         ]
         kept = self.old_tviews.keys() & self.new_tviews.keys()
@@ -398,7 +347,7 @@ class TViewAutodetector(_Autodetector):
             if self.old_readings[key].fields & fields or self.old_readings[key].models & gone
         }
 
-    def _altered_fields(self) -> Iterator[_Alteration]:
+    def _altered_fields(self) -> Iterator[Alteration]:
         """Yield the fields that stay and change, those of TViews included."""
         for app_label, operation in self._operations():
             if isinstance(operation, operations.AlterField):
@@ -410,11 +359,11 @@ class TViewAutodetector(_Autodetector):
                 old = self.from_state.models[model].fields.get(name)
                 if old is not None:
                     old_key = (*model, name.lower())
-                    yield _Alteration(old_key, new_key, old, operation.field)
+                    yield Alteration(old_key, new_key, old, operation.field)
         for key in self.old_tviews.keys() & self.new_tviews.keys():
             old_fields, new_fields = self.old_tviews[key].fields, self.new_tviews[key].fields
             for name in old_fields.keys() & new_fields.keys():
-                yield _Alteration(
+                yield Alteration(
                     (*self._old_key(key), name.lower()),
                     (*key, name.lower()),
                     old_fields[name],
@@ -458,7 +407,7 @@ class TViewAutodetector(_Autodetector):
     def _waits_for_release(self, operation: Operation, other: Operation) -> bool:
         return any(
             isinstance(dependency, Releases) and self.check_dependency(other, dependency)
-            for dependency in _dependencies_of(operation)
+            for dependency in dependencies_of(operation)
         )
 
     def _operations(self) -> list[tuple[str, Operation]]:
@@ -523,7 +472,7 @@ class TViewAutodetector(_Autodetector):
             CreateTView(**self.new_readings[key].operation_arguments()),
             dependencies=[
                 # An ordinary model may have had the name.
-                OperationDependency(*key, None, _Change.REMOVE),
+                OperationDependency(*key, None, Change.REMOVE),
                 *self._dependencies(key),
             ],
         )
@@ -532,7 +481,7 @@ class TViewAutodetector(_Autodetector):
         self.add_operation(
             key[0],
             AlterTView(**self.new_readings[key].operation_arguments()),
-            dependencies=[Prepared(*key, None, _Change.ALTER), *self._dependencies(key)],
+            dependencies=[Prepared(*key, None, Change.ALTER), *self._dependencies(key)],
         )
 
     def _follow(self, key: ModelKey) -> None:
@@ -546,9 +495,9 @@ class TViewAutodetector(_Autodetector):
             key[0],
             FollowRenames(self.new_tviews[key].name, self.followed[key], reads=labels),
             dependencies=[
-                Prepared(*key, None, _Change.CREATE),
-                *(Needs(*model, None, _Change.ALTER) for model in sorted(models)),
-                *(_needs(owner) for owner in sorted(self._renamed(key))),
+                Prepared(*key, None, Change.CREATE),
+                *(Needs(*model, None, Change.ALTER) for model in sorted(models)),
+                *(needs_owner(owner) for owner in sorted(self._renamed(key))),
             ],
         )
 
@@ -574,7 +523,7 @@ class TViewAutodetector(_Autodetector):
             self.add_operation(key[0], deletion, self._pointing_to(key))
             return
         self.add_operation(key[0], _apart(database=deletion))
-        released = Releases(*key, None, _Change.ALTER)
+        released = Releases(*key, None, Change.ALTER)
         self.add_operation(key[0], _apart(state=deletion), [released, *self._pointing_to(key)])
 
     def _pointing_to(self, key: ModelKey) -> list[OperationDependency]:
@@ -582,12 +531,12 @@ class TViewAutodetector(_Autodetector):
         dependencies: list[OperationDependency] = []
         for (app_label, name), fields in self.from_state.relations[key].items():
             if (app_label, name) in self.old_tviews:
-                dependencies.append(Releases(app_label, name, None, _Change.ALTER))
+                dependencies.append(Releases(app_label, name, None, Change.ALTER))
             else:
                 dependencies += [
                     OperationDependency(app_label, name, field, change)
                     for field in fields
-                    for change in (_Change.REMOVE, _Change.ALTER)
+                    for change in (Change.REMOVE, Change.ALTER)
                 ]
         return dependencies
 
@@ -600,8 +549,8 @@ class TViewAutodetector(_Autodetector):
             # A state must not lack what others point to.
             deletion = _apart(database=deletion)
             creation = _apart(database=creation, state=AlterTView(**arguments))
-        self.add_operation(key[0], deletion, [Prepared(*key, None, _Change.CREATE)])
-        released = Releases(*key, None, _Change.ALTER)
+        self.add_operation(key[0], deletion, [Prepared(*key, None, Change.CREATE)])
+        released = Releases(*key, None, Change.ALTER)
         self.add_operation(key[0], creation, [released, *self._dependencies(key)])
 
     def _freed_table(self, key: ModelKey) -> list[OperationDependency]:
@@ -610,11 +559,11 @@ class TViewAutodetector(_Autodetector):
         if owner is None or (before := self._new_key((owner[0], owner[1]))) == key:
             return []
         if before in self.old_tviews:
-            return [Releases(*before, None, _Change.ALTER)]
-        return [OperationDependency(*before, None, _Change.REMOVE)]
+            return [Releases(*before, None, Change.ALTER)]
+        return [OperationDependency(*before, None, Change.REMOVE)]
 
     def _dependencies(self, key: ModelKey) -> list[OperationDependency]:
-        reading, change = self.new_readings[key], _Change.ALTER
+        reading, change = self.new_readings[key], Change.ALTER
         # What takes NULL in a source's column fits while there cannot be any.
         loosened = {each.new_key for each in self.alterations if each.loosens()}
         return [
@@ -640,22 +589,22 @@ class TViewAutodetector(_Autodetector):
             dropped: those of them that are deleted, be it only for a while.
         """
         for step in in_the_database(operation):
-            if (changed := _changed_model(step)) is None:
+            if (changed := changed_model(step)) is None:
                 continue
             model = self._old_key((app_label, changed))
             releases = {
-                Releases(*reader, None, _Change.ALTER)
+                Releases(*reader, None, Change.ALTER)
                 for reader in released & self.old_tviews.keys()
                 if self._takes_away(step, app_label, self.old_readings[reader])
                 # What is deleted under old names has to be there under them on the way back.
-                or (reader in dropped and _named_by(step, app_label) in self._renamed(reader))
+                or (reader in dropped and named_by(step, app_label) in self._renamed(reader))
             }
             follows = {
-                Follows(reader_app, "", None, _Change.CREATE)
+                Follows(reader_app, "", None, Change.CREATE)
                 for reader_app in self._reading_apps(model)
                 if reader_app != app_label
             }
-            _dependencies_of(operation).extend([*sorted(releases), *sorted(follows)])
+            dependencies_of(operation).extend([*sorted(releases), *sorted(follows)])
 
     def _reading_apps(self, model: ModelKey) -> set[str]:
         """Return the apps with a TView that reads a model, or has ever done so."""
@@ -671,7 +620,7 @@ class TViewAutodetector(_Autodetector):
             model = self._old_key((app_label, operation.model_name_lower))
             return (*model, operation.name_lower) in reading.fields
         if isinstance(operation, operations.AlterField | AlterTView):
-            altered = _altered_model(app_label, operation)
+            altered = altered_model(app_label, operation)
             unfit = {
                 each.old_key
                 for each in self.alterations
@@ -689,32 +638,6 @@ class TViewAutodetector(_Autodetector):
         )
 
 
-def _dependencies_of(operation: Operation) -> list[OperationDependency]:
-    dependencies: list[OperationDependency] = operation._auto_deps  # type: ignore[attr-defined]
-    return dependencies
-
-
-def _changed_model(operation: Operation) -> str | None:
-    """Return the lower-case name of the model whose table an operation changes, if any."""
-    match operation:
-        case FieldOperation():
-            return operation.model_name_lower
-        case operations.RenameModel():
-            return operation.old_name_lower
-        case operations.DeleteModel() | operations.AlterModelTable() | AlterTView():
-            return operation.name_lower
-    return None
-
-
-def _altered_model(
-    app_label: str, operation: operations.AlterField | AlterTView
-) -> tuple[str, ...]:
-    """Return the key of the field, or of the model, that an operation alters."""
-    if isinstance(operation, AlterTView):
-        return (app_label, operation.name_lower)
-    return (app_label, operation.model_name_lower, operation.name_lower)
-
-
 def _apart(
     *, database: Operation | None = None, state: Operation | None = None
 ) -> operations.SeparateDatabaseAndState:
@@ -722,65 +645,6 @@ def _apart(
         database_operations=None if database is None else [database],
         state_operations=None if state is None else [state],
     )
-
-
-def _named_by(operation: Operation, app_label: str) -> Owner | None:
-    """Return the model or field that an operation may give a new name, under that name."""
-    match operation:
-        case operations.RenameField():
-            return (app_label, operation.model_name_lower, operation.new_name_lower)
-        case operations.AlterField():
-            return (app_label, operation.model_name_lower, operation.name_lower)
-        case operations.RenameModel():
-            return (app_label, operation.new_name_lower)
-        case operations.AlterModelTable() | AlterTView():
-            return (app_label, operation.name_lower)
-    return None
-
-
-def _prepares(operation: Operation, prepared: Prepared) -> bool:
-    """Tell whether an operation gives a TView its new name, or its query new names."""
-    if isinstance(operation, RenameTView):
-        return operation.new_name_lower == prepared.model_name_lower
-    return (
-        isinstance(operation, FollowRenames)
-        and prepared.type is _Change.ALTER
-        and operation.name_lower == prepared.model_name_lower
-    )
-
-
-def _renames_to(operation: Operation, dependency: OperationDependency) -> bool:
-    """Tell whether an operation makes a TView, which others point to, known under its name."""
-    return (
-        isinstance(operation, RenameTView)
-        and dependency.type is _Change.CREATE
-        and dependency.field_name is None
-        and operation.new_name_lower == dependency.model_name_lower
-    )
-
-
-def _needs(owner: Owner) -> Needs:
-    app_label, model, *name = owner
-    return Needs(app_label, model, name[0] if name else None, _Change.ALTER)
-
-
-def _provides(operation: Operation, needs: Needs) -> bool:
-    """Tell whether an operation creates or changes a model, or a field, that a TView needs."""
-    if needs.field_name is None:
-        match operation:
-            case operations.CreateModel() | operations.AlterModelTable() | AlterTView():
-                return operation.name_lower == needs.model_name_lower
-            case operations.RenameModel():
-                return operation.new_name_lower == needs.model_name_lower
-        return False
-    match operation:
-        case operations.AddField() | operations.AlterField():
-            name = operation.name_lower
-        case operations.RenameField():
-            name = operation.new_name_lower
-        case _:
-            return False
-    return operation.model_name_lower == needs.model_name_lower and name == needs.field_name_lower
 
 
 def _take_out(keys: set[ModelKey], state: ProjectState) -> dict[ModelKey, TViewState]:
