@@ -72,7 +72,7 @@ class TableAlteration:
             column
             for column, field in self.new_fields.items()
             if column in self.old_fields
-            and column not in self._replaced
+            and column not in self.replaced
             and self._type(field) != self._type(self.old_fields[column])
         ]
 
@@ -102,10 +102,10 @@ class TableAlteration:
             self._drop_primary_key()
         self.schema_editor.alter_db_table(self.new, before.db_table, after.db_table)
         for column, field in self.old_fields.items():
-            if column not in self.new_fields or column in self._replaced:
+            if column not in self.new_fields or column in self.replaced:
                 self._drop_column(field)
         for column, field in self.new_fields.items():
-            if column in self.old_fields and column not in self._replaced:
+            if column in self.old_fields and column not in self.replaced:
                 self.schema_editor.alter_field(
                     self.new, self._without_key(self.old_fields[column]), self._loose(field)
                 )
@@ -129,7 +129,7 @@ class TableAlteration:
             )
 
     @cached_property
-    def _replaced(self) -> set[str]:
+    def replaced(self) -> set[str]:
         """The columns whose old values are of no use for the new type."""
         types = {
             column: (str(self._type(self.old_fields[column])[0]), str(self._type(field)[0]))
@@ -147,18 +147,16 @@ class TableAlteration:
     @cached_property
     def _constraints(self) -> _Changed[models.BaseConstraint]:
         return _changed(
-            self.old._meta.constraints, self.new._meta.constraints, rebuilt=bool(self._replaced)
+            self.old._meta.constraints, self.new._meta.constraints, rebuilt=bool(self.replaced)
         )
 
     @cached_property
     def _indexes(self) -> _Changed[models.Index]:
-        return _changed(
-            self.old._meta.indexes, self.new._meta.indexes, rebuilt=bool(self._replaced)
-        )
+        return _changed(self.old._meta.indexes, self.new._meta.indexes, rebuilt=bool(self.replaced))
 
     @cached_property
     def _unique_together_kept(self) -> list[Sequence[str]]:
-        if self._replaced:
+        if self.replaced:
             return []
         kept = self.new._meta.unique_together
         return [fields for fields in self.old._meta.unique_together if fields in kept]
@@ -192,9 +190,7 @@ class TableAlteration:
         """Tell whether NOT NULL can hold only after the refill."""
         column = str(field.column)
         return not field.null and (
-            column not in self.old_fields
-            or column in self._replaced
-            or self.old_fields[column].null
+            column not in self.old_fields or column in self.replaced or self.old_fields[column].null
         )
 
     def _drop_primary_key(self) -> None:

@@ -197,8 +197,9 @@ class _Replacement:
 
     def lift(self) -> list[Lifted]:
         """Take the views of TViews off the columns that get another type."""
+        columns = [*self.table.retyped, *sorted(self.table.replaced)]
         on_columns: set[int] = set()
-        for column in self.table.retyped:
+        for column in columns:
             on_columns |= catalog.column_readers(self.connection, self.tview.oid, column)
         lifted = []
         for reader in self.readers:
@@ -208,7 +209,7 @@ class _Replacement:
                     name = complete(qualified(schema, view))
                     query = catalog.view_definition(self.connection, schema, view)
                     grants = tuple(catalog.grants(self.connection, oid))
-                    column = ", ".join(self.table.retyped)
+                    column = ", ".join(columns)
                     lifted.append(Lifted(reader, name, query.rstrip(";"), grants, column))
                     execute(self.schema_editor, f"DROP VIEW {name}")
         return lifted

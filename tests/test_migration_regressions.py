@@ -100,3 +100,21 @@ def test_a_tview_may_show_null_as_soon_as_what_it_reads_may_be_null(life: Life) 
     life.advance(at(null=False))
     life.advance(at(null=True))
     life.advance(at(null=False))
+
+
+def test_a_tview_may_narrow_a_type_under_another_one(life: Life) -> None:
+    def at(kind: type[models.Field[Any, Any]], **options: Any) -> ProjectState:
+        digest = tview(
+            "baker.Digest",
+            "SELECT b.id, b.size FROM able_book b",
+            {**ID, "size": kind(null=True, **options)},
+        )
+        above = tview(
+            "able.Above",
+            "SELECT d.id, d.size + 1 AS more FROM baker_digest d",
+            {**ID, "more": models.DecimalField(max_digits=20, decimal_places=2, null=True)},
+        )
+        return project(book(size=kind(null=True, default=0, **options)), digest, above)
+
+    life.advance(at(models.DecimalField, max_digits=20, decimal_places=2))
+    life.advance(at(models.BigIntegerField))
