@@ -56,7 +56,7 @@ LOCK_SLOTS = 1024
 # With more locks than this a transaction takes the whole TView.
 LOCK_LIMIT = 256
 # How many writers the ring remembers, and by how many bits each tells what it has locked.
-RING_CELLS = 32
+RING_CELLS = 16
 RING_BITS = 31
 
 # The trigger on a TView that refuses direct writes.
