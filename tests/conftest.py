@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from django.conf import settings
 
@@ -18,6 +19,15 @@ from tests.harness import database, maintained, own_database  # noqa: F401
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
+
+# The suite says the same twice, however slow the machine is; what looks for news is a command.
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("suite")
 
 SERVER = pytest.StashKey[PrivateServer]()
 
