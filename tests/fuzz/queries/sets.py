@@ -124,8 +124,10 @@ class Sets(Choices):
                 depth = ", 1 AS n" if union == "UNION ALL" else ""
                 deeper = ", way.n + 1" if depth else ""
                 end = " WHERE way.n < 3" if depth else ""
+                listed = f" (a, b{', n' if depth else ''})" if self.chance(0.5) else ""
                 sql = (
-                    f"{quote(name)} AS (SELECT {start} AS a, {up} AS b{depth} FROM {table} {union} "
+                    f"{quote(name)}{listed} AS "
+                    f"(SELECT {start} AS a, {up} AS b{depth} FROM {table} {union} "
                     f"SELECT way.a, next.{up}{deeper} FROM {quote(name)} AS way "
                     f"JOIN {table} AS next ON next.{start} = way.b{end})"
                 )
