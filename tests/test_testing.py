@@ -286,7 +286,11 @@ def test_djangos_runner_keeps_and_clones_the_test_database(project: Project) -> 
     # Copies of a database by CREATE DATABASE ... TEMPLATE have all its OIDs, and so its registry.
     project.run("django", "test", "tests.project", "--keepdb", "--parallel", "2")
     assert project.seen().keys() == {"_1", "_2"}
-    again = project.run("django", "test", "tests.project", "--keepdb", "--parallel=2", "--reverse")
+    # Not what Django loads again: a flush has given the content types of kept clones other keys.
+    again = project.run(
+        *("django", "test", "tests.project", "--keepdb", "--parallel=2", "--reverse"),
+        *("--exclude-tag", "serialized_rollback"),
+    )
     assert "Using existing clone" in again
     assert project.seen().keys() == {"_1", "_2"}
 

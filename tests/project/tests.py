@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.core.management import call_command
 from django.db import connection
-from django.test import TestCase, TransactionTestCase
+from django.test import TestCase, TransactionTestCase, tag
 
 from django_tviews import check
 from django_tviews.definition import Declaration
@@ -141,6 +141,7 @@ class FlushedTests(TViewsExactMixin, TransactionTestCase):
             assert cards() == WRITTEN
 
 
+@tag("serialized_rollback")
 class SerializedRollbackTests(TViewsExactMixin, TransactionTestCase):
     """Each begins with what the migrations wrote, loaded again after the flush before."""
 
