@@ -10,9 +10,9 @@ from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from . import alignment, catalog, graph
-from .errors import MetadataNotFound, OutdatedTView, TViewError
+from .errors import OutdatedTView, TViewError
 from .installer import InstalledTView, installed
-from .maintenance import plan_of
+from .maintenance import named, plan_of
 from .plan.plan import FORMAT_VERSION, Plan
 from .relational.canonical import same_query
 from .sql import objects
@@ -89,7 +89,7 @@ def check(*labels: str, using: str = DEFAULT_DB_ALIAS) -> list[Problem]:
         if router.allow_migrate_model(using, apps.get_model(declaration.label))
     }
     present = {tview.label: tview for tview in installed(connection)}
-    wanted = _wanted(labels, [*declared, *present])
+    wanted = named(labels, {*declared, *present})
     problems: list[Problem] = []
     for label in sorted(wanted):
         if label not in present:
@@ -99,21 +99,6 @@ def check(*labels: str, using: str = DEFAULT_DB_ALIAS) -> list[Problem]:
     if not labels:
         problems += _orphaned_triggers(connection, present.values())
     return problems
-
-
-def _wanted(labels: Iterable[str], known: Iterable[str]) -> set[str]:
-    known = set(known)
-    wanted: set[str] = set()
-    for label in labels:
-        named = {
-            each
-            for each in known
-            if label.lower() in (each.lower(), each.lower().partition(".")[0])
-        }
-        if not named:
-            raise MetadataNotFound.near(f'No TView is called "{label}".', label, known)
-        wanted |= named
-    return wanted if labels else known
 
 
 def _not_installed(label: str) -> Problem:

@@ -25,7 +25,7 @@ from .sql.comparison import comparison
 from .sql.quoting import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -330,24 +330,46 @@ def chosen(connection: BaseDatabaseWrapper, *labels: str) -> list[InstalledTView
         MetadataNotFound: a label is not that of an installed TView; the hint has those near it.
     """
     installed = installer.installed(connection)
+    known = {tview.label for tview in installed}
+    wanted = named(labels, known, lambda label: _not_installed(connection, label, known))
+    return [tview for tview in installed if tview.label in wanted]
+
+
+def named(
+    labels: Collection[str],
+    known: Collection[str],
+    unknown: Callable[[str], MetadataNotFound] | None = None,
+) -> set[str]:
+    """Return the labels of the TViews that others name.
+
+    Args:
+        labels: of TViews or of apps, in any case; none means all TViews.
+        known: the labels there are.
+        unknown: makes the error for a label that names none of them.
+
+    Raises:
+        MetadataNotFound: a label names no TView; the hint has those near it.
+    """
     wanted: set[str] = set()
     for label in labels:
-        named = {
-            tview.label
-            for tview in installed
-            if label.lower() in (tview.label.lower(), tview.label.lower().partition(".")[0])
+        found = {
+            each
+            for each in known
+            if label.lower() in (each.lower(), each.lower().partition(".")[0])
         }
-        if not named:
-            raise _not_installed(connection, label, installed)
-        wanted |= named
-    return [tview for tview in installed if not labels or tview.label in wanted]
+        if not found:
+            if unknown is not None:
+                raise unknown(label)
+            raise MetadataNotFound.near(f'No TView is called "{label}".', label, known)
+        wanted |= found
+    return wanted if labels else set(known)
 
 
 def _not_installed(
-    connection: BaseDatabaseWrapper, label: str, installed: list[InstalledTView]
+    connection: BaseDatabaseWrapper, label: str, known: Collection[str]
 ) -> MetadataNotFound:
     message = f'No TView called "{label}" is installed in database "{connection.alias}".'
-    error = MetadataNotFound.near(message, label, [tview.label for tview in installed])
+    error = MetadataNotFound.near(message, label, known)
     with suppress(LookupError, ValueError):
         if issubclass(apps.get_model(label), TView):
             error.hint = f"The project declares it: run migrate --database {connection.alias}."

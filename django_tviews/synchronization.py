@@ -16,8 +16,9 @@ from django.db.migrations.loader import MigrationLoader
 
 from . import alignment, catalog, installer
 from .definition import Declaration
-from .errors import LockTimeout, MetadataNotFound, OutdatedTView
+from .errors import LockTimeout, OutdatedTView
 from .locks import bounded_waits
+from .maintenance import named
 from .model_facts import facts_from_models
 from .models import TView
 from .plan.plan import FORMAT_VERSION
@@ -26,7 +27,7 @@ from .sql import objects
 from .sql.quoting import complete, identifier, qualified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from django.apps.registry import Apps
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -110,7 +111,7 @@ def sync(
     if catalog.runtime_schema(connection) is None and not expected:
         return []
     present = {tview.label: tview for tview in installer.installed(connection)}
-    wanted = _wanted(labels, {*expected, *present})
+    wanted = named(labels, {*expected, *present})
     reports = [_patiently(connection, _sync_runtime)]
     depths = facts_from_models(apps).tview_depths
     for number, label in enumerate(
@@ -130,20 +131,6 @@ def _applied(connection: BaseDatabaseWrapper) -> Apps:
     loader = MigrationLoader(connection)
     nodes = [key for key in loader.applied_migrations if key in loader.graph.nodes]
     return loader.project_state(nodes).apps
-
-
-def _wanted(labels: Iterable[str], known: set[str]) -> set[str]:
-    wanted: set[str] = set()
-    for label in labels:
-        named = {
-            each
-            for each in known
-            if label.lower() in (each.lower(), each.lower().partition(".")[0])
-        }
-        if not named:
-            raise MetadataNotFound.near(f'No TView is called "{label}".', label, known)
-        wanted |= named
-    return wanted if labels else known
 
 
 def _depth(
