@@ -110,7 +110,7 @@ class TestTemplates:
 
     @staticmethod
     def placeholders() -> set[str]:
-        return {"largest", "bulk_threshold", "routes", "routes_into", "key_variables"}
+        return {"few", "routes", "routes_into", "key_variables"}
 
 
 def plan(

@@ -15,7 +15,7 @@ that neither would have left alone. So each takes locks, and keeps them until it
 Then it routes again, in a snapshot newer than the locks, until that leads nowhere else, and only
 then recomputes the keys. At READ COMMITTED that is sound; the other levels, whose snapshots never
 get newer, also check that they see whoever has taken a conflicting lock before (see
-``runtime.sql``).
+``runtime_locks.sql``).
 
 **Claim.** Let transactions commit in the order T(1), T(2), … and DB(i) be what the first i of them
 leave behind. If the row with key k was right in DB(i-1) then it is right in DB(i).

@@ -518,7 +518,7 @@ class _Writer:
         return render(
             "drain",
             **self.values,
-            keys=render("look", **self.values, keys=render("drain_keys", **self.values, **routes)),
+            keys=self._look(f"changes <= {self.plan.bulk_threshold}", routes),
             everything="spool.source = 0 AND spool.image IS NULL",
         )
 
@@ -554,7 +554,6 @@ class _Writer:
             "function": qualified(self.plan.schema, self._source_name(source, event)),
             "function_literal": literal(self._source_name(source, event)),
             "delta": delta,
-            "largest": "old_rows" if event == "DELETE" else "new_rows",
         }
         spool = render("spool", **values, spooled=self._spooled(source, delta))
         if self.plan.deferred:
@@ -577,7 +576,7 @@ class _Writer:
             return render("source_rebuild", **values)
         ctes = self._with_delta(source, event, str(values["delta"]))
         routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
-        return render("source_recompute", **values, keys=self._keys(source, values, routes))
+        return render("source_recompute", **values, keys=self._keys(source, event, routes))
 
     def _everything(self) -> str:
         return f"SELECT {self.values['tview']}, 0, false, NULL"
@@ -608,12 +607,24 @@ class _Writer:
             spooled_new=spooled["NEW"],
         )
 
-    @staticmethod
-    def _keys(source: SourcePlan, values: dict[str, str | int], routes: dict[str, str]) -> str:
+    def _keys(self, source: SourcePlan, event: str, routes: dict[str, str]) -> str:
         """Find the keys; by joins only in a plan made for as many rows as there are."""
         if any(route.steps for route in source.routes if isinstance(route, Route)):
-            return render("look", **values, keys=render("small_or_bulk", **values, **routes))
-        return render("look_once", **values, **routes)
+            rows = "old_rows" if event == "DELETE" else "new_rows"
+            limit = self.plan.bulk_threshold
+            counted = f"(SELECT count(*) FROM (SELECT FROM {rows} LIMIT {limit} + 1) AS counted)"
+            return self._look(f"{counted} <= {limit}", routes)
+        return render("look_once", **self.values, **routes)
+
+    def _look(self, few: str, routes: dict[str, str]) -> str:
+        """Find the keys until looking again finds no more.
+
+        Args:
+            few: the condition on which a plan made once will do.
+            routes: the queries for the keys.
+        """
+        keys = render("small_or_bulk", **self.values, **routes, few=few)
+        return render("look", **self.values, keys=keys)
 
     def _states(self, source: SourcePlan, event: str) -> dict[RelationFacts, str]:
         joined = any(

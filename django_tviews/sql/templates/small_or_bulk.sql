@@ -1,4 +1,4 @@
-IF (SELECT count(*) FROM (SELECT FROM @{largest} LIMIT @{bulk_threshold} + 1) AS counted) <= @{bulk_threshold} THEN
+IF @{few} THEN
     @{routes_into};
 ELSE
     -- Many changes: planned afresh with their true number.
