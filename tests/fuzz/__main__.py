@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
 import time
-from contextlib import ExitStack
 from itertools import count
 from typing import TYPE_CHECKING
 
-import django
-
-from support.postgres import PrivateServer
+from tests.programs import django_beside_a_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,11 +27,7 @@ def main() -> int:
     parser.add_argument("--no-shrink", action="store_true", help="report failures as they are")
     parser.add_argument("--examples", action="store_true", help="show a query for each refusal")
     arguments = parser.parse_args()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-    with ExitStack() as stack:
-        if "TVIEWS_DATABASE_URL" not in os.environ:
-            os.environ["TVIEWS_DATABASE_URL"] = stack.enter_context(PrivateServer()).url
-        django.setup()
+    with django_beside_a_server():
         return _run(arguments)
 
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
 import time
 
-import django
-from django.db import connections
-
-from support.database import database_settings
-from support.postgres import PrivateServer
+from tests.programs import django_beside_a_server
 
 from .run import LEVELS, RETRIED, Hammer, Outcome, install
 from .shapes import SHAPES
@@ -37,37 +32,38 @@ def main() -> int:
     parser.add_argument("--only", default="", help="a part of the name of shapes")
     parser.add_argument("--round", type=float, default=10.0, help="seconds between new choices")
     arguments = parser.parse_args()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-    django.setup()
-    from tests.harness import ALIAS, fresh_database
+    with django_beside_a_server():
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from tests.harness import fresh_database
 
     _say(f"seed {arguments.seed}")
     chance = random.Random(arguments.seed)
     shapes = [shape for shape in SHAPES if arguments.only in shape.name]
     total = Outcome()
     end = time.monotonic() + 60 * arguments.minutes
-    with PrivateServer() as server:
-        connections[ALIAS].settings_dict.update(database_settings(server.url))
-        while time.monotonic() < end:
-            chosen = chance.sample(shapes, min(len(shapes), 4))
-            mix = chance.choice(list(MIXES))
-            mode = chance.choice(["immediate", "deferred"])
-            levels = [chance.choice(MIXES[mix]) for _ in range(arguments.connections)]
-            with fresh_database() as database:
-                install(database, chosen, mode)
-                hammer = Hammer(
-                    database,
-                    levels,
-                    arguments.round,
-                    seed=chance.randrange(10**6),
-                    ids=chance.choice([3, 5, 12]),
-                    statements=chance.choice([1, 3, 5]),
-                )
-                outcome = hammer.run()
-                database.check("the hammer")
-            names = ", ".join(shape.name for shape in chosen)
-            _say(f"{mode}, {mix}: {names}\n    {outcome}")
-            total.add(outcome)
+    while time.monotonic() < end:
+        chosen = chance.sample(shapes, min(len(shapes), 4))
+        mix = chance.choice(list(MIXES))
+        mode = chance.choice(["immediate", "deferred"])
+        levels = [chance.choice(MIXES[mix]) for _ in range(arguments.connections)]
+        with fresh_database() as database:
+            install(database, chosen, mode)
+            hammer = Hammer(
+                database,
+                levels,
+                arguments.round,
+                seed=chance.randrange(10**6),
+                ids=chance.choice([3, 5, 12]),
+                statements=chance.choice([1, 3, 5]),
+            )
+            outcome = hammer.run()
+            database.check("the hammer")
+        names = ", ".join(shape.name for shape in chosen)
+        _say(f"{mode}, {mix}: {names}\n    {outcome}")
+        total.add(outcome)
     _say(f"all: {total}")
     for label, rows in total.drift[:10]:
         _say(f"{label}: {rows[:5]}")

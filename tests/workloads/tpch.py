@@ -16,13 +16,10 @@ import argparse
 import os
 import random
 import sys
-from contextlib import ExitStack
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-import django
-
-from support.postgres import PrivateServer
+from tests.programs import django_beside_a_server
 
 from .workload import Upkeep, View, declared
 
@@ -668,11 +665,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20, help="RF1, RF2 and an update each")
     parser.add_argument("--seed", type=int, default=22, help="where choices come from")
     arguments = parser.parse_args()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
-    with ExitStack() as stack:
-        if "TVIEWS_DATABASE_URL" not in os.environ:
-            os.environ["TVIEWS_DATABASE_URL"] = stack.enter_context(PrivateServer()).url
-        django.setup()
+    with django_beside_a_server():
         return _run(arguments)
 
 
