@@ -14,14 +14,23 @@ from django.db import DatabaseError, transaction
 from . import catalog
 from .definition import object_name
 from .errors import OutdatedTView
-from .installer import execute, installed, plan_of, readers_of, registry_entry, unwatched
+from .installer import (
+    execute,
+    installed,
+    plan_of,
+    readers_of,
+    registry_entry,
+    unwatched,
+    watched,
+)
+from .locks import LockMode, bounded_waits, lock
 from .plan.plan import FORMAT_VERSION
 from .sql import objects
 from .sql.definitions import trigger_shape
-from .sql.quoting import complete, identifier, literal, qualified
+from .sql.quoting import complete, identifier, literal, qualified, relation_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -40,7 +49,8 @@ def align(
     """Bring functions and triggers of TViews in line with their backing views and sources.
 
     Only what differs is written: a function by CREATE OR REPLACE, and no trigger that is as it
-    should be is made again. TViews that others read come first.
+    should be is made again. TViews that others read come first. While functions are replaced
+    that take locks, nobody writes to the sources.
 
     Args:
         schema_editor: of the database.
@@ -52,6 +62,7 @@ def align(
 
     Raises:
         OutdatedTView: the table or the backing view of a TView is gone. Nothing is changed.
+        LockTimeout: somebody writes to a source for too long. Nothing is changed.
         TViewError: a TView cannot be kept any more. Nothing is changed.
     """
     connection = schema_editor.connection
@@ -112,6 +123,21 @@ def differs(function: objects.Function, found: InstalledFunction) -> bool:
     )
 
 
+def any_differs(
+    expected: Mapping[str, objects.Function], present: Mapping[str, InstalledFunction]
+) -> bool:
+    """Tell whether any of several functions is missing, or does something else than it should.
+
+    Args:
+        expected: as they should be, by signature.
+        present: as the server has them.
+    """
+    return any(
+        signature not in present or differs(function, present[signature])
+        for signature, function in expected.items()
+    )
+
+
 class _Alignment:
     """Compares one TView with its plan, and brings it in line."""
 
@@ -145,7 +171,10 @@ class _Alignment:
     def changes(self) -> Iterator[str]:
         """Make each change that is needed, and name it."""
         superfluous = self.superfluous_functions()
-        yield from self.functions()
+        present = catalog.functions_by_signature(self.connection, self.expected)
+        if any_differs({name: each for name, each in self.expected.items() if each.locks}, present):
+            self.keep_writers_out()
+        yield from self.functions(present)
         yield from self.triggers()
         for signature in superfluous:
             yield self.run(f"DROP FUNCTION {signature}", f"dropped function {signature}")
@@ -164,8 +193,26 @@ class _Alignment:
         own = catalog.own_functions(self.connection, self.schema, self.tview.label)
         return [signature for oid, signature in own.items() if oid not in needed]
 
-    def functions(self) -> Iterator[str]:
-        present = catalog.functions_by_signature(self.connection, self.expected)
+    def keep_writers_out(self) -> None:
+        """Wait for writers, who may hold locks by other numbers than the new functions take.
+
+        Who holds such does not exclude who holds the others; and what the ring says of those who
+        have committed, a snapshot from before that cannot compare with its own.
+        """
+        sources = {
+            relation_name(target)
+            for source in self.plan.sources
+            for target in source.relation.targets
+        }
+        sources |= watched(self.connection, [self.tview])
+        with bounded_waits(self.schema_editor):
+            lock(self.schema_editor, dict.fromkeys(sources, LockMode.SHARE_ROW_EXCLUSIVE))
+        execute(
+            self.schema_editor,
+            objects.enter_statement(self.plan.runtime_schema, *self.place),
+        )
+
+    def functions(self, present: Mapping[str, InstalledFunction]) -> Iterator[str]:
         comment = objects.comment(self.plan)
         for signature, function in self.expected.items():
             found = present.get(signature)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from itertools import chain
@@ -503,6 +503,7 @@ class Structure:
             and a digest of the expressions of generated columns.
         columns: the names of the columns by their numbers.
         types: the types of the columns by their numbers, as far as they can be compared.
+        storage: where its rows are; no part of what plans depend on.
     """
 
     oid: int
@@ -513,6 +514,7 @@ class Structure:
     makeup: str
     columns: Mapping[int, str]
     types: Mapping[int, str]
+    storage: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -573,8 +575,9 @@ def structures(connection: BaseDatabaseWrapper, oids: Iterable[int]) -> dict[int
             makeup,
             dict(zip(numbers, names, strict=True)),
             dict(zip(numbers, types, strict=True)),
+            storage,
         )
-        for oid, schema, name, shape, rule, makeup, numbers, names, types in _rows(
+        for oid, schema, name, shape, rule, makeup, numbers, names, types, storage in _rows(
             connection, "structures", [sorted(set(oids))]
         )
     }

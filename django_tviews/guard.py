@@ -230,11 +230,28 @@ class Guard:
         before, known = self.standings, self.tviews
         try:
             self.take_stock()
+            self._announce_rewritten(before)
             self._follow(before, known, lifted)
         except BaseException:
             # Whoever catches this has gone back to what was before.
             self.standings, self.tviews = before, known
             raise
+
+    def _announce_rewritten(self, before: dict[int, Standing]) -> None:
+        """Keep older snapshots, which see an empty table where one is written anew, from writing.
+
+        PostgreSQL leaves it to them what they make of that. They would take rows from the TViews.
+        """
+        for oid, standing in self.standings.items():
+            known = before[oid].relations if oid in before else {}
+            if standing.table and any(
+                relation in known and structure.storage != known[relation].storage
+                for relation, structure in standing.relations.items()
+            ):
+                table = standing.table
+                runtime = catalog.runtime_schema(self.connection) or ""
+                statement = objects.enter_statement(runtime, table.schema, table.name)
+                execute(self.schema_editor, statement)
 
     def _follow(
         self, before: dict[int, Standing], known: dict[int, InstalledTView], lifted: set[int]

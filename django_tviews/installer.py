@@ -391,13 +391,24 @@ def lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
     lock(schema_editor, dict.fromkeys(tables, LockMode.SHARE_ROW_EXCLUSIVE))
 
 
+def watched(connection: BaseDatabaseWrapper, tviews: Iterable[InstalledTView]) -> set[str]:
+    """Return the quoted names of the tables on which triggers of TViews stand.
+
+    Args:
+        connection: where.
+        tviews: the TViews.
+    """
+    oids = {tview.oid for tview in tviews}
+    return {
+        qualified(trigger.schema, trigger.table)
+        for trigger in catalog.triggers(connection)
+        if trigger.tview in oids
+    }
+
+
 def _lock_for_removal(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -> None:
     """Keep everybody off the tables that lose a trigger, and off the TView."""
-    sources = {
-        qualified(trigger.schema, trigger.table)
-        for trigger in catalog.triggers(schema_editor.connection)
-        if trigger.tview == tview.oid
-    }
+    sources = watched(schema_editor.connection, [tview])
     table = qualified(tview.schema, tview.declaration.table)
     lock(
         schema_editor,
@@ -417,6 +428,8 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
         execute(schema_editor, f"COMMENT ON FUNCTION {function.signature} IS {comment}")
         execute(schema_editor, f"REVOKE ALL ON FUNCTION {function.signature} FROM PUBLIC")
     _create_triggers(schema_editor, objects.source_triggers(plan))
+    # The triggers will fire for snapshots, too, that do not show what is filled in now.
+    execute(schema_editor, objects.enter_statement(plan.runtime_schema, plan.schema, plan.table))
     execute(schema_editor, f"SELECT * FROM {objects.rebuild_name(plan)}()")
     # From now on only maintenance writes.
     _create_triggers(schema_editor, objects.own_triggers(plan))

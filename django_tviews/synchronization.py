@@ -17,7 +17,7 @@ from django.db.migrations.loader import MigrationLoader
 from . import alignment, catalog, installer
 from .definition import Declaration
 from .errors import LockTimeout, OutdatedTView
-from .locks import bounded_waits
+from .locks import LockMode, bounded_waits, lock
 from .maintenance import named
 from .model_facts import facts_from_models
 from .models import TView
@@ -178,6 +178,12 @@ def _sync_runtime(editor: BaseDatabaseSchemaEditor) -> SyncReport:
 def _shared_functions(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[str]:
     expected = {complete(each.signature): each for each in objects.runtime_functions(schema)}
     present = catalog.functions_by_signature(editor.connection, expected)
+    outdated = alignment.any_differs(expected, present)
+    tviews = installer.installed(editor.connection) if outdated else []
+    if outdated:
+        # Who is in the middle of the old ones may hold locks that the new ones do not know.
+        sources = installer.watched(editor.connection, tviews)
+        lock(editor, dict.fromkeys(sources, LockMode.SHARE_ROW_EXCLUSIVE))
     for signature, function in expected.items():
         found = present.get(signature)
         if found is None or alignment.differs(function, found):
@@ -185,6 +191,10 @@ def _shared_functions(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator
             yield f"{'created' if found is None else 'replaced'} function {signature}"
         if found is None or found.public:
             installer.execute(editor, f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
+    for tview in tviews[:1]:
+        # All have one ring.
+        statement = objects.enter_statement(schema, tview.schema or schema, tview.declaration.table)
+        installer.execute(editor, statement)
 
 
 class _Sync:

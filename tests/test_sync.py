@@ -128,7 +128,7 @@ def test_a_rename_that_nobody_has_told_us_of_is_followed(shop: Database) -> None
     assert shop.rows(board) == [("ACME", 1), ("BEST", 1)]
 
 
-def test_writers_go_on_while_functions_are_replaced(shop: Database) -> None:
+def test_writers_go_on_while_functions_are_replaced_that_take_no_locks(shop: Database) -> None:
     shop.execute("ALTER FUNCTION tviews_card_rebuild() RESET ALL")
     other = shop.connect()
     with other.transaction():

@@ -30,6 +30,7 @@ MAINTENANCE_ENVIRONMENT: tuple[tuple[str, str], ...] = (
     ("lc_monetary", "C"),
     ("lc_numeric", "C"),
     ("lc_time", "C"),
+    ("array_nulls", "on"),
     ("row_security", "off"),
 )
 

@@ -124,6 +124,11 @@ class Function:
         return "SECURITY DEFINER" in self._head
 
     @property
+    def locks(self) -> bool:
+        """Whether it takes locks on the TView, by numbers that mean nothing to other versions."""
+        return ".django_tviews_lock(" in self.body
+
+    @property
     def _quote(self) -> str:
         found = re.search(r"\bAS (\$\w+\$)$", self.create, re.MULTILINE)
         return found[1] if found else ""
@@ -316,6 +321,15 @@ def lock_statement(runtime_schema: str, schema: str, table: str) -> str:
     """Return the statement that keeps maintenance off a TView until COMMIT."""
     tview = regclass(schema, table)
     return f"SELECT {identifier(runtime_schema)}.django_tviews_lock({tview}, '{{0}}')"
+
+
+def enter_statement(runtime_schema: str, schema: str, table: str) -> str:
+    """Return the statement that keeps older snapshots from maintaining a TView after COMMIT.
+
+    Transactions above READ COMMITTED that began before will fail with 40001, and retry, instead.
+    """
+    tview = regclass(schema, table)
+    return f"SELECT {identifier(runtime_schema)}.django_tviews_enter({tview}, '{{0}}')"
 
 
 def _function_name(table: str, suffix: str) -> str:

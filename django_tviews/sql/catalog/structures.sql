@@ -1,5 +1,6 @@
 -- Relations with what plans depend on besides names, as digests that hold as long as nobody
--- changes anything. A rule is stored by numbers, so that renames leave it as it is.
+-- changes anything. A rule is stored by numbers, so that renames leave it as it is. At last comes
+-- where the rows are: elsewhere after each statement that writes the whole table anew.
 SELECT c.oid::bigint, n.nspname, c.relname,
     pg_catalog.md5(pg_catalog.concat_ws(' ',
         c.relkind, c.relpersistence, c.relispartition, c.relrowsecurity, c.relforcerowsecurity,
@@ -27,22 +28,15 @@ SELECT c.oid::bigint, n.nspname, c.relname,
         WHERE r.ev_class = c.oid AND r.ev_type = '1' AND c.relkind = 'v'
     ),
     pg_catalog.concat_ws(' ',
-        (
-            WITH RECURSIVE below (oid) AS (
-                SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = c.oid
-                UNION
-                SELECT i.inhrelid
-                FROM below JOIN pg_catalog.pg_inherits AS i ON i.inhparent = below.oid
-            )
-            SELECT pg_catalog.string_agg(below.oid::text, ' ' ORDER BY below.oid) FROM below
-        ),
+        descendants.oids,
         (
             SELECT pg_catalog.md5(pg_catalog.string_agg(d.adbin::text, ' ' ORDER BY d.adnum))
             FROM pg_catalog.pg_attrdef AS d
             JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
             WHERE d.adrelid = c.oid AND a.attgenerated <> ''
         )),
-    columns.numbers, columns.names, columns.types
+    columns.numbers, columns.names, columns.types,
+    pg_catalog.concat_ws(' ', pg_catalog.pg_relation_filenode(c.oid), descendants.files)
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
@@ -61,4 +55,17 @@ CROSS JOIN LATERAL (
     JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 ) AS columns
+CROSS JOIN LATERAL (
+    WITH RECURSIVE below (oid) AS (
+        SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = c.oid
+        UNION
+        SELECT i.inhrelid
+        FROM below JOIN pg_catalog.pg_inherits AS i ON i.inhparent = below.oid
+    )
+    SELECT
+        pg_catalog.string_agg(below.oid::text, ' ' ORDER BY below.oid) AS oids,
+        pg_catalog.string_agg(
+            pg_catalog.pg_relation_filenode(below.oid)::text, ' ' ORDER BY below.oid) AS files
+    FROM below
+) AS descendants
 WHERE c.oid = ANY (%s::oid[])
