@@ -1,1 +1,1 @@
-"""Measurements, each a module to run: ``python -m benchmarks.cold_connection``."""
+"""What it costs to keep the result of a query, in several ways: ``python -m benchmarks``."""

@@ -1,0 +1,116 @@
+"""``python -m benchmarks``: what it costs to keep the result of a query, in several ways."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from . import databases, report
+from .workloads import WORKLOADS
+
+SCALE = 20_000
+SIZES = (1, 100, 1_000, 10_000)
+COMPUTED = ("django.contrib.contenttypes", "computedfields", "benchmarks.computed")
+
+
+def main() -> None:
+    """Measure what the command line asks for and report it."""
+    arguments = _parser().parse_args()
+    with databases.server(arguments.database, durable=arguments.durable) as url:
+        databases.configure(
+            url,
+            arguments.contenders,
+            COMPUTED if "computed" in arguments.contenders else (),
+        )
+        # Django must know its settings first.
+        from .contenders import CONTENDERS
+        from .measure import Measurement, measure
+
+        stage = databases.Databases(url)
+        chosen = {name: CONTENDERS[name] for name in arguments.contenders}
+        about: dict[str, Any] = {
+            "measured": time.strftime("%Y-%m-%d"),
+            "server": stage.describe(),
+            "machine": f"{os.cpu_count()} CPUs, {platform.machine()}",
+            "notes": [],
+        }
+
+        def note(text: str) -> None:
+            if text not in about["notes"]:
+                about["notes"].append(text)
+                _say(text)
+
+        found: list[Measurement] = []
+        for scale in arguments.scale:
+            for name in arguments.workloads:
+                _say(f"{name}, {scale:,} rows …")
+                found += measure(
+                    stage, WORKLOADS[name], scale, chosen, arguments.sizes, arguments.rounds, note
+                )
+        stage.close()
+    print(report.table(found, arguments.by))
+    print()
+    print(report.summary(found, arguments.by))
+    if arguments.output:
+        report.write_json(arguments.output, found, about)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    numbers = _listed(int)
+    parser.add_argument(
+        "--scale", type=numbers, default=[SCALE], help="rows of the main table; several by commas"
+    )
+    parser.add_argument(
+        "--sizes", type=numbers, default=list(SIZES), help="how many rows to change at once"
+    )
+    parser.add_argument("--rounds", type=int, default=40, help="runs of operations on one row")
+    parser.add_argument(
+        "--by",
+        choices=("median", "fastest"),
+        default="median",
+        help="what stands for the runs of an operation; other load disturbs the fastest least",
+    )
+    names = ("bare", "hand", "tviews", "refresh", "concurrently", "pg_ivm", "computed")
+    parser.add_argument(
+        "--contenders", type=_listed(str, names), default=list(names), help=", ".join(names)
+    )
+    parser.add_argument(
+        "--workloads",
+        type=_listed(str, WORKLOADS),
+        default=list(WORKLOADS),
+        help=", ".join(WORKLOADS),
+    )
+    parser.add_argument("--output", type=Path, help="JSON file for the result")
+    parser.add_argument("--database", metavar="URL", help="a server to use, as a superuser")
+    parser.add_argument("--durable", action="store_true", help="COMMIT waits for the disk")
+    return parser
+
+
+def _listed(type_: Any, known: Any = None) -> Any:
+    """Return a parser of several values, separated by commas."""
+
+    def parse(text: str) -> list[Any]:
+        values = [
+            type_(part.strip().replace("_", "") if type_ is int else part.strip())
+            for part in text.split(",")
+        ]
+        for value in values:
+            if known is not None and value not in known:
+                raise argparse.ArgumentTypeError(f"{value!r} is none of {', '.join(known)}")
+        return values
+
+    return parse
+
+
+if __name__ == "__main__":
+    main()

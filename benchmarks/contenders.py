@@ -1,0 +1,249 @@
+"""Who takes part: each keeps the results of a workload's queries in its own way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from django.core.management import call_command
+from django.db import connections
+
+from django_tviews import installer
+from django_tviews.definition import Column, Declaration
+from django_tviews.relational.canonical import canonical_sql
+
+from .sessions import ObjectSession, StatementSession
+from .tables import Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from .databases import Databases
+    from .sessions import Session
+    from .workload import View, Workload
+
+
+class NotAvailableError(Exception):
+    """A contender cannot take part on this server; the message says why."""
+
+
+class Contender:
+    """Writes to bare tables, and keeps nothing. The others are subclasses.
+
+    Attributes:
+        name: as on the command line and in reports.
+        exact: its results equal the queries after every operation.
+        takes_statements: it sees what SQL statements write, not objects of the ORM alone.
+    """
+
+    name: ClassVar[str] = "bare tables"
+    exact: ClassVar[bool] = False
+    takes_statements: ClassVar[bool] = True
+
+    def begin(self, databases: Databases, alias: str, workload: Workload) -> Session:
+        """Keep the results of a workload's queries, and return how the tables are written to.
+
+        Args:
+            databases: where it has a database with the tables and their contents.
+            alias: of that database.
+            workload: what to keep.
+
+        Raises:
+            NotAvailableError: the server does not have what it takes.
+        """
+        self.install(connections[alias], workload)
+        following = self.following(workload)
+        if workload.by_objects:
+            return ObjectSession(alias, self, following, self.tables(workload))
+        return StatementSession(alias, self, following, databases.connect(alias))
+
+    def install(self, connection: BaseDatabaseWrapper, workload: Workload) -> None:
+        """Keep the results of a workload's queries from now on.
+
+        Raises:
+            NotAvailableError: the server does not have what it takes.
+        """
+
+    def tables(self, workload: Workload) -> Tables:
+        """Return the models through which objects are written."""
+        from . import models
+
+        return Tables(models.Author, models.Post, models.Comment)
+
+    def following(self, workload: Workload) -> tuple[str, ...]:
+        """Return the statements that follow each operation in its transaction."""
+        return ()
+
+    def stored(self, workload: Workload, view: View) -> str:
+        """Return the query that shows what it keeps, in the order of the view's columns."""
+        return f"SELECT {', '.join(view.columns)} FROM {view.name}"
+
+
+class HandWritten(Contender):
+    """Triggers that somebody who knows PostgreSQL has written for these very views."""
+
+    name = "hand-written triggers"
+    exact = True
+
+    def install(self, connection: BaseDatabaseWrapper, workload: Workload) -> None:
+        for view in workload.views:
+            execute(
+                connection,
+                view.table,
+                f"INSERT INTO {view.name} {view.query}",
+                *_indexes(view),
+            )
+        execute(connection, self.triggers(workload))
+
+    def triggers(self, workload: Workload) -> str:
+        """Return the functions and triggers."""
+        return workload.hand_written
+
+
+class TViews(Contender):
+    """TViews of this package."""
+
+    name = "django_tviews"
+    exact = True
+
+    def install(self, connection: BaseDatabaseWrapper, workload: Workload) -> None:
+        call_command("migrate", database=connection.alias, verbosity=0)
+        for view in workload.views:
+            install_tview(connection, view)
+
+
+class Refresh(Contender):
+    """Materialized views, refreshed before the writer commits."""
+
+    name = "REFRESH MATERIALIZED VIEW"
+    exact = True
+    refresh: ClassVar[str] = "REFRESH MATERIALIZED VIEW"
+
+    def install(self, connection: BaseDatabaseWrapper, workload: Workload) -> None:
+        for view in workload.views:
+            columns = ", ".join(
+                f"{name}::{type_} AS {name}" for name, type_ in view.columns.items()
+            )
+            execute(
+                connection,
+                f"CREATE MATERIALIZED VIEW {view.name} AS SELECT {columns} FROM ({view.query}) q",
+                f"CREATE UNIQUE INDEX ON {view.name} ({', '.join(view.key)})",
+                *_indexes(view),
+            )
+
+    def following(self, workload: Workload) -> tuple[str, ...]:
+        return tuple(f"{self.refresh} {view.name}" for view in workload.views)
+
+
+class RefreshConcurrently(Refresh):
+    """Materialized views, refreshed before the writer commits while others may read them."""
+
+    name = "REFRESH … CONCURRENTLY"
+    refresh = "REFRESH MATERIALIZED VIEW CONCURRENTLY"
+
+
+class PgIvm(Contender):
+    """The views of pg_ivm, an extension written in C, where the server has it."""
+
+    name = "pg_ivm"
+    exact = True
+
+    def install(self, connection: BaseDatabaseWrapper, workload: Workload) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_ivm'")
+            if cursor.fetchone() is None:
+                raise NotAvailableError("the server does not have the extension pg_ivm")
+        execute(connection, "CREATE EXTENSION IF NOT EXISTS pg_ivm")
+        for view in workload.views:
+            literal = view.query.replace("'", "''")
+            execute(
+                connection,
+                f"SELECT pgivm.create_immv('{view.name}', '{literal}')",
+                *_indexes(view),
+            )
+
+
+class ComputedFields(Contender):
+    """Fields of django-computedfields, which Python computes when objects are written."""
+
+    name = "django-computedfields"
+    exact = True
+    takes_statements = False
+
+    def install(self, connection: BaseDatabaseWrapper, workload: Workload) -> None:
+        from .computed import models
+
+        (view,) = workload.views
+        execute(
+            connection,
+            models.COLUMNS[workload.queries],
+            models.FILL[workload.queries].format(query=view.query),
+        )
+
+    def tables(self, workload: Workload) -> Tables:
+        from .computed import models
+
+        return Tables(*models.TABLES[workload.queries], computed=True)
+
+    def stored(self, workload: Workload, view: View) -> str:
+        from .computed import models
+
+        return models.STORED[workload.queries]
+
+
+CONTENDERS: Final[Mapping[str, Contender]] = {
+    "bare": Contender(),
+    "hand": HandWritten(),
+    "tviews": TViews(),
+    "refresh": Refresh(),
+    "concurrently": RefreshConcurrently(),
+    "pg_ivm": PgIvm(),
+    "computed": ComputedFields(),
+}
+"""The contenders by what they are called on the command line."""
+
+
+def install_tview(connection: BaseDatabaseWrapper, view: View) -> None:
+    """Install a TView with the query of a view, and the indexes its readers want."""
+    declaration = Declaration(
+        label=f"benchmarks.{view.name}",
+        table=view.name,
+        query=canonical_sql(view.query),
+        columns=tuple(
+            Column(name, type_, nullable=False, output=name) for name, type_ in view.columns.items()
+        ),
+        key=view.key,
+    )
+    with connection.schema_editor() as editor:
+        installer.create(editor, declaration, lambda: editor.execute(view.table))
+    execute(connection, *_indexes(view))
+
+
+def execute(connection: BaseDatabaseWrapper, *statements: str) -> None:
+    """Execute SQL without parameters."""
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement, None)
+
+
+def differences(
+    connection: BaseDatabaseWrapper, contender: Contender, workload: Workload
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Return, by view, rows that a contender has and the query does not give, or the reverse."""
+    found = {}
+    for view in workload.views:
+        columns = ", ".join(f"q.{name}::{type_}" for name, type_ in view.columns.items())
+        query, stored = f"SELECT {columns} FROM ({view.query}) q", contender.stored(workload, view)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"({query} EXCEPT ALL {stored}) UNION ALL ({stored} EXCEPT ALL {query}) LIMIT 5",
+                None,
+            )
+            if rows := cursor.fetchall():
+                found[view.name] = rows
+    return found
+
+
+def _indexes(view: View) -> list[str]:
+    return [f"CREATE INDEX ON {view.name} {index}" for index in view.indexes]

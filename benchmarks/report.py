@@ -1,0 +1,128 @@
+"""Reporting: a table for people, JSON for programs, a chart for the documentation."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from .measure import Measurement
+
+HAND, TVIEWS = "hand", "tviews"
+
+Statistic = Literal["median", "fastest"]
+"""What stands for the runs of an operation."""
+
+
+def table(measurements: Sequence[Measurement], by: Statistic) -> str:
+    """Return the times, and how TViews compare with triggers written by hand."""
+    names = list(dict.fromkeys(each.contender for each in measurements))
+    lines = []
+    for (workload, scale), found in _grouped(measurements, by).items():
+        lines.append(f"\n{workload}, {scale:,} rows; {by} in ms")
+        header = "".join(f"{name:>13}" for name in names)
+        lines.append(f"{'':<42}{header}{'tviews/hand':>13}")
+        for (operation, size), medians in found.items():
+            cells = "".join(_cell(medians.get(name)) for name in names)
+            ratio = _ratio(medians)
+            compared = f"{ratio:.2f}" if ratio else "-"
+            lines.append(f"{operation[:33]:<34}{size:>7,} {cells}{compared:>13}")
+    return "\n".join(lines)
+
+
+def summary(measurements: Sequence[Measurement], by: Statistic) -> str:
+    """Return what the ratios come to: the median, and the worst of them."""
+    lines = []
+    worst = sorted(ratios(measurements, by), reverse=True)
+    if worst:
+        values = [ratio for ratio, *_ in worst]
+        lines.append(
+            f"django_tviews / hand-written triggers: median {statistics.median(values):.2f},"
+            f" worst {max(values):.2f}, of {len(values)} operations. The slowest:"
+        )
+        lines += [
+            f"    {ratio:6.2f}  {workload}: {operation}, {size:,} rows"
+            for ratio, workload, operation, size in worst[:12]
+        ]
+    for other, against in _against(measurements, by).items():
+        lines.append(
+            f"{other} / django_tviews: median {statistics.median(against):.1f},"
+            f" from {min(against):.1f} to {max(against):.1f}."
+        )
+    return "\n".join(lines)
+
+
+def ratios(
+    measurements: Iterable[Measurement], by: Statistic
+) -> Iterator[tuple[float, str, str, int]]:
+    """Yield how TViews compare with triggers written by hand, for each operation."""
+    for (workload, _), found in _grouped(measurements, by).items():
+        for (operation, size), medians in found.items():
+            if ratio := _ratio(medians):
+                yield ratio, workload, operation, size
+
+
+def write_json(path: Path, measurements: Iterable[Measurement], about: Mapping[str, Any]) -> None:
+    """Write everything that was measured.
+
+    Args:
+        path: of the file.
+        measurements: what was measured.
+        about: the server, the machine, and the notes.
+    """
+    answer = {
+        "format": 1,
+        **about,
+        "measurements": [
+            {
+                "workload": each.workload,
+                "scale": each.scale,
+                "operation": each.operation,
+                "size": each.size,
+                "contender": each.contender,
+                "median": round(each.median, 4),
+                "fastest": round(each.fastest, 4),
+                "slowest": round(max(each.times), 4),
+                "runs": len(each.times),
+            }
+            for each in measurements
+        ],
+    }
+    path.write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
+
+
+def _grouped(
+    measurements: Iterable[Measurement], by: Statistic
+) -> dict[tuple[str, int], dict[tuple[str, int], dict[str, float]]]:
+    """Return the times by workload and scale, operation and size, and contender."""
+    grouped: dict[tuple[str, int], dict[tuple[str, int], dict[str, float]]] = {}
+    for each in measurements:
+        operations = grouped.setdefault((each.workload, each.scale), {})
+        operations.setdefault((each.operation, each.size), {})[each.contender] = getattr(each, by)
+    return grouped
+
+
+def _against(measurements: Iterable[Measurement], by: Statistic) -> dict[str, list[float]]:
+    """Return, for each other contender, how often slower than TViews it was."""
+    found: dict[str, list[float]] = {}
+    for operations in _grouped(measurements, by).values():
+        for medians in operations.values():
+            if TVIEWS in medians:
+                for name, median in medians.items():
+                    if name not in {TVIEWS, HAND}:
+                        found.setdefault(name, []).append(median / medians[TVIEWS])
+    return found
+
+
+def _ratio(medians: Mapping[str, float]) -> float | None:
+    return medians[TVIEWS] / medians[HAND] if {TVIEWS, HAND} <= medians.keys() else None
+
+
+def _cell(median: float | None) -> str:
+    if median is None:
+        return f"{'-':>13}"
+    return f"{median:>13,.{3 if median < 10 else 1}f}"  # noqa: PLR2004
