@@ -608,3 +608,78 @@ def grants(connection: BaseDatabaseWrapper, relation: int) -> list[tuple[str | N
         (role, privilege, grantable)
         for role, privilege, grantable in _rows(connection, "grants", [relation])
     ]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server, and the session that asks it.
+
+    Attributes:
+        version: as the server writes it.
+        version_number: the same as a number: 150004.
+        database: the name of the database.
+        role: the role that has logged in.
+        process: the number of the process that serves the session.
+        in_recovery: it is a standby, and takes no writes.
+        lock_table: how many locks all transactions together can hold at least.
+    """
+
+    version: str
+    version_number: int
+    database: str
+    role: str
+    process: int
+    in_recovery: bool
+    lock_table: int
+
+
+def server(connection: BaseDatabaseWrapper) -> Server:
+    """Read what the server is, and as whom it knows the session."""
+    (row,) = _rows(connection, "server")
+    return Server(*row)
+
+
+def settings_in_force(
+    connection: BaseDatabaseWrapper, names: Iterable[str]
+) -> dict[str, tuple[str, bool]]:
+    """Read settings.
+
+    Returns:
+        By name: the value in force, and whether it is what the server says for everybody.
+    """
+    return {
+        name: (value, from_server)
+        for name, value, from_server in _rows(connection, "settings", [list(names)])
+    }
+
+
+@dataclass(frozen=True)
+class RoleSetting:
+    """A setting that ALTER DATABASE or ALTER ROLE has made for the database.
+
+    Attributes:
+        role: whose it is; None for those of all roles.
+        applies: it applies to the role that asks.
+        here_only: it is made for this database only.
+        name: of the setting.
+        value: of the setting.
+    """
+
+    role: str | None
+    applies: bool
+    here_only: bool
+    name: str
+    value: str
+
+
+def role_settings(connection: BaseDatabaseWrapper, names: Iterable[str]) -> list[RoleSetting]:
+    """Read what databases and roles say about settings; later ones win."""
+    return [RoleSetting(*row) for row in _rows(connection, "settings_of_roles", [list(names)])]
+
+
+def subscribed(connection: BaseDatabaseWrapper, oids: Iterable[int]) -> dict[int, list[str]]:
+    """Read, for tables by OID, the subscriptions that write to them."""
+    found: dict[int, list[str]] = {}
+    for oid, name in _rows(connection, "subscribed", [sorted(set(oids))]):
+        found.setdefault(oid, []).append(name)
+    return found

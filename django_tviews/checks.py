@@ -11,7 +11,7 @@ from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.core.management import get_commands, load_command_class
-from django.db import models
+from django.db import connections, models
 
 from . import conf
 from .autodetector import TViewAutodetector
@@ -44,6 +44,7 @@ def register() -> None:
     checks.register(check_graph, Tags.models)
     checks.register(check_settings, Tags.compatibility)
     checks.register(check_autodetector, Tags.commands)
+    checks.register(check_databases, Tags.database)
 
 
 def check_tviews(app_configs: Iterable[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
@@ -101,6 +102,24 @@ def check_autodetector(**_: Any) -> list[CheckMessage]:
             obj=", ".join(_autodetector(name).__name__ for name in blind),
             id="django_tviews.W001",
         )
+    ]
+
+
+def check_databases(*, databases: Iterable[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Check, where databases may be asked, that nothing writes past their TViews (W003)."""
+    from .installer import installed
+    from .isolation import problems
+
+    return [
+        checks.Warning(
+            f'Database "{alias}": {problem.message}',
+            hint=problem.hint,
+            obj=problem.label or None,
+            id="django_tviews.W003",
+        )
+        for alias in databases or ()
+        if (connection := connections[alias]).vendor == "postgresql"
+        for problem in problems(connection, installed(connection))
     ]
 
 

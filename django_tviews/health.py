@@ -36,6 +36,8 @@ class ProblemKind(StrEnum):
     DISABLED = "disabled"
     ORPHANED = "orphaned"
     EDITED = "edited by hand"
+    BYPASSED = "bypassed"
+    UNSUPPORTED = "unsupported"
 
 
 @dataclass(frozen=True)

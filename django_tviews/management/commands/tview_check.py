@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django_tviews import health
+from django_tviews.isolation import isolation
 from django_tviews.management.base import TViewCommand
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Sized
 
 
 class Command(TViewCommand):
-    """Look for objects that are missing, outdated, disabled, orphaned or edited by hand."""
+    """Look for what is wrong with the objects of TViews, or with who writes past them."""
 
     help = "Looks for what is wrong with the objects of TViews; ends with 1 if something is."
 
+    def add_own_arguments(self, parser: ArgumentParser) -> None:
+        """Add ``--isolation``."""
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument(
+            "--isolation",
+            action="store_true",
+            help="Say what transactions of the database get, and what TViews promise in them.",
+        )
+
     def run(self, **options: Any) -> None:
-        """Report every problem, and end with 1 if there is one."""
+        """Report what was asked for, and end with 1 if there is a problem."""
+        if options["isolation"]:
+            self.isolation(**options)
+        else:
+            self.objects(**options)
+
+    def objects(self, **options: Any) -> None:
+        """Report objects that are missing, outdated, disabled, orphaned or edited by hand."""
         problems = health.check(*options["labels"], using=options["database"])
         if options["format"] == "json":
             self.write_json(
@@ -25,5 +46,18 @@ class Command(TViewCommand):
                 self.stdout.write(str(problem))
             if not problems and options["verbosity"] > 0:
                 self.stdout.write("Everything is as it should be.")
+        self.end(problems)
+
+    def isolation(self, **options: Any) -> None:
+        """Report settings, isolation levels and promises."""
+        report = isolation(*options["labels"], using=options["database"])
+        if options["format"] == "json":
+            self.write_json(**report.as_dict())
+        else:
+            self.stdout.write(str(report))
+        self.end(report.problems)
+
+    def end(self, problems: Sized) -> None:
+        """End with 1 if there are problems."""
         if problems:
             self.found("1 problem." if len(problems) == 1 else f"{len(problems)} problems.")
