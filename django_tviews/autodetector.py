@@ -27,6 +27,7 @@ from .dependencies import (
     Alteration,
     Change,
     Follows,
+    Named,
     Needs,
     Prepared,
     Releases,
@@ -34,7 +35,8 @@ from .dependencies import (
     changed_model,
     dependencies_of,
     named_by,
-    needs_owner,
+    named_owner,
+    owner_of,
     prepares,
     provides,
     renames_to,
@@ -69,6 +71,8 @@ if TYPE_CHECKING:
         generated_operations: dict[str, list[Operation]]
         migrations: dict[str, list[Migration]]
         renamed_fields: dict[FieldKey, str]
+        old_field_keys: set[FieldKey]
+        new_field_keys: set[FieldKey]
         old_model_keys: set[ModelKey]
         new_model_keys: set[ModelKey]
 
@@ -154,6 +158,44 @@ class TViewAutodetector(_Autodetector):
                     self.renamed_models_rel[".".join(old_key)] = ".".join(key)
                     break
 
+    def generate_altered_fields(self) -> None:
+        """Compare relations to renamed TViews, too, which Django does not see.
+
+        It takes a relation to a renamed model for one that has always pointed to it, and leaves
+        the old name in an operation that alters the field for another reason.
+        """
+        tviews = {
+            key: self.renamed_models.pop(key)
+            for key in self.new_tviews.keys() & self.renamed_models.keys()
+        }
+        followed = []
+        for app_label, model, name in self.old_field_keys & self.new_field_keys:
+            old_name = self.renamed_fields.get((app_label, model, name), name)
+            old_model = self.from_state.models[self._old_key((app_label, model))]
+            old: Any = old_model.get_field(old_name).remote_field
+            new: Any = self.to_state.models[app_label, model].get_field(name).remote_field
+            for attribute in ("model", "through") if old and new else ():
+                before, after = getattr(old, attribute, None), getattr(new, attribute, None)
+                if not before or not after:
+                    continue
+                target = resolve_relation(after, app_label, model)
+                if resolve_relation(before, app_label, model) == (target[0], tviews.get(target)):
+                    setattr(new, attribute, before)
+                    followed.append(((app_label, model, name), new, attribute, after))
+        super().generate_altered_fields()
+        self.renamed_models |= tviews
+        for key, relation, attribute, after in followed:
+            setattr(relation, attribute, after)
+            for app_label, operation in self._operations():
+                if (
+                    isinstance(operation, operations.AddField | operations.AlterField)
+                    and (app_label, operation.model_name_lower, operation.name) == key
+                ):
+                    setattr(operation.field.remote_field, attribute, after)
+                    target = resolve_relation(after, *key[:2])
+                    created = OperationDependency(*target, None, Change.CREATE)
+                    dependencies_of(operation).append(created)
+
     def _new_key(self, key: ModelKey) -> ModelKey:
         """Return the key that a model has after all changes."""
         return next((new for new in self.renamed_models if self._old_key(new) == key), key)
@@ -225,6 +267,12 @@ class TViewAutodetector(_Autodetector):
                 )
             case Prepared():
                 return prepares(operation, dependency)
+            case Named():
+                owner = owner_of(dependency)
+                return any(
+                    self._named_by(step, dependency.app_label) == owner
+                    for step in in_the_database(operation)
+                )
             case Follows():
                 # It is about migrations that exist, not about operations that are being sorted.
                 return False
@@ -496,10 +544,20 @@ class TViewAutodetector(_Autodetector):
             FollowRenames(self.new_tviews[key].name, self.followed[key], reads=labels),
             dependencies=[
                 Prepared(*key, None, Change.CREATE),
-                *(Needs(*model, None, Change.ALTER) for model in sorted(models)),
-                *(needs_owner(owner) for owner in sorted(self._renamed(key))),
+                *(Named(*model, None, Change.ALTER) for model in sorted(models)),
+                *(named_owner(owner) for owner in sorted(self._renamed(key))),
             ],
         )
+
+    def _named_by(self, operation: Operation, app_label: str) -> Owner | None:
+        """Return the model or field to which an operation gives a new name, under that name."""
+        owner = named_by(operation, app_label)
+        if isinstance(operation, AlterTView):
+            key = (app_label, operation.name_lower)
+            old, new = self.old_tviews.get(key), self.new_tviews[key]
+            if old and old.options.get("db_table") == new.options.get("db_table"):
+                return None
+        return owner
 
     def _renamed(self, key: ModelKey) -> set[Owner]:
         """Return what has new names among what a TView has read."""
@@ -597,7 +655,7 @@ class TViewAutodetector(_Autodetector):
                 for reader in released & self.old_tviews.keys()
                 if self._takes_away(step, app_label, self.old_readings[reader])
                 # What is deleted under old names has to be there under them on the way back.
-                or (reader in dropped and named_by(step, app_label) in self._renamed(reader))
+                or (reader in dropped and self._named_by(step, app_label) in self._renamed(reader))
             }
             follows = {
                 Follows(reader_app, "", None, Change.CREATE)

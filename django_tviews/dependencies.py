@@ -32,6 +32,10 @@ class Needs(OperationDependency):
     """A TView reads a model, or a field: all that creates or changes it comes first."""
 
 
+class Named(OperationDependency):
+    """A query follows the new name of a model, or of a field: what gives the name comes first."""
+
+
 class Releases(OperationDependency):
     """A TView has read what goes: altering or deleting the TView comes first."""
 
@@ -147,10 +151,16 @@ def renames_to(operation: Operation, dependency: OperationDependency) -> bool:
     )
 
 
-def needs_owner(owner: Owner) -> Needs:
-    """Return the dependency on what creates or changes a model or a field."""
+def named_owner(owner: Owner) -> Named:
+    """Return the dependency on what gives a model or a field its new name."""
     app_label, model, *name = owner
-    return Needs(app_label, model, name[0] if name else None, Change.ALTER)
+    return Named(app_label, model, name[0] if name else None, Change.ALTER)
+
+
+def owner_of(dependency: OperationDependency) -> Owner:
+    """Return the model or the field that a dependency is about."""
+    app_label, model, name, _ = dependency
+    return (app_label, model) if name is None else (app_label, model, name)
 
 
 def provides(operation: Operation, needs: Needs) -> bool:

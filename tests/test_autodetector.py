@@ -435,6 +435,54 @@ def test_a_renamed_tview_keeps_its_table() -> None:
     replay(history, random.Random(0))
 
 
+@pytest.mark.parametrize(
+    "before",
+    [models.ForeignKey("catalog.Product", **LOOSE), models.BigIntegerField()],
+    ids=["relation", "number"],
+)
+def test_what_points_to_a_renamed_tview_from_now_on_is_altered(before: models.Field) -> None:
+    def at(name: str, pointer: models.Field) -> ProjectState:
+        sheet = card()
+        sheet.name = name
+        return project(product(), sheet, model("a_sale.Wish", to=pointer))
+
+    history = History()
+    history.go_to(at("Card", before))
+    altered = "a_sale: Alter field to on wish"
+    migrations = history.go_to(at("Sheet", models.ForeignKey("shop.Sheet", **LOOSE)), ["Card"])
+    assert operations(migrations) == ["shop: Rename TView Card to Sheet", altered]
+    # What points to it all the time is altered for other reasons only, and under its new name.
+    nullable = models.ForeignKey("shop.Board", null=True, **LOOSE)
+    migrations = history.go_to(at("Board", nullable), ["Sheet"])
+    assert operations(migrations) == ["shop: Rename TView Sheet to Board", altered]
+    (step,) = migrations[1].operations
+    assert step.field.remote_field.model == "shop.board"
+    replay(history, random.Random(0))
+
+
+def test_tviews_that_exchange_who_reads_whom_are_followed_through_a_rename() -> None:
+    key = {"id": models.BigIntegerField(primary_key=True)}
+
+    def at(name: str, above: str, below: str) -> ProjectState:
+        return project(
+            product(), tview(f"shop.{name}", below, key), tview("sales.List", above, key)
+        )
+
+    from_product = "SELECT p.id FROM catalog_product p"
+    history = History()
+    history.go_to(at("Card", "SELECT c.id FROM shop_card c", from_product))
+    migrations = history.go_to(
+        at("Sheet", from_product, "SELECT l.id FROM sales_list l"), renames=["Card"]
+    )
+    assert operations(migrations) == [
+        "shop: Rename TView Card to Sheet",
+        "sales: Follow renames in the query of TView List (state only)",
+        "sales: Alter TView List",
+        "shop: Alter TView Sheet",
+    ]
+    replay(history, random.Random(0))
+
+
 def test_a_rename_that_somebody_wrote_by_hand_is_followed(history: History) -> None:
     history.write("catalog", RenameField("product", "name", "title"))
     renamed = model("catalog.Product", title=models.TextField())

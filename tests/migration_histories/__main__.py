@@ -39,7 +39,10 @@ def _run(arguments: argparse.Namespace) -> int:
     campaign = Campaign(connection)
     failed = 0
     for seed in _seeds(arguments):
+        compared = campaign.tally.compared
         found = campaign.run_history(seed)
+        outcome = f"{campaign.tally.compared - compared} comparisons" if found is None else "failed"
+        _say(f"{seed}: {outcome}")
         if found is not None:
             failed += 1
             if not arguments.no_shrink:
