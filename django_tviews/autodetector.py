@@ -21,6 +21,7 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.commands import makemigrations, migrate
 from django.db.migrations import operations
 from django.db.migrations.autodetector import MigrationAutodetector, OperationDependency
+from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.utils import resolve_relation
 
 from .dependencies import (
@@ -123,7 +124,24 @@ class TViewAutodetector(_Autodetector):
             model = apps.all_models.get(key[0], {}).get(key[1])
             if model is not None and issubclass(model, TView) and not model._meta.proxy:
                 self.to_state.models[key] = TViewState.from_model(model)
-        self.definitions = _definitions(graph)
+        past = [
+            (app_label, operation)
+            for (app_label, _), migration in (graph.nodes.items() if graph else ())
+            if migration is not None
+            for operation in migration.operations
+        ]
+        self.definitions = [
+            (app_label, step)
+            for app_label, operation in past
+            for step in in_the_database(operation)
+            if isinstance(step, CreateTView | AlterTView | FollowRenames)
+        ]
+        self.relations = [
+            (app_label, step)
+            for app_label, operation in past
+            for step in in_the_state(operation)
+            if isinstance(step, operations.CreateModel | AlterTView | FieldOperation)
+        ]
         has_tviews = any(isinstance(each, TViewState) for each in self.from_state.models.values())
         history = History.of(graph) if graph and has_tviews else None
         self.present_queries = history.queries if history else {}
@@ -355,7 +373,8 @@ class TViewAutodetector(_Autodetector):
         for key in sorted(self.old_tviews.keys() | self.new_tviews.keys()):
             old, new = self.old_tviews.get(key), self.new_tviews.get(key)
             if old is not None and new is not None and key in self.renamed_models:
-                self.add_operation(key[0], RenameTView(old.name, new.name))
+                pointing = self._migrations_pointing_to(key)
+                self.add_operation(key[0], RenameTView(old.name, new.name), pointing)
             if old is None:
                 self._create(key)
             elif new is None:
@@ -577,12 +596,13 @@ class TViewAutodetector(_Autodetector):
 
     def _delete(self, key: ModelKey, *, in_two_steps: bool) -> None:
         deletion = DeleteTView(self.old_tviews[key].name)
+        pointing = [*self._pointing_to(key), *self._migrations_pointing_to(key)]
         if not in_two_steps:
-            self.add_operation(key[0], deletion, self._pointing_to(key))
+            self.add_operation(key[0], deletion, pointing)
             return
         self.add_operation(key[0], _apart(database=deletion))
         released = Releases(*key, None, Change.ALTER)
-        self.add_operation(key[0], _apart(state=deletion), [released, *self._pointing_to(key)])
+        self.add_operation(key[0], _apart(state=deletion), [released, *pointing])
 
     def _pointing_to(self, key: ModelKey) -> list[OperationDependency]:
         """Return what removes, or points elsewhere, all that points to a TView."""
@@ -597,6 +617,16 @@ class TViewAutodetector(_Autodetector):
                     for change in (Change.REMOVE, Change.ALTER)
                 ]
         return dependencies
+
+    def _migrations_pointing_to(self, key: ModelKey) -> list[OperationDependency]:
+        """Return what lets the migrations come first that know a TView under its present name."""
+        name = self.old_tviews[key].name
+        apps_pointing = {
+            app_label
+            for app_label, step in self.relations
+            if app_label != key[0] and step.references_model(name, key[0])
+        }
+        return [Follows(each, "", None, Change.CREATE) for each in sorted(apps_pointing)]
 
     def _remake(self, key: ModelKey) -> None:
         """Delete a TView and create it again, with what others change in between."""
@@ -662,7 +692,15 @@ class TViewAutodetector(_Autodetector):
                 for reader_app in self._reading_apps(model)
                 if reader_app != app_label
             }
+            # The query of a TView fits the old names when the TView gets its own new name.
+            renamed = {
+                Prepared(*reader, None, Change.CREATE)
+                for reader in self.old_tviews
+                if reader in self.renamed_models
+                and self._named_by(step, app_label) in self._renamed(reader)
+            }
             dependencies_of(operation).extend([*sorted(releases), *sorted(follows)])
+            dependencies_of(operation).extend(sorted(renamed))
 
     def _reading_apps(self, model: ModelKey) -> set[str]:
         """Return the apps with a TView that reads a model, or has ever done so."""
@@ -710,20 +748,6 @@ def _take_out(keys: set[ModelKey], state: ProjectState) -> dict[ModelKey, TViewS
     tviews = {key: model for key in keys if isinstance(model := state.models[key], TViewState)}
     keys.difference_update(tviews)
     return tviews
-
-
-def _definitions(
-    graph: MigrationGraph | None,
-) -> list[tuple[str, CreateTView | AlterTView | FollowRenames]]:
-    """Return every definition that TViews have ever had, with the app it is in."""
-    return [
-        (app_label, step)
-        for (app_label, _), migration in (graph.nodes.items() if graph else ())
-        if migration is not None
-        for operation in migration.operations
-        for step in in_the_database(operation)
-        if isinstance(step, CreateTView | AlterTView | FollowRenames)
-    ]
 
 
 def _is_ours(operation: Operation) -> bool:

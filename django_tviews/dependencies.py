@@ -48,7 +48,8 @@ class Follows(OperationDependency):
     """TViews of another app have read what changes: the migrations of that app come first.
 
     Their queries are stored as SQL text, which fits what the migration found. A database that is
-    built from nothing must not find more.
+    built from nothing must not find more. The same goes for a model of another app that points to
+    a TView under the name that it has had.
     """
 
 

@@ -17,10 +17,10 @@ from django.db.backends.utils import split_identifier
 from . import catalog
 from .alignment import align, computes
 from .errors import DependentColumn, TViewError
+from .following import following
 from .installer import apply_pending, execute, explained, installed, require_fresh_snapshots
 from .locks import LockMode, bounded_waits, lock
-from .relational.canonical import formatted, read_relations
-from .relational.renames import Renames, follow
+from .relational.canonical import formatted
 from .sql import objects
 from .sql.quoting import identifier, literal, qualified, regclass
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from .catalog import Standing, Structure
     from .installer import InstalledTView
-    from .relational.renames import ColumnsOf, RelationName
 
 _WAYS_OUT = (
     "Change the query of {label} before this operation, in the same migration or an earlier one, "
@@ -375,21 +374,12 @@ class Guard:
 
     def _following(self, tview: InstalledTView, old: Standing, new: Standing) -> InstalledTView:
         """Return a TView with its declaration under the new names and types."""
-        declaration = tview.declaration
-        renamed = _renames(declaration.query, old, new)
-        if renamed:
-            followed = follow(declaration.query, renamed, _columns_of(declaration.query, old))
-            if followed is None or not computes(self.connection, tview, followed):
-                served = catalog.view_definition(
-                    self.connection, tview.schema or "", declaration.view
-                )
-                followed = served.rstrip(";")
-            declaration = replace(declaration, query=followed)
+        followed = following(self.connection, tview, old, new)
         columns = tuple(
             replace(column, type=self.retyped.get((tview.oid, column.name), column.type))
-            for column in declaration.columns
+            for column in tview.declaration.columns
         )
-        return replace(tview, declaration=replace(declaration, columns=columns))
+        return replace(followed, declaration=replace(followed.declaration, columns=columns))
 
     # Questions
 
@@ -443,39 +433,3 @@ def _contents(standing: Standing) -> tuple[object, ...]:
     makeups = [(each.oid, each.makeup) for each in standing.relations.values() if not each.rule]
     types = sorted(standing.table.types.items()) if standing.table else []
     return sorted(rules), sorted(makeups), types
-
-
-def _read(query: str, standing: Standing) -> dict[RelationName, Structure]:
-    """Return the relations that a query names, as far as that is certain."""
-    found = {}
-    for schema, name in read_relations(query):
-        named = [
-            each
-            for each in standing.relations.values()
-            if each.name == name and schema in (None, each.schema)
-        ]
-        if len(named) == 1:
-            found[schema, name] = named[0]
-    return found
-
-
-def _renames(query: str, old: Standing, new: Standing) -> Renames:
-    """Return what a query names, and what has another name now."""
-    tables, columns = {}, {}
-    for name, before in _read(query, old).items():
-        after = new.relations.get(before.oid)
-        if after is None:
-            continue
-        if (before.schema, before.name) != (after.schema, after.name):
-            schema = name[0] if before.schema == after.schema else after.schema
-            tables[name] = (schema, after.name)
-        for number, column in before.columns.items():
-            if after.columns.get(number, column) != column:
-                columns[name, column] = after.columns[number]
-    return Renames(tables, columns)
-
-
-def _columns_of(query: str, standing: Standing) -> ColumnsOf:
-    """Return a function that names the columns of what a query reads."""
-    columns = {name: tuple(each.columns.values()) for name, each in _read(query, standing).items()}
-    return columns.get

@@ -369,7 +369,13 @@ class RenameTView(RenameModel):
         new = to_state.apps.get_model(app_label, self.new_name)
         if not _is_kept(self, schema_editor, new):
             return
-        _replace(self, schema_editor, from_state, old, new)
+        from . import rehearsal, replacement
+        from .alteration import TableAlteration
+
+        before, after = Declaration.from_model(old), Declaration.from_model(new)
+        table = TableAlteration(schema_editor, old, new)
+        change = partial(replacement.rename, schema_editor, before, after, table)
+        rehearsal.run(schema_editor, from_state, change, after)
         for relation in old._meta.related_objects:
             if relation.many_to_many:
                 # A column of the table in between is named after the model.

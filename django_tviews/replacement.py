@@ -18,6 +18,7 @@ from . import catalog
 from .alignment import align
 from .definition import object_name
 from .errors import MetadataNotFound, TViewError
+from .following import following
 from .guard import Lifted
 from .installer import (
     InstalledTView,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
     from .alteration import TableAlteration
+    from .catalog import Standing
     from .definition import Declaration
     from .plan.plan import Plan
 
@@ -64,15 +66,52 @@ def replace(
         TViewError: as for :func:`django_tviews.installer.create`; the old definition stays in
             force.
     """
-    found = find(schema_editor.connection, old.table)
+    _run(schema_editor, _found(schema_editor, old), new, table)
+
+
+def rename(
+    schema_editor: BaseDatabaseSchemaEditor,
+    old: Declaration,
+    new: Declaration,
+    table: TableAlteration,
+) -> None:
+    """Give an installed TView another name.
+
+    Its query stays what it is by now: what migration state holds as text may have names that the
+    tables have no more.
+
+    Args:
+        schema_editor: of the database.
+        old: what the TView said.
+        new: what it says now.
+        table: how its table changes.
+
+    Raises:
+        MetadataNotFound: the TView is not installed.
+    """
+    found = _found(schema_editor, old)
+    _run(schema_editor, found, replaced(new, query=found.declaration.query), table)
+
+
+def _found(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration) -> InstalledTView:
+    found = find(schema_editor.connection, declaration.table)
     if found is None:
         raise MetadataNotFound(
-            f"TView {old.label} is not installed in this database.",
+            f"TView {declaration.label} is not installed in this database.",
             hint="Was its migration faked? tview_sync installs what is missing.",
-            tview=old.label,
+            tview=declaration.label,
         )
+    return found
+
+
+def _run(
+    schema_editor: BaseDatabaseSchemaEditor,
+    tview: InstalledTView,
+    new: Declaration,
+    table: TableAlteration,
+) -> None:
     with all_or_nothing(schema_editor, new), _altering():
-        _Replacement(schema_editor, found, new, table).run()
+        _Replacement(schema_editor, tview, new, table).run()
 
 
 @contextmanager
@@ -103,6 +142,7 @@ class _Replacement:
         self.table = table
         self.schema = tview.schema or catalog.current_schema(self.connection)
         self.readers = readers_of(self.connection, tview)
+        self.standings = self.readers_stand()
         self.old_view = complete(qualified(self.schema, self.old.view))
         self.view = complete(qualified(self.schema, new.view))
         self.plan, self.outputs = self.probe()
@@ -243,6 +283,19 @@ class _Replacement:
         for statement in (create, *objects.grant_statements(self.view, grants)):
             execute(self.schema_editor, statement)
 
+    def readers_stand(self) -> dict[int, Standing]:
+        """Return what those that read the TView stand on at present."""
+        views = {reader.oid: reader.declaration.view for reader in self.readers}
+        return catalog.standings(self.connection, views) if views else {}
+
+    def followed_readers(self) -> list[InstalledTView]:
+        """Return those that read the TView, with their queries under its new name."""
+        before, now = self.standings, self.readers_stand()
+        return [
+            following(self.connection, reader, before[reader.oid], now[reader.oid])
+            for reader in self.readers
+        ]
+
     def align(self) -> None:
         """Bring functions, triggers and registry in line, also of those that read the TView."""
         if self.old.label != self.new.label:
@@ -252,7 +305,7 @@ class _Replacement:
             self.schema_editor,
             [
                 replaced(self.tview, schema=self.schema, declaration=self.new),
-                *readers_of(self.connection, self.tview),
+                *self.followed_readers(),
             ],
         )
         if self.old.label != self.new.label:

@@ -460,6 +460,26 @@ def test_what_points_to_a_renamed_tview_from_now_on_is_altered(before: models.Fi
     replay(history, random.Random(0))
 
 
+@pytest.mark.parametrize("ends", ["renamed", "deleted"])
+def test_what_has_pointed_to_a_tview_comes_before_its_end(ends: str) -> None:
+    def at(*names: str, pointed: bool = False) -> ProjectState:
+        sheets = [tview(f"shop.{name}", "SELECT p.id FROM catalog_product p") for name in names]
+        to = models.ForeignKey(f"shop.{names[0]}", null=True, **LOOSE) if pointed else X
+        return project(product(), *sheets, model("a_sale.Wish", to=to))
+
+    history = History()
+    history.go_to(at("Card", pointed=True))
+    if ends == "renamed":
+        (migration,) = history.go_to(at("Sheet", pointed=True), ["Card"])
+        assert operations([migration]) == ["shop: Rename TView Card to Sheet"]
+    else:
+        history.go_to(at("Card"))
+        (migration,) = history.go_to(at())
+        assert operations([migration]) == ["shop: Delete TView Card"]
+    # Else a new database could have the end of Card before what points to Card.
+    assert history.graph.leaf_nodes("a_sale")[0] in migration.dependencies
+
+
 def test_tviews_that_exchange_who_reads_whom_are_followed_through_a_rename() -> None:
     key = {"id": models.BigIntegerField(primary_key=True)}
 
@@ -865,6 +885,10 @@ def states(draw: st.DrawFn) -> tuple[ModelState, ...]:
     return tuple(found)
 
 
+def target(pointer: ModelState) -> str:
+    return str(pointer.fields["to"].remote_field.model)
+
+
 @settings(deadline=None, max_examples=30)
 @given(
     steps=st.lists(
@@ -876,7 +900,12 @@ def test_every_order_that_the_dependencies_allow_builds_the_project_from_nothing
     steps: list[tuple[tuple[ModelState, ...], set[str]]], order: random.Random
 ) -> None:
     history = History()
+    pointed: dict[str, str] = {}
     for step, renames in steps:
+        before, pointed = pointed, {each.name: target(each) for each in step if "to" in each.fields}
+        if any(pointed[name] != before[name] for name in pointed.keys() & before.keys()):
+            # Django overlooks that a relation turns to a model that it renames.
+            renames = renames - {"Left", "Right"}  # noqa: PLW2901
         history.go_to(project(*step), renames)
     for _ in range(3):
         replay(history, order)

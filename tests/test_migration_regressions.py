@@ -14,6 +14,7 @@ from .migration_histories.life import Life
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from django.db.migrations.migration import Migration
     from django.db.migrations.state import ModelState, ProjectState
     from pytest_django import DjangoDbBlocker
 
@@ -118,3 +119,33 @@ def test_a_tview_may_narrow_a_type_under_another_one(life: Life) -> None:
 
     life.advance(at(models.DecimalField, max_digits=20, decimal_places=2))
     life.advance(at(models.BigIntegerField))
+
+
+def test_the_registry_knows_a_renamed_tview_in_the_queries_that_read_it(life: Life) -> None:
+    def at(name: str) -> ProjectState:
+        above = tview("baker.Overview", f"SELECT s.id FROM able_{name.lower()} s", ID)
+        return project(book(), tview(f"able.{name}", "SELECT b.id FROM able_book b", ID), above)
+
+    life.advance(at("Ledger"))
+    life.advance(at("Summary"), ["Ledger"])
+
+
+def test_a_tview_is_renamed_after_a_column_that_it_reads(life: Life) -> None:
+    def at(name: str, column: str) -> ProjectState:
+        source = book(size=models.IntegerField(default=0, db_column=column))
+        query = f"SELECT b.id, b.{column} AS size FROM able_book b"
+        fields = {**ID, "size": models.IntegerField(null=True)}
+        return project(source, tview(f"able.{name}", query, fields))
+
+    life.advance(at("Ledger", "size"))
+
+    def rename_last(migration: Migration) -> None:
+        # makemigrations writes it first.
+        rename, *others = migration.operations
+        migration.operations = [others[0], rename, *others[1:]]
+        assert [type(each).__name__ for each in migration.operations] == [
+            *("AlterField", "RenameTView", "FollowRenames")
+        ]
+
+    life.advance(at("Summary", "weight"), ["Ledger"])
+    life.advance(at("Board", "height"), ["Summary"], edit=rename_last)

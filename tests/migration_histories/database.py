@@ -312,8 +312,10 @@ class Database:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Have the schema, empty, while the context lasts."""
-        if self.connection.connection is not None and not self.connection.is_usable():
-            self.connection.close()
+        # A session that goes through much DDL gets slower and slower; and after an error in what
+        # a schema editor puts off, Django takes it for one in a transaction.
+        self.connection.close()
+        self.connection.connect()
         with self.connection.cursor() as cursor:
             cursor.execute("SET client_min_messages = warning")
             cursor.execute(f"SET search_path = {SCHEMA}")
@@ -323,6 +325,7 @@ class Database:
         finally:
             if self.connection.in_atomic_block or not self.connection.is_usable():
                 self.connection.close()
+                self.connection.connect()
             with self.connection.cursor() as cursor:
                 cursor.execute("RESET ALL")
                 cursor.execute("SET client_min_messages = warning")

@@ -109,9 +109,10 @@ class Step:
 
     def project(self, before: Project) -> Project:
         """Return the project after the step, with queries that nobody has looked through."""
+        after = before
         for edit in self.edits:
-            before = edit.apply(before)
-        return before
+            after = edit.apply(after)
+        return after.after(before)
 
     def renames(self, before: Project) -> list[str]:
         """Return the old names of models and fields that are renamed."""
@@ -260,7 +261,12 @@ def _is_valid(project: Project) -> bool:
     relations = [each.name for each in project.readables().values()]
     if len({*models}) < len(models) or len({*relations}) < len(relations):
         return False
+    indexes = {key: name for table in project.tables for key, name in table.indexes().items()}
     for table in project.tables:
+        for each in (*table.columns, *table.many):
+            # A name of an index may be taken by one that has kept it.
+            if any(indexes[key] in each.former for key in indexes.keys() - {each.key}):
+                return False
         fields = [each.name for each in (*table.columns, *table.many)]
         columns = [column.sql_name for column in table.columns] + ["id"]
         if len({*fields}) < len(fields) or len({*columns}) < len(columns):

@@ -85,6 +85,7 @@ class Column:
         collation: ``db_collation`` of the field.
         indexed: ``db_index`` of the field, or ``unique`` for a code.
         target: the key of the table that an "fk" points to.
+        former: the names that table and column have had: Django's indexes keep them.
     """
 
     key: str
@@ -96,6 +97,7 @@ class Column:
     collation: str | None = None
     indexed: bool = False
     target: str | None = None
+    former: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False)
 
     @property
     def sql_name(self) -> str:
@@ -118,11 +120,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Many:
-    """A relation to many."""
+    """A relation to many.
+
+    Attributes:
+        key: stays when the field is renamed.
+        name: of the field.
+        target: the key of the table that it points to.
+        former: the names that the table between has had, as in `Column`.
+    """
 
     key: str
     name: str
     target: str
+    former: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -164,6 +174,12 @@ class Table:
     def column(self, key: str) -> Column:
         """Return the column with a key."""
         return next(column for column in self.columns if column.key == key)
+
+    def indexes(self) -> dict[str, tuple[str, str]]:
+        """Return what Django names indexes after: table and column, by key."""
+        columns = [each for each in self.columns if each.indexed or each.target]
+        found = {each.key: (self.sql_name, each.sql_name) for each in columns}
+        return found | {each.key: (f"{self.sql_name}_{each.name}", "") for each in self.many}
 
     def cleaned(self) -> Table:
         """Return the table without an index or a constraint on a column that is gone."""
@@ -286,6 +302,18 @@ class Project:
                 if thing.target == key:
                     left = left.changed(thing.key, lambda _: None)
         return replace(left, tables=tuple(table.cleaned() for table in left.tables))
+
+    def after(self, before: Project) -> Project:
+        """Return the project with the names that its indexes still have from an earlier one."""
+        left = self
+        now = {key: name for table in self.tables for key, name in table.indexes().items()}
+        for table in before.tables:
+            for key, name in table.indexes().items():
+                if now.get(key) != name:
+                    left = left.changed(
+                        key, lambda thing, name=name: replace(thing, former=thing.former | {name})
+                    )
+        return left
 
     def readables(self) -> dict[str, Readable]:
         """Return everything that a query may read, by key."""
