@@ -1,0 +1,134 @@
+"""A database in which a scenario is run, in every order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.hammer.shapes import SCHEMA
+from tests.oracle import quoted
+
+from .explore import RETRIED, Course, Run, every_order
+from .scenarios import COMMITTED
+from .sessions import DEADLOCK_TIMEOUT, Client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import psycopg
+
+    from django_tviews.definition import Declaration
+    from tests.harness import Database
+
+    from .scenarios import Scenario
+
+
+class World:
+    """The tables and TViews of a scenario.
+
+    Args:
+        database: an empty schema with the runtime.
+        scenario: what is to be run.
+        mode: of the TViews.
+    """
+
+    def __init__(self, database: Database, scenario: Scenario, mode: str) -> None:
+        self.database = database
+        self.scenario = scenario
+        self.mode = mode
+        self.monitor = self._connect()
+        database.execute(SCHEMA)
+        for statement in scenario.tables:
+            database.execute(statement)
+        for shape in scenario.shapes:
+            database.tview(
+                shape.query,
+                shape.columns,
+                shape.key,
+                table=shape.name,
+                allow_rebuild=shape.allow_rebuild,
+                mode=mode,
+            )
+        self._reset = self._statement_that_resets()
+        self._compare = " UNION ALL ".join(
+            f"(SELECT '{tview.declaration.label}', to_jsonb(differing)::text"
+            f" FROM ({difference(tview.declaration)}) AS differing)"
+            for tview in database.tviews
+        )
+
+    def orders(self, levels: Sequence[str]) -> Iterator[Run]:
+        """Run the scenario in every order.
+
+        Args:
+            levels: the isolation level of each session.
+
+        Raises:
+            AssertionError: a TView differs from its query, or something failed that must not.
+        """
+        clients = [Client(self._connect()) for _ in levels]
+
+        def begin() -> list[Course]:
+            self.monitor.execute(self._reset)
+            return [
+                Course(client, self._steps(number, level))
+                for number, (client, level) in enumerate(zip(clients, levels, strict=True))
+            ]
+
+        for run in every_order(self.monitor, begin, self.check):
+            unexpected = set(run.failures) - self._may_fail_with(levels)
+            assert not unexpected, f"{unexpected}\n{run}"
+            assert not self.database.value("SELECT count(*) FROM django_tviews_spool"), run
+            yield run
+
+    def check(self, run: Run) -> None:
+        """Compare all TViews with their queries, in a snapshot that is newer than the last step."""
+        differing = self.monitor.execute(self._compare).fetchall()
+        assert not differing, f"{run}\n{differing}"
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        connection = self.database.connect()
+        connection.execute(f"SET deadlock_timeout = '{DEADLOCK_TIMEOUT}'")
+        return connection
+
+    def _steps(self, number: int, level: str) -> tuple[str, ...]:
+        first, *others = self.scenario.transactions[number]
+        if number in self.scenario.autocommit:
+            return (first, *others)
+        # Else COMMIT would be one step, and so would be all that deferred TViews do.
+        maintain = ("SET CONSTRAINTS ALL IMMEDIATE",) if self.mode == "deferred" else ()
+        return (f"BEGIN ISOLATION LEVEL {level}; {first}", *others, *maintain, "COMMIT")
+
+    def _may_fail_with(self, levels: Sequence[str]) -> frozenset[str]:
+        if not self.scenario.single_statements:
+            return RETRIED
+        return frozenset() if set(levels) == {COMMITTED} else RETRIED - {"40P01"}
+
+    def _statement_that_resets(self) -> str:
+        # Not through our triggers: whatever the last order has left behind, this begins afresh.
+        tables = self.database.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace"
+            " AND relkind IN ('r', 'p') AND NOT relispartition"
+            " AND relname <> 'django_tviews_registry'",
+            self.database.schema,
+        )
+        deletes = "; ".join(f"DELETE FROM {quoted(name)}" for (name,) in tables)
+        fills = "; ".join(
+            f"INSERT INTO {tview.declaration.table} ({_names(tview.declaration)})"
+            f" SELECT {_names(tview.declaration)} FROM ({tview.declaration.query}) AS query"
+            for tview in self.database.tviews
+        )
+        return (
+            "BEGIN; SET LOCAL session_replication_role = replica;"
+            f" {deletes}; {self.scenario.rows}; {fills}; COMMIT"
+        )
+
+
+def difference(declaration: Declaration) -> str:
+    """Return a query for the rows by which a TView differs from its query, read in one snapshot."""
+    names = _names(declaration)
+    query = f"SELECT {names} FROM ({declaration.query}) AS query"
+    table = f"SELECT {names} FROM {declaration.table}"
+    return f"({query} EXCEPT ALL {table}) UNION ALL ({table} EXCEPT ALL {query})"
+
+
+def _names(declaration: Declaration) -> str:
+    return ", ".join(column.name for column in declaration.columns)

@@ -1,0 +1,51 @@
+"""Scenarios of transactions beside each other, in every order: no drift, at any isolation level.
+
+The command ``python -m tests.interleaving`` runs them at all combinations of levels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .interleaving.scenarios import (
+    COMMITTED,
+    COUNTER_EXAMPLES,
+    MORE,
+    REPEATABLE,
+    SERIALIZABLE,
+    Scenario,
+)
+from .interleaving.world import World
+
+if TYPE_CHECKING:
+    from .harness import Database
+
+# Of three sessions at most.
+ALL_COMMITTED = (COMMITTED, COMMITTED, COMMITTED)
+MIXED = (REPEATABLE, COMMITTED, SERIALIZABLE)
+
+
+def run(database: Database, scenario: Scenario, mode: str, *mixtures: tuple[str, ...]) -> None:
+    """Run a scenario in every order, each session at its level."""
+    world = World(database, scenario, mode)
+    sessions = len(scenario.transactions)
+    for levels in scenario.levels or [mixture[:sessions] for mixture in mixtures]:
+        assert list(world.orders(levels))
+
+
+@pytest.mark.parametrize("scenario", COUNTER_EXAMPLES + MORE, ids=lambda scenario: scenario.name)
+def test_every_order_is_exact(database: Database, scenario: Scenario) -> None:
+    run(database, scenario, "immediate", ALL_COMMITTED, MIXED)
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [scenario for scenario in COUNTER_EXAMPLES if "deferred" in scenario.modes],
+    ids=lambda scenario: scenario.name,
+)
+def test_every_order_is_exact_once_deferred_tviews_are_maintained(
+    database: Database, scenario: Scenario
+) -> None:
+    run(database, scenario, "deferred", ALL_COMMITTED)
