@@ -115,10 +115,10 @@ DAMAGES = {
     "no setting": "ALTER FUNCTION tviews_card_on_maker_update() RESET ALL",
     "the writer's rights": "ALTER FUNCTION tviews_card_on_maker_update() SECURITY INVOKER",
     "everybody's function": "GRANT EXECUTE ON FUNCTION tviews_card_on_maker_update() TO PUBLIC",
-    "a trigger less": "DROP TRIGGER tviews_2_00_card_update ON maker",
+    "a trigger less": "DROP TRIGGER tviews_2_00_update_card ON maker",
     "no count of statements": "DROP TRIGGER tviews_1_open_insert ON maker",
     "no guard": "DROP TRIGGER tviews_0_guard ON card",
-    "another trigger": "CREATE OR REPLACE TRIGGER tviews_2_00_card_update AFTER DELETE ON maker"
+    "another trigger": "CREATE OR REPLACE TRIGGER tviews_2_00_update_card AFTER DELETE ON maker"
     " FOR EACH STATEMENT WHEN ('card'::regclass IS NOT NULL)"
     " EXECUTE FUNCTION tviews_card_truncated()",
 }
@@ -140,9 +140,9 @@ def test_damage_done_by_hand_is_undone(shop: Database, damage: str) -> None:
 
 
 def test_a_disabled_trigger_is_enabled_only_if_asked_for(shop: Database) -> None:
-    shop.execute("ALTER TABLE maker DISABLE TRIGGER tviews_2_00_card_update")
+    shop.execute("ALTER TABLE maker DISABLE TRIGGER tviews_2_00_update_card")
     assert aligned(shop) == {}
-    name = f"tviews_2_00_card_update on {shop.schema}.maker"
+    name = f"tviews_2_00_update_card on {shop.schema}.maker"
     assert aligned(shop, enable=True) == {"tests.card": [f"enabled trigger {name}"]}
     shop.run("UPDATE maker SET name = upper(name)")
 

@@ -444,8 +444,8 @@ REFUSED = {
         label="shop.Labelled",
     ),
     "dropping a trigger by hand": Refusal(
-        [migrations.RunSQL("DROP TRIGGER tviews_2_00_shop_card_update ON shop_maker")],
-        r"A statement has taken its trigger tviews_2_00_shop_card_update from TView shop\.Card\.",
+        [migrations.RunSQL("DROP TRIGGER tviews_2_00_update_shop_card ON shop_maker")],
+        r"A statement has taken its trigger tviews_2_00_update_shop_card from TView shop\.Card\.",
     ),
     "dropping a TView by hand": Refusal(
         [migrations.RunSQL("DROP TABLE shop_card CASCADE")],

@@ -12,9 +12,12 @@ import pytest
 from .interleaving.scenarios import (
     COMMITTED,
     COUNTER_EXAMPLES,
+    EXCLUDING,
     MORE,
     REPEATABLE,
     SERIALIZABLE,
+    SHARING,
+    Pair,
     Scenario,
 )
 from .interleaving.world import World
@@ -49,3 +52,11 @@ def test_every_order_is_exact_once_deferred_tviews_are_maintained(
     database: Database, scenario: Scenario
 ) -> None:
     run(database, scenario, "deferred", ALL_COMMITTED)
+
+
+@pytest.mark.parametrize("pair", SHARING + EXCLUDING, ids=lambda pair: pair.shape)
+def test_who_shares_does_not_wait_and_who_excludes_does(database: Database, pair: Pair) -> None:
+    world = World(database, pair.scenario, "immediate")
+    for run in world.orders((COMMITTED, COMMITTED)):
+        beside = not run.events[1].endswith(": COMMIT")
+        assert (run.waits > 0) == (pair.waits and beside), run

@@ -130,7 +130,7 @@ class TestTriggers:
     @staticmethod
     def triggers(query: str) -> list[str]:
         return sorted(
-            f"{trigger.relation} {trigger.name.removeprefix('tviews_2_00_card_')}"
+            f"{trigger.relation} {trigger.name.removeprefix('tviews_2_00_').removesuffix('_card')}"
             + "".join(f" but on {each}" for each in trigger.disabled_on)
             for trigger in objects.source_triggers(planned(query))
             if not trigger.shared

@@ -66,7 +66,7 @@ def test_damage_is_undone_and_rows_are_in_doubt(shop: Database, damage: str) -> 
 
 
 def test_a_disabled_trigger_is_enabled(shop: Database) -> None:
-    shop.execute("ALTER TABLE maker DISABLE TRIGGER tviews_2_00_card_update")
+    shop.execute("ALTER TABLE maker DISABLE TRIGGER tviews_2_00_update_card")
     assert list(changes()) == ["tests.card"]
     shop.run("UPDATE maker SET name = upper(name)")
 
@@ -141,7 +141,7 @@ def test_a_lock_that_is_not_granted_is_asked_for_again(
     shop: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(synchronization, "_PAUSE", 0.01)
-    shop.execute("DROP TRIGGER tviews_2_00_card_update ON maker")
+    shop.execute("DROP TRIGGER tviews_2_00_update_card ON maker")
     other = shop.connect()
     with override_settings(DJANGO_TVIEWS={"LOCK_TIMEOUT": "50ms"}):
         with other.transaction():

@@ -735,8 +735,10 @@ class _Writer:
     ) -> str:
         foreign = "" if relation.schema == self.plan.schema else f"{self.plan.schema}_"
         number = f"_{source.number}" if source is not None and source.overlaps else ""
+        # The table comes last: the triggers on one event fire in the order of their names, and the
+        # drain maintains in the order of depths and tables.
         return bounded(
-            f"{MAINTENANCE_PREFIX}{self.plan.depth:02}_{foreign}{self.plan.table}_{suffix}{number}"
+            f"{MAINTENANCE_PREFIX}{self.plan.depth:02}_{suffix}_{foreign}{self.plan.table}{number}"
         )
 
     def _trigger(

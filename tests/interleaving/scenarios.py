@@ -44,6 +44,12 @@ BITS = Shape(
     "SELECT p.price::bit(4) AS id, count(*) AS n FROM product p GROUP BY 1",
     "id bit(4), n bigint",
 )
+COUNTS_INFO = Shape(
+    "counts_info",
+    "SELECT p.id, (SELECT count(*) FROM review r WHERE r.product_id = p.id) AS reviews,"
+    " (SELECT count(*) FROM author a WHERE a.country_id = p.id) AS authors FROM product p",
+    "id integer, reviews bigint, authors bigint",
+)
 PARTITIONED = Shape(
     "partitioned",
     "SELECT p.id, (SELECT count(*) FROM visit v WHERE v.product_id = p.id) AS visits FROM product p",
@@ -209,6 +215,18 @@ COUNTER_EXAMPLES = (
         ),
     ),
     Scenario(
+        "triggers fire in another order than the drain maintains",
+        (_BY_NAME["counts"], COUNTS_INFO),
+        _REVIEWED,
+        (
+            ("DELETE FROM review WHERE id IN (1, 2)",),
+            ("INSERT INTO review VALUES (3, 1, 1, 4)",),
+            ("INSERT INTO author VALUES (3, 'cid', 2)",),
+        ),
+        levels=((COMMITTED, COMMITTED, COMMITTED),),
+        modes=("immediate",),
+    ),
+    Scenario(
         "a cascade takes rows after keys",
         _shapes("grandchildren", "counts"),
         _REVIEWED,
@@ -329,7 +347,10 @@ MORE = (
         "the last of a group goes while another comes",
         _shapes("by_parent", "distinct_names", "groups_of_two"),
         _REVIEWED,
-        (("DELETE FROM product WHERE supplier_id = 6",), ("INSERT INTO product VALUES (4, 'four', 6, 'c', 3)",)),
+        (
+            ("DELETE FROM product WHERE supplier_id = 6",),
+            ("INSERT INTO product VALUES (4, 'four', 6, 'c', 3)",),
+        ),
     ),
     Scenario(
         "one row of everything",
@@ -391,8 +412,7 @@ MORE = (
     Scenario(
         "more locks than there may be",
         _shapes("parents"),
-        _SUPPLIED
-        + "INSERT INTO product SELECT n, 'p', 5, 'a', 1 FROM generate_series(10, 400) n",
+        _SUPPLIED + "INSERT INTO product SELECT n, 'p', 5, 'a', 1 FROM generate_series(10, 400) n",
         (
             ("UPDATE product SET name = 'new' WHERE id >= 10",),
             ("UPDATE supplier SET name = 'new' WHERE id = 5",),
@@ -476,3 +496,124 @@ MORE = (
 )
 
 SCENARIOS = COUNTER_EXAMPLES + MORE
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two statements, and whether one waits for the other until it has committed.
+
+    Attributes:
+        shape: the form of the plan, in words.
+        shapes: the TViews.
+        statements: the two.
+        waits: whether the second waits.
+    """
+
+    shape: str
+    shapes: tuple[Shape, ...]
+    statements: tuple[str, str]
+    waits: bool
+
+    @property
+    def scenario(self) -> Scenario:
+        """The two beside each other."""
+        first, second = self.statements
+        rows = _REVIEWED + "INSERT INTO note VALUES (9, 9, 'w')"
+        return Scenario(self.shape, self.shapes, rows, ((first,), (second,)))
+
+
+def _review(number: int, product: int) -> str:
+    return f"INSERT INTO review VALUES ({number}, {product}, NULL, 4)"
+
+
+def _product(number: int, supplier: int, category: str = "c") -> str:
+    return f"INSERT INTO product VALUES ({number}, 'new', {supplier}, '{category}', 3)"
+
+
+def _rename(table: str, number: int) -> str:
+    return f"UPDATE {table} SET name = 'new' WHERE id = {number}"
+
+
+def _pairs(
+    shares: bool, *found: tuple[str, tuple[str, ...] | tuple[Shape, ...], str, str]
+) -> tuple[Pair, ...]:
+    return tuple(
+        Pair(
+            shape,
+            tuple(each if isinstance(each, Shape) else _BY_NAME[each] for each in shapes),
+            (first, second),
+            not shares,
+        )
+        for shape, shapes, first, second in found
+    )
+
+
+SHARING = _pairs(
+    True,
+    ("children of different parents", ("counts",), _review(3, 1), _review(4, 2)),
+    ("different rows of the root", ("counts",), _rename("product", 1), _rename("product", 2)),
+    ("rows of the root under one parent", ("parents",), _product(3, 5), _product(4, 5)),
+    ("different parents", ("parents",), _rename("supplier", 5), _rename("supplier", 6)),
+    ("a parent and a row under another", ("parents",), _rename("supplier", 5), _product(3, 6)),
+    (
+        "grandchildren under different roots",
+        ("grandchildren",),
+        "INSERT INTO note VALUES (3, 1, 'z')",
+        "INSERT INTO note VALUES (4, 2, 'z')",
+    ),
+    ("different groups", ("by_parent",), _product(3, 5), _product(4, 6)),
+    ("different partitions of a window", (RANKED,), _product(3, 5, "c"), _product(4, 5, "d")),
+    ("different categories of a self join", ("self_join",), _product(3, 5), _product(4, 5, "d")),
+    (
+        "different sides of a set operation",
+        (UNION,),
+        _product(3, 5),
+        "INSERT INTO author VALUES (4, 'a')",
+    ),
+    (
+        "different keys of a tview over a tview",
+        ("parents", "over_a_tview"),
+        _product(3, 5),
+        _product(4, 6),
+    ),
+    ("a column that no query reads", ("by_parent",), _rename("product", 1), _rename("product", 2)),
+    (
+        "refresh of a key and a writer of another",
+        ("counts",),
+        "INSERT INTO django_tviews_refresh (tview, keys) VALUES ('counts', '[[1]]')",
+        _review(3, 2),
+    ),
+)
+EXCLUDING = _pairs(
+    False,
+    ("children of one parent", ("counts",), _review(3, 1), _review(4, 1)),
+    ("a parent and a row under it", ("parents",), _rename("supplier", 5), _product(3, 5)),
+    ("rows of one group", ("by_parent",), _product(3, 5), _product(4, 5)),
+    ("rows of one category of a self join", ("self_join",), _product(3, 5), _product(4, 5)),
+    ("rows of one partition of a window", (RANKED,), _product(3, 5), _product(4, 5)),
+    ("all rows of a table that is counted", ("one_row",), _product(3, 5), _product(4, 6)),
+    (
+        "a join by inequality",
+        ("inequality",),
+        "INSERT INTO supplier VALUES (8, 'eight', 1)",
+        _product(3, 5),
+    ),
+    (
+        "a source without a route",
+        ("no_route",),
+        "INSERT INTO author VALUES (4, 'a')",
+        _product(3, 5),
+    ),
+    (
+        "refresh of all and a writer",
+        ("counts",),
+        "INSERT INTO django_tviews_refresh (tview) VALUES ('counts')",
+        _review(3, 2),
+    ),
+    (
+        "a truncated source and a writer of another",
+        ("counts",),
+        "TRUNCATE review",
+        _rename("product", 1),
+    ),
+)

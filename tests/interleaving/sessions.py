@@ -111,7 +111,7 @@ class Operation:
         self._end = Ended()
         self._thread = threading.Thread()
 
-    def begin(self, step: str) -> None:  # noqa: ARG002
+    def begin(self, step: str) -> None:
         """Begin it."""
         self.running, self._end = True, Ended()
         self._connection.inc_thread_sharing()
@@ -136,9 +136,7 @@ class Operation:
         return self._end
 
 
-def settle(
-    monitor: psycopg.Connection[Any], sessions: Sequence[Session]
-) -> dict[Session, Ended]:
+def settle(monitor: psycopg.Connection[Any], sessions: Sequence[Session]) -> dict[Session, Ended]:
     """Wait until every session has ended its step, or waits for somebody.
 
     Args:

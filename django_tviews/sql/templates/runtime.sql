@@ -86,7 +86,7 @@ BEGIN
         WHERE spool.transaction_id = pg_current_xact_id()
           AND (deferred OR registry.declaration ->> 'mode' = 'immediate')
         -- As the triggers fire, so that single statements never lock each other up.
-        ORDER BY registry.depth, registry.tview::text COLLATE "C"
+        ORDER BY registry.depth, (SELECT relname FROM pg_class WHERE oid = registry.tview)
         LIMIT 1;
         EXIT WHEN NOT FOUND;
         rounds := rounds + 1;
