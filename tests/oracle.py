@@ -111,3 +111,22 @@ def assert_equals_query(
             f"{declaration.label} differs from its query{f' after: {step}' if step else ''}\n"
             f"{listed}\nquery: {declaration.query}"
         )
+
+
+def difference(declaration: Declaration) -> str:
+    """Return a query for the rows by which a TView differs from its query, read in one snapshot.
+
+    It compares values, not images, and creates nothing: for many questions beside writers.
+
+    Args:
+        declaration: what the TView says.
+    """
+    names = column_names(declaration)
+    query = f"SELECT {names} FROM ({declaration.query}) AS query"
+    table = f"SELECT {names} FROM {declaration.table}"
+    return f"({query} EXCEPT ALL {table}) UNION ALL ({table} EXCEPT ALL {query})"
+
+
+def column_names(declaration: Declaration) -> str:
+    """Return the names of a TView's columns, with commas."""
+    return ", ".join(quoted(column.name) for column in declaration.columns)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import IsolationLevel
 
+from tests.oracle import difference
+
 from .shapes import SCHEMA, SHAPES, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from django_tviews.definition import Declaration
     from tests.harness import Database
 
 LEVELS = {
@@ -184,17 +185,10 @@ class Hammer:
         connection = self._session("repeatable read")
         while time.monotonic() < self.end:
             for tview in self.database.tviews:
-                differing = connection.execute(_difference(tview.declaration)).fetchall()
+                differing = connection.execute(difference(tview.declaration)).fetchall()
                 if differing:
                     self.outcome.drift.append((tview.declaration.label, differing))
                 self.outcome.snapshots += 1
                 connection.rollback()
             # Leave the processors to the writers.
             time.sleep(0.005)
-
-
-def _difference(declaration: Declaration) -> str:
-    names = ", ".join(column.name for column in declaration.columns)
-    query = f"SELECT {names} FROM ({declaration.query}) AS query"
-    table = f"SELECT {names} FROM {declaration.table}"
-    return f"({query} EXCEPT ALL {table}) UNION ALL ({table} EXCEPT ALL {query})"

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import select
-import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import psycopg
-from django.db import Error
 from psycopg import pq
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from django.db.backends.base.base import BaseDatabaseWrapper
+    import psycopg
 
 # Which of two that wait for each other is told so is decided sooner than by default.
 DEADLOCK_TIMEOUT = "15ms"
@@ -41,29 +38,15 @@ class Ended:
     message: str = ""
 
 
-class Session(Protocol):
-    """Something with a backend of its own.
-
-    Attributes:
-        pid: of the backend.
-        running: a step has begun and not ended.
-    """
-
-    pid: int
-    running: bool
-
-    def begin(self, step: str) -> None:
-        """Begin a step."""
-
-    def ended(self, seconds: float) -> Ended | None:
-        """Return how the step has ended, None if it has not, looking for so many seconds."""
-
-
-class Client:
+class Session:
     """A session that executes SQL.
 
     Args:
         connection: used for nothing else.
+
+    Attributes:
+        pid: of its backend.
+        running: a step has begun and not ended.
     """
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
@@ -91,49 +74,6 @@ class Client:
                 sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
                 self._end = Ended(sqlstate.decode(), result.get_error_message())
         return None
-
-
-class Operation:
-    """A session that executes one thing through Django's connection, in a thread.
-
-    Args:
-        connection: used for nothing else meanwhile.
-        operation: what to do.
-    """
-
-    def __init__(self, connection: BaseDatabaseWrapper, operation: Callable[[], object]) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            (self.pid,) = cursor.fetchone()
-        self.running = False
-        self._connection = connection
-        self._operation = operation
-        self._end = Ended()
-        self._thread = threading.Thread()
-
-    def begin(self, step: str) -> None:
-        """Begin it."""
-        self.running, self._end = True, Ended()
-        self._connection.inc_thread_sharing()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._operation()
-        except Error as error:
-            cause = error.__cause__
-            sqlstate = cause.sqlstate if isinstance(cause, psycopg.Error) else None
-            self._end = Ended(sqlstate or "XX000", str(error))
-
-    def ended(self, seconds: float) -> Ended | None:
-        """Return how it has ended, None if it has not."""
-        self._thread.join(seconds)
-        if self._thread.is_alive():
-            return None
-        self._connection.dec_thread_sharing()
-        self.running = False
-        return self._end
 
 
 def settle(monitor: psycopg.Connection[Any], sessions: Sequence[Session]) -> dict[Session, Ended]:

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from tests.hammer.shapes import SCHEMA
-from tests.oracle import quoted
+from tests.oracle import column_names, difference, quoted
 
 from .explore import RETRIED, Course, Run, every_order
 from .scenarios import COMMITTED
-from .sessions import DEADLOCK_TIMEOUT, Client
+from .sessions import DEADLOCK_TIMEOUT, Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from django_tviews.definition import Declaration
     from tests.harness import Database
 
     from .scenarios import Scenario
@@ -65,13 +64,13 @@ class World:
         Raises:
             AssertionError: a TView differs from its query, or something failed that must not.
         """
-        clients = [Client(self._connect()) for _ in levels]
+        sessions = [Session(self._connect()) for _ in levels]
 
         def begin() -> list[Course]:
             self.monitor.execute(self._reset)
             return [
-                Course(client, self._steps(number, level))
-                for number, (client, level) in enumerate(zip(clients, levels, strict=True))
+                Course(session, self._steps(number, level))
+                for number, (session, level) in enumerate(zip(sessions, levels, strict=True))
             ]
 
         for run in every_order(self.monitor, begin, self.check):
@@ -117,23 +116,11 @@ class World:
         )
         deletes = "; ".join(f"DELETE FROM {quoted(name)}" for (name,) in tables)
         fills = "; ".join(
-            f"INSERT INTO {tview.declaration.table} ({_names(tview.declaration)})"
-            f" SELECT {_names(tview.declaration)} FROM ({tview.declaration.query}) AS query"
+            f"INSERT INTO {tview.declaration.table} ({column_names(tview.declaration)})"
+            f" SELECT {column_names(tview.declaration)} FROM ({tview.declaration.query}) AS query"
             for tview in self.database.tviews
         )
         return (
             "BEGIN; SET LOCAL session_replication_role = replica;"
             f" {deletes}; {self.scenario.rows}; {fills}; COMMIT"
         )
-
-
-def difference(declaration: Declaration) -> str:
-    """Return a query for the rows by which a TView differs from its query, read in one snapshot."""
-    names = _names(declaration)
-    query = f"SELECT {names} FROM ({declaration.query}) AS query"
-    table = f"SELECT {names} FROM {declaration.table}"
-    return f"({query} EXCEPT ALL {table}) UNION ALL ({table} EXCEPT ALL {query})"
-
-
-def _names(declaration: Declaration) -> str:
-    return ", ".join(column.name for column in declaration.columns)
