@@ -683,3 +683,77 @@ def subscribed(connection: BaseDatabaseWrapper, oids: Iterable[int]) -> dict[int
     for oid, name in _rows(connection, "subscribed", [sorted(set(oids))]):
         found.setdefault(oid, []).append(name)
     return found
+
+
+@dataclass(frozen=True)
+class WaitingLock:
+    """A lock on a TView, or on a table that TViews read, that somebody waits for.
+
+    Attributes:
+        pid: the process that waits.
+        is_table: the lock is on a table.
+        oid: of the table, or of that of the TView.
+        number: which lock on the TView.
+        mode: as the server names it.
+        seconds: how long it waits; None if it has only begun.
+        blockers: the processes that it waits for; 0 is a prepared transaction.
+    """
+
+    pid: int
+    is_table: bool
+    oid: int
+    number: int | None
+    mode: str
+    seconds: float | None
+    blockers: list[int]
+
+
+def waiting_locks(
+    connection: BaseDatabaseWrapper, tviews: Iterable[int], tables: Iterable[int]
+) -> list[WaitingLock]:
+    """Read who waits for locks on TViews, or on tables; who waits longest comes first.
+
+    Args:
+        connection: where.
+        tviews: OIDs of their tables, and whatever else locks are named by.
+        tables: OIDs of tables.
+    """
+    rows = _rows(connection, "waits", [sorted(set(tviews)), sorted(set(tables))])
+    return [WaitingLock(*row) for row in rows]
+
+
+def modes_held(connection: BaseDatabaseWrapper, lock: WaitingLock) -> dict[int, list[str]]:
+    """Read in which modes those who block somebody hold the lock, by process."""
+    where = [lock.is_table, lock.oid, lock.oid, lock.number or 0]
+    found: dict[int, list[str]] = {}
+    for pid, mode in _rows(connection, "held", [lock.blockers, *where]):
+        found.setdefault(pid, []).append(mode)
+    return found
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session, and what it does.
+
+    Attributes:
+        pid: its process; 0 is a prepared transaction.
+        application: the name that it goes by.
+        role: its role.
+        state: ``active``, ``idle in transaction``, …
+        state_seconds: how long it has been in that state.
+        transaction_seconds: how long its transaction has been open.
+        query: the statement that it runs, or has run last.
+    """
+
+    pid: int
+    application: str = ""
+    role: str = ""
+    state: str = ""
+    state_seconds: float | None = None
+    transaction_seconds: float | None = None
+    query: str = ""
+
+
+def sessions(connection: BaseDatabaseWrapper, pids: Iterable[int]) -> dict[int, Session]:
+    """Read what sessions do, by process; those that are gone are left out."""
+    return {row[0]: Session(*row) for row in _rows(connection, "sessions", [sorted(set(pids))])}

@@ -97,7 +97,7 @@ class RefreshReport:
 
     def __str__(self) -> str:
         """Write it for people, on one line."""
-        return f"{self.label}: {self.changes} ({_duration(self.seconds)})"
+        return f"{self.label}: {self.changes} ({duration(self.seconds)})"
 
     @property
     def changes(self) -> str:
@@ -202,7 +202,7 @@ class VerifyReport:
 
     def __str__(self) -> str:
         """Write it for people: one line, and one for each difference that is listed."""
-        took = _duration(self.seconds)
+        took = duration(self.seconds)
         if self.exact:
             return f"{self.label}: {_rows(self.rows)}, equal to the query ({took})"
         total = self.missing + self.extra + self.different
@@ -220,7 +220,7 @@ class VerifyReport:
         if total > len(self.differences):
             lines.append(f"    … and {total - len(self.differences)} more")
         if self.repair:
-            lines.append(f"    repaired: {self.repair.changes} ({_duration(self.repair.seconds)})")
+            lines.append(f"    repaired: {self.repair.changes} ({duration(self.repair.seconds)})")
         return "\n".join(lines)
 
 
@@ -552,8 +552,11 @@ def _rows(number: int) -> str:
     return "1 row" if number == 1 else f"{number:,} rows"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Write a duration with three digits that mean something."""
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms"
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.3g} s"

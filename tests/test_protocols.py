@@ -189,9 +189,9 @@ def written_by_an_older_version(database: Database, monkeypatch: pytest.MonkeyPa
         """
     )
     with monkeypatch.context() as older:
-        lock = routes._lock
+        lock = routes.named_lock
         older.setattr(routes, "KEYS", 5)
-        older.setattr(routes, "_lock", lambda *what: lock(*what).replace(", 0)", ", 7)"))
+        older.setattr(routes, "named_lock", lambda *what: lock(*what).replace(", 0)", ", 7)"))
         database.tview(CARD, CARD_COLUMNS, table="card")
     return database
 

@@ -95,7 +95,7 @@ def _locks(plan: Plan, deltas: Mapping[SourcePlan, str], looks_rows_up: bool) ->
     columns = [identifier(column.name) for column in plan.key]
     key_lock = "0"
     if keys_are_told_apart(plan.key):
-        key_lock = _lock(plan, "exclusive", KEYS, [f"affected.{column}" for column in columns])
+        key_lock = named_lock(plan, "exclusive", KEYS, [f"affected.{column}" for column in columns])
     wanted = [f"SELECT {key_lock}\nFROM affected\nWHERE {_known('affected', columns)}"]
     if looks_rows_up:
         wanted.append(f"SELECT unnest(affected.{_LOCKS})\nFROM affected")
@@ -103,7 +103,7 @@ def _locks(plan: Plan, deltas: Mapping[SourcePlan, str], looks_rows_up: bool) ->
         for place in rows_looked_for(plan.sources, source):
             values = [f"changed.{identifier(column)}" for column in place.columns]
             known = f"\nWHERE {_known('changed', map(identifier, place.columns))}" if values else ""
-            lock = _lock(plan, "shared", place.number, values)
+            lock = named_lock(plan, "shared", place.number, values)
             wanted.append(f"SELECT {lock}\nFROM {delta} AS changed{known}")
     union = "\nUNION ALL\n".join(wanted)
     return (
@@ -116,7 +116,7 @@ def _known(relation: str, columns: Iterable[str]) -> str:
     return " AND ".join(f"{relation}.{column} IS NOT NULL" for column in columns)
 
 
-def _lock(plan: Plan, mode: str, place: int, values: Sequence[str]) -> str:
+def named_lock(plan: Plan, mode: str, place: int, values: Sequence[str]) -> str:
     """Return SQL for the lock on values at a place; without values, for all there may be."""
     hashed = f"hash_record_extended(ROW({', '.join(values)}), 0)" if values else "0"
     return f"{identifier(plan.runtime_schema)}.django_tviews_{mode}({place}, {hashed})"
@@ -134,7 +134,7 @@ def _branch(
 
     def looked_up(lookup: Lookup) -> str:
         values = [joins.column(value) for value in lookup.values]
-        lock = _lock(plan, "exclusive", lookup.place.number, values)
+        lock = named_lock(plan, "exclusive", lookup.place.number, values)
         known = " AND ".join(f"{value} IS NOT NULL" for value in values)
         return f"CASE WHEN {known} THEN {lock} END" if values else lock
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django_tviews import health
 from django_tviews.isolation import isolation
 from django_tviews.management.base import TViewCommand
+from django_tviews.waiting import waits
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Command(TViewCommand):
-    """Look for what is wrong with the objects of TViews, or with who writes past them."""
+    """Look for what is wrong with TViews: their objects, who writes past them, who waits."""
 
     help = "Looks for what is wrong with the objects of TViews; ends with 1 if something is."
 
@@ -26,11 +27,18 @@ class Command(TViewCommand):
             action="store_true",
             help="Say what transactions of the database get, and what TViews promise in them.",
         )
+        what.add_argument(
+            "--locks",
+            action="store_true",
+            help="Say who waits for which TView and key, and who holds it; never ends with 1.",
+        )
 
     def run(self, **options: Any) -> None:
         """Report what was asked for, and end with 1 if there is a problem."""
         if options["isolation"]:
             self.isolation(**options)
+        elif options["locks"]:
+            self.locks(**options)
         else:
             self.objects(**options)
 
@@ -56,6 +64,17 @@ class Command(TViewCommand):
         else:
             self.stdout.write(str(report))
         self.end(report.problems)
+
+    def locks(self, **options: Any) -> None:
+        """Report who waits, and for whom; it is no fault to wait."""
+        found = waits(*options["labels"], using=options["database"])
+        if options["format"] == "json":
+            self.write_json(database=options["database"], waits=[each.as_dict() for each in found])
+            return
+        for each in found:
+            self.stdout.write(f"{each}\n")
+        if not found and options["verbosity"] > 0:
+            self.stdout.write("Nobody waits for a TView.")
 
     def end(self, problems: Sized) -> None:
         """End with 1 if there are problems."""
