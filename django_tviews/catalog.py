@@ -185,8 +185,13 @@ def mutable_functions(
 
 
 def casts_of_text_to_time(connection: BaseDatabaseWrapper, views: Iterable[int]) -> list[str]:
-    """Read the date and time types that views cast text to."""
+    """Read the types that views cast text to and that are or hold a date or time."""
     return [name for (name,) in _rows(connection, "reads_clock", [sorted(set(views))])]
+
+
+def casts_of_names(connection: BaseDatabaseWrapper, views: Iterable[int]) -> list[str]:
+    """Read the types whose values views cast to the names of database objects, or from them."""
+    return [name for (name,) in _rows(connection, "names_of_objects", [sorted(set(views))])]
 
 
 def float_aggregates(connection: BaseDatabaseWrapper, views: Iterable[int]) -> list[str]:

@@ -63,6 +63,8 @@ class ColumnFacts:
         deterministic: equal values look the same; false under a nondeterministic collation.
         generation: of a generated column that is not stored (PostgreSQL 18), the expression over
             the other columns of its row; transition tables show NULL in its place.
+        base: of a domain, the type that it stands on; ``anyenum`` for an enum, or a domain over
+            one; else, and where that is not known, empty.
     """
 
     name: str
@@ -70,11 +72,12 @@ class ColumnFacts:
     not_null: bool = False
     deterministic: bool = True
     generation: str | None = None
+    base: str = ""
 
     @property
     def one_look(self) -> bool:
         """Equal values of the column look the same, as far as its type is known."""
-        return self.deterministic and has_one_look(self.type)
+        return self.deterministic and has_one_look(self.base or self.type)
 
 
 @dataclass(frozen=True)

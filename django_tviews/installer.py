@@ -190,6 +190,8 @@ def _refuse_mutable_functions(
             refuse_function(name, volatility)
     for type_name in catalog.casts_of_text_to_time(connection, views):
         refuse("text-to-time", f"a cast to {type_name}")
+    for type_name in catalog.casts_of_names(connection, views):
+        refuse("unpinned-function", f"a cast between text and {type_name}")
     for name in catalog.float_aggregates(connection, views):
         refuse("float-aggregate", f"{name}()")
     for what, type_sql in catalog.unnamed_comparisons(connection, views):

@@ -23,19 +23,23 @@ _SYNONYMS = {
 _WITH_MODIFIER = re.compile(r"^([a-z0-9_ ]+?) ?\(([\d, ]+)\)(.*)$")
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _STRINGS = frozenset({"text", "character varying", "character", "bpchar"})
-# Equal values of these look the same, whatever their modifier, and under a deterministic collation.
-_ONE_LOOK = _INTEGERS | {
+# Values of these that are equal have equal hashes, too (an extended hash function in pg_amproc).
+_HASHED_WITH_ONE_LOOK = _INTEGERS | {
     *("boolean", "bytea", "character varying", "date", "oid", "text", "uuid"),
     *("timestamp with time zone", "timestamp without time zone"),
+    *("time with time zone", "time without time zone", "inet", "cidr", "macaddr", "name"),
+    *('"char"', "pg_lsn", "xid8"),
+}
+# Equal values of these look the same, whatever their modifier, and under a deterministic collation.
+# "anyenum" stands for every enum; bounds of a discrete range are kept in one form.
+_ONE_LOOK = _HASHED_WITH_ONE_LOOK | {
+    *("anyenum", "bit", "bit varying", "macaddr8", "money"),
+    *("daterange", "int4range", "int8range", "tsrange", "tstzrange"),
 }
 # Those of these do if the modifier fixes the scale, or the length.
 _ONE_LOOK_IF_MODIFIED = frozenset({"numeric", "character"})
 
-# Values of these that are equal have equal hashes (an extended hash function in pg_amproc).
-_HASHED = _ONE_LOOK | {
-    *("double precision", "inet", "interval", "jsonb", "numeric", "real", "time with time zone"),
-    *("time without time zone", '"char"', "cidr", "macaddr", "name", "pg_lsn", "xid8"),
-}
+_HASHED = _HASHED_WITH_ONE_LOOK | {"double precision", "interval", "jsonb", "numeric", "real"}
 
 # Types without an order and a hash that PostgreSQL and Python agree on, or with values that are
 # equal and look different.
@@ -84,7 +88,8 @@ def has_one_look(type_sql: str) -> bool:
     Args:
         type_sql: any type.
     """
-    name, modifier = _parsed(type_sql)
+    # Equal arrays have the same bounds, and equal elements.
+    name, modifier = _parsed(type_sql.removesuffix("[]"))
     return name in _ONE_LOOK or (name in _ONE_LOOK_IF_MODIFIED and modifier != "")
 
 
@@ -111,13 +116,26 @@ def can_be_key(type_sql: str) -> bool:
     return _NO_KEY.fullmatch(type_sql) is None
 
 
-def is_numeric(type_sql: str) -> bool:
-    """Tell whether a type is numeric, with a fixed scale or without.
+def is_string(type_sql: str) -> bool:
+    """Tell whether a type is one of PostgreSQL's own string types, whose values have a collation.
 
     Args:
         type_sql: any type.
     """
-    return _parsed(type_sql)[0] == "numeric"
+    return _parsed(type_sql)[0] in _STRINGS
+
+
+def wider_integer(first: str, second: str) -> str:
+    """Return the wider one of two integer types; an empty string if one of them is another type.
+
+    Args:
+        first: any type.
+        second: any type.
+    """
+    names = {_parsed(first)[0], _parsed(second)[0]}
+    if not names <= _INTEGERS:
+        return ""
+    return next(name for name in ("bigint", "integer", "smallint") if name in names)
 
 
 def rounds_alike(type_sql: str) -> bool:

@@ -29,6 +29,9 @@ MAINTENANCE_ENVIRONMENT = {
     "lc_monetary": "C",
     "lc_numeric": "C",
     "lc_time": "C",
+    "array_nulls": "on",
+    "quote_all_identifiers": "off",
+    "gin_fuzzy_search_limit": "0",
     "row_security": "off",
 }
 

@@ -31,6 +31,8 @@ MAINTENANCE_ENVIRONMENT: tuple[tuple[str, str], ...] = (
     ("lc_numeric", "C"),
     ("lc_time", "C"),
     ("array_nulls", "on"),
+    ("quote_all_identifiers", "off"),
+    ("gin_fuzzy_search_limit", "0"),
     ("row_security", "off"),
 )
 

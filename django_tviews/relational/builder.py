@@ -26,6 +26,7 @@ from .selects import Selects
 from .set_operations import SetOperations
 from .syntax import Node, deparse_select, parse_select
 from .tree import Alternative, Condition, Expression, Occurrence, QueryTree
+from .types import Types
 from .windows import Windows
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class Builder:
         self.expressions = Expressions(self)
         self.nullability = Nullability(self)
         self.looks = Looks(self)
+        self.types = Types()
 
     def build(self, select: Node) -> Alternative:
         """Bind the outermost SELECT."""

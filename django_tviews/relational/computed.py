@@ -8,7 +8,7 @@ EXISTS, so that routes lead through it the other way round, too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import ColumnFacts, RelationFacts
@@ -72,7 +72,7 @@ class ComputedRelations:
         alias = node.alias.aliasname or default_name
         columns = [column for call in found for column in call.columns]
         if len(single) == 1 and not single[0].name:
-            columns = [functions.Column(alias, single[0].type, single[0].not_null)]
+            columns = [replace(single[0], name=alias)]
         if node.ordinality:
             columns.append(functions.Column(ORDINALITY, "bigint", not_null=True))
         draft = self._draft(found, tuple(columns), scope, outer_joins, ordinality=node.ordinality)
@@ -94,7 +94,7 @@ class ComputedRelations:
                 title = f"{names(node.funcname)[-1]}() in the select list"
                 refuse("whole-row", title, position=position(node))
         columns = tuple(
-            functions.Column(f"value_{place}", call.columns[0].type, call.columns[0].not_null)
+            replace(call.columns[0], name=f"value_{place}")
             for place, call in enumerate(bound, start=1)
         )
         draft = self._draft(bound, columns, scope, scope.outer_joins, ordinality=False)
@@ -112,8 +112,9 @@ class ComputedRelations:
         columns = tuple(
             functions.Column(
                 f"column{place + 1}",
-                self._builder.expressions.type_of(rows[0][place], scope),
+                self._builder.types.common([row[place] for row in rows], scope),
                 not any(self._builder.nullability.of(row[place], scope, False) for row in rows),
+                all(self._builder.looks.deterministic(row[place], scope) for row in rows),
             )
             for place in range(len(rows[0]))
         )
@@ -159,7 +160,7 @@ class ComputedRelations:
         return (schema, plain) in self._builder.facts.set_returning
 
     def _call(self, call: Node, scope: Scope, definitions: Sequence[Node], named: int) -> _Call:
-        expressions = self._builder.expressions
+        expressions, types = self._builder.expressions, self._builder.types
         name = names(call.funcname)
         known = functions.SET_RETURNING.get(name[-1]) if self._is_own(name) else None
         for argument in call.args:
@@ -176,18 +177,18 @@ class ComputedRelations:
             columns = tuple(functions.Column("") for _ in range(max(1, named)))
         elif name[-1] == "unnest":
             columns = tuple(
-                functions.Column("", _element(expressions.type_of(argument, scope)))
-                for argument in call.args
+                functions.Column("", _element(types.of(argument, scope))) for argument in call.args
             )
         elif name[-1] == "string_to_table" and len(call.args) > 2:  # noqa: PLR2004
             # The third argument is what stands for NULL.
             columns = (functions.Column("", "text"),)
         else:
             columns = known
+        deterministic = [self._builder.looks.deterministic(each, scope) for each in call.args]
         return _Call(
             name[-1],
             expressions.bind_call(call, scope),
-            columns,
+            tuple(replace(column, deterministic=all(deterministic)) for column in columns),
             definition,
             strict=known is not None,
             arguments=tuple(expressions.bind(argument, scope) for argument in call.args),
@@ -213,9 +214,7 @@ class ComputedRelations:
         text = _joined([*parts, ") WITH ORDINALITY" if ordinality else ")"])
         if len(found) > 1:
             # The shorter ones are filled up with NULLs.
-            columns = tuple(
-                functions.Column(each.name, each.type, each.name == ORDINALITY) for each in columns
-            )
+            columns = tuple(replace(each, not_null=each.name == ORDINALITY) for each in columns)
         sure = outer_joins
         if len(found) == 1 and found[0].strict:
             column = found[0].arguments[0].column
@@ -243,7 +242,7 @@ class ComputedRelations:
         for place, column in enumerate(columns, start=1):
             taken = {each.name for each in shown}
             own = column.name if column.name and column.name not in taken else f"column_{place}"
-            shown.append(ColumnFacts(own, column.type, column.not_null))
+            shown.append(ColumnFacts(own, column.type, column.not_null, column.deterministic))
         facts = RelationFacts(None, name, columns=tuple(shown), keys=keys)
         draft = self._builder.draft(facts, scope, outer_joins)
         draft.computed = text
@@ -257,6 +256,8 @@ class ComputedRelations:
                 Expression((ColumnOf(draft.number, column.name),), opaque),
                 nullable=not column.not_null or bool(draft.outer_joins),
                 facts=column,
+                type=column.type,
+                one_look=column.one_look,
             )
             for place, column in enumerate(draft.relation.columns)
         ]

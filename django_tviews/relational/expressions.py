@@ -11,7 +11,7 @@ from django_tviews.text import words
 
 from . import functions
 from .constructs import refuse, refuse_function
-from .syntax import Node, children, deparse_expression, kind, names, position, type_name, wrapped
+from .syntax import Node, children, deparse_expression, kind, names, position, wrapped
 from .tree import ColumnOf, Expression, Presence
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ class Expressions:
                             references.append(unnested.expression)
                         return unnested.expression.opaque
                     self._refuse_rows(node.func_call)
+                    self._refuse_outer_aggregate(node.func_call, scope)
                     opaque = self._function(node.func_call)
                 case _:
                     self._check(node, scope)
@@ -220,6 +221,15 @@ class Expressions:
         if self._builder.computed.gives_rows(call):
             refuse("set-returning-function", f"{name[-1]}()", position=position(call))
 
+    def _refuse_outer_aggregate(self, call: Node, scope: Scope) -> None:
+        """Refuse an aggregate of the rows of a query around the subquery that it stands in."""
+        if call.HasField("over") or not self.is_aggregate(names(call.funcname)):
+            return
+        read = [names(each.fields) for each in _references(call)]
+        if read and all("*" not in name and scope.own_column(name, None) is None for name in read):
+            what = f"{names(call.funcname)[-1]}() over the query around a subquery"
+            refuse("unknown-syntax", what, position=position(call))
+
     def _operator(self, node: Node, scope: Scope) -> None:
         from postgast import pg_query_pb2
 
@@ -251,23 +261,6 @@ class Expressions:
             return scope.resolve(node.column_ref)
         return None
 
-    def type_of(self, node: Node, scope: Scope) -> str:
-        """Return the type of an expression where the text tells it, else an empty string."""
-        match kind(node):
-            case "column_ref":
-                facts = scope.resolve(node.column_ref).facts
-                return facts.type if facts is not None else ""
-            case "a_const" if node.a_const.WhichOneof("val") == "ival":
-                return "integer"
-            case "type_cast":
-                return type_name(node.type_cast.type_name)
-            case "func_call" if (column := scope.unnested_column(node.func_call)) is not None:
-                return column.facts.type if column.facts is not None else ""
-            case "func_call" if names(node.func_call.funcname)[-1] == "count":
-                return "bigint"
-            case _:
-                return ""
-
     def contains_aggregate(self, node: Node) -> bool:
         """Tell whether an aggregate of this query level stands in the expression."""
         if wrapped(node) and kind(node) == "sub_link":
@@ -280,12 +273,31 @@ class Expressions:
             return True
         return any(self.contains_aggregate(child) for child in children(node))
 
+    def depends_on_order(self, name: tuple[str, ...]) -> bool:
+        """Tell whether an aggregate may give another result when the rows come in another order.
+
+        Nothing is known of one that is not PostgreSQL's own.
+        """
+        schema, plain = name[-2] if len(name) > 1 else None, name[-1]
+        if schema in (None, "pg_catalog") and plain in functions.AGGREGATES:
+            return plain in functions.ORDER_SENSITIVE_AGGREGATES
+        return (schema, plain) in self._builder.facts.aggregates
+
     def is_aggregate(self, name: tuple[str, ...]) -> bool:
         """Tell whether a function name is that of an aggregate."""
         schema, plain = name[-2] if len(name) > 1 else None, name[-1]
         if schema in (None, "pg_catalog") and plain in functions.AGGREGATES:
             return True
         return (schema, plain) in self._builder.facts.aggregates
+
+
+def _references(message: Node) -> Iterator[Node]:
+    """Yield the columns that an expression names, but not those in its subqueries."""
+    if message.DESCRIPTOR.name == "ColumnRef":
+        yield message
+    elif message.DESCRIPTOR.name != "SubLink":
+        for child in children(message):
+            yield from _references(child)
 
 
 def _sublinks(message: Node) -> Iterator[Node]:

@@ -76,6 +76,8 @@ class FromClause:
                 Expression((ColumnOf(draft.number, column.name),)),
                 nullable=not column.not_null or bool(outer_joins),
                 facts=column,
+                type=column.type,
+                one_look=column.one_look,
             )
             for place, column in enumerate(relation.columns)
         ]
@@ -87,7 +89,14 @@ class FromClause:
         column_names = _renamed(node, names(cte.node.aliascolnames))
         if cte.shown is not None:
             outputs = [
-                Output(each.name, each.expression, each.nullable, open_look=each.open_look)
+                Output(
+                    each.name,
+                    each.expression,
+                    each.nullable,
+                    each.type,
+                    each.one_look,
+                    each.open_look,
+                )
                 for each in cte.shown
             ]
             return self._item(alias, Block(outputs, rows=None), inner, column_names)
@@ -126,6 +135,8 @@ class FromClause:
                 self._if_present(output.expression, inner.outer_joins),
                 output.nullable or bool(inner.outer_joins),
                 self._facts(output.expression),
+                output.type,
+                output.one_look,
                 output.open_look,
             )
             for place, output in enumerate(block.outputs)
@@ -217,6 +228,8 @@ class FromClause:
                 name,
                 Expression(merged, equality.opaque),
                 nullable=True,
+                type=first.type if first.type == second.type else "",
+                one_look=first.one_look and second.one_look and first.type == second.type,
                 open_look=first.open_look or second.open_look,
             )
         scope.merged.append(Merged(replace(shown, name=name), left + right))

@@ -45,6 +45,9 @@ STABLE_BUT_PINNED = words(
     for comparison in ("eq", "ne", "lt", "le", "gt", "ge", "cmp")
 )
 
+# Operators that compare two values.
+COMPARISONS = frozenset({"=", "<>", "<", ">", "<=", ">="})
+
 # Known without asking a server, so that makemigrations and check can refuse them.
 TIME_DEPENDENT = words(
     """
@@ -94,7 +97,7 @@ ORDER_SENSITIVE_AGGREGATES = words(
 # One of the values that they meet.
 PICKING_AGGREGATES = words(
     """
-    any_value max min mode percentile_disc
+    any_value max min mode percentile_cont percentile_disc
     """
 )
 
@@ -144,11 +147,13 @@ class Column:
         name: as the function names it; empty if it has the name of the FROM item.
         type: its type, where that does not depend on the arguments.
         not_null: it is never NULL.
+        deterministic: equal values look the same, as far as that depends on their collation.
     """
 
     name: str
     type: str = ""
     not_null: bool = False
+    deterministic: bool = True
 
 
 # PostgreSQL's own functions that give rows, and none if their first argument is NULL, with their

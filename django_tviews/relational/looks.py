@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from django_tviews.sqltypes import has_one_look, is_numeric, rounds_alike
+from django_tviews.sqltypes import has_one_look, is_string, rounds_alike
 
 from . import functions
 from .constructs import refuse
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
     from .builder import Builder
     from .scope import BoundColumn, Scope
-    from .tree import Expression, Output
-
-_COMPARISONS = frozenset({"=", "<>", "<", ">", "<=", ">="})
+    from .tree import Output
 
 
 class Looks:
@@ -62,18 +60,41 @@ class Looks:
         if self.open(node, scope):
             self._refuse(node)
 
-    def of_output(self, expression: Expression, type_sql: str) -> bool:
-        """Tell whether equal values of an output column may look different.
+    def one_look(self, node: Node, scope: Scope) -> bool:
+        """Tell whether values of an expression that are equal look the same, as far as is known.
 
         Args:
-            expression: what it is computed from.
-            type_sql: its type, where the text tells it.
+            node: the expression.
+            scope: what its columns mean.
         """
-        if expression.column is not None:
-            return not self._builder.facts_of(expression.column).one_look
-        if type_sql:
-            return not has_one_look(type_sql)
-        return bool(expression.opaque) or not self._computed_from_one_look(expression)
+        if kind(node) == "a_const":
+            return True
+        if kind(node) == "column_ref":
+            return scope.resolve(node.column_ref).one_look
+        type_sql = self._builder.types.of(node, scope)
+        return has_one_look(type_sql) and (
+            not is_string(type_sql) or self.deterministic(node, scope)
+        )
+
+    def deterministic(self, node: Node, scope: Scope) -> bool:
+        """Tell whether a string is equal only to itself, by the collation that it is computed with.
+
+        Args:
+            node: what computes it.
+            scope: what its columns mean.
+        """
+        if kind(node) == "sub_link":
+            return False
+        if kind(node) == "column_ref":
+            column = scope.resolve(node.column_ref)
+            is_one = column.one_look if is_string(column.type.removesuffix("[]")) else True
+            return is_one and column.type != ""
+        if kind(node) == "collate_clause":
+            # Those of PostgreSQL itself are; one of the user's need not be.
+            *schema, _ = names(node.collate_clause.collname)
+            if schema not in ([], ["pg_catalog"]):
+                return False
+        return all(self.deterministic(part, scope) for part in _parts(content(node)))
 
     def merged(
         self, outputs: list[Output], groups: list[Node] | None, scope: Scope
@@ -93,7 +114,7 @@ class Looks:
         return [
             replace(output, open_look=True)
             if (groups is None or not output.expression.opaque)
-            and self.of_output(output.expression, output.type)
+            and not output.one_look
             and not (
                 output.expression.columns
                 and all(column.occurrence in whole for column in output.expression.columns)
@@ -107,7 +128,7 @@ class Looks:
         if groups is not None and kind(node) != "column_ref":
             for group in groups:
                 if same(node, group):
-                    return self._several(node, scope)
+                    return not self.one_look(node, scope)
         match kind(node):
             case "":
                 return False
@@ -140,7 +161,7 @@ class Looks:
         column = scope.resolve(node.column_ref)
         if column.open_look:
             return True
-        in_group = groups is not None and self._several(node, scope)
+        in_group = groups is not None and not self.one_look(node, scope)
         return in_group and not self._determined(column, groups or [], scope)
 
     def _of_case(self, case: Node, scope: Scope, groups: list[Node] | None) -> bool:
@@ -155,7 +176,7 @@ class Looks:
         likes = (pg_query_pb2.AEXPR_LIKE, pg_query_pb2.AEXPR_ILIKE, pg_query_pb2.AEXPR_SIMILAR)
         if node.a_expr.kind == pg_query_pb2.AEXPR_NULLIF:
             return opened
-        compares = names(node.a_expr.name)[-1] in _COMPARISONS or node.a_expr.kind not in (
+        compares = names(node.a_expr.name)[-1] in functions.COMPARISONS or node.a_expr.kind not in (
             pg_query_pb2.AEXPR_OP,
             pg_query_pb2.AEXPR_OP_ANY,
             pg_query_pb2.AEXPR_OP_ALL,
@@ -191,37 +212,7 @@ class Looks:
             self._refuse(node)
         picked = ordered if call.agg_within_group else arguments
         picks = name[-1] in functions.PICKING_AGGREGATES or call.agg_distinct
-        return opened or (picks and any(self._several(each, scope) for each in picked))
-
-    def _several(self, node: Node, scope: Scope) -> bool:
-        """Tell whether equal values of an expression may look different."""
-        if kind(node) == "column_ref":
-            column = scope.resolve(node.column_ref)
-            if column.facts is not None:
-                return not column.facts.one_look
-            return column.open_look or self.of_output(column.expression, "")
-        if kind(node) == "a_const":
-            return False
-        if type_sql := self._builder.expressions.type_of(node, scope):
-            return not has_one_look(type_sql)
-        return not all(
-            self._of_one_kind(column)
-            for reference in _references(node)
-            for column in [scope.resolve(reference)]
-        )
-
-    def _of_one_kind(self, column: BoundColumn) -> bool:
-        if column.facts is not None:
-            return column.facts.one_look and not is_numeric(column.facts.type)
-        return not column.open_look and self._computed_from_one_look(column.expression)
-
-    def _computed_from_one_look(self, expression: Expression) -> bool:
-        """Tell whether what is computed looks the same where it is equal.
-
-        Quotients of numerics with a fixed scale need not have one.
-        """
-        facts = [self._builder.facts_of(column) for column in expression.columns]
-        return all(each.one_look and not is_numeric(each.type) for each in facts)
+        return opened or (picks and not all(self.one_look(each, scope) for each in picked))
 
     def _determined(self, column: BoundColumn, groups: list[Node], scope: Scope) -> bool:
         """Tell whether all rows of a group show the column of one and the same row."""
@@ -251,15 +242,3 @@ def _parts(message: Node) -> Iterable[Node]:
             yield child
         elif child.DESCRIPTOR.name not in ("TypeName", "SelectStmt"):
             yield from _parts(child)
-
-
-def _references(node: Node) -> Iterable[Node]:
-    """Yield the column references of an expression, but not those in its subqueries."""
-    if wrapped(node):
-        if kind(node) == "column_ref":
-            yield node.column_ref
-            return
-        if kind(node) == "sub_link":
-            return
-    for child in children(node):
-        yield from _references(child)

@@ -130,7 +130,7 @@ class Nullability:
         if node.DESCRIPTOR.name == "FuncCall" and names(node.funcname)[-1].endswith("range"):
             return True
         if wrapped(node) and kind(node) in ("column_ref", "type_cast"):
-            type_sql = self._builder.expressions.type_of(node, scope)
+            type_sql = self._builder.types.of(node, scope)
             if type_sql.endswith("range") or "." in type_sql:
                 return True
         return any(self._may_be_range(child, scope) for child in children(node))

@@ -30,9 +30,15 @@ def settle_order(builder: Builder, select: Node, scope: Scope) -> None:
         plain = names(call.funcname)[-1]
         if call.HasField("over"):
             _settle_window(builder, call, select, scope, groups)
-        elif plain in functions.ORDER_SENSITIVE_AGGREGATES and not call.agg_distinct:
+        elif builder.expressions.depends_on_order(names(call.funcname)) and not call.agg_distinct:
             aggregated = _Sorted(
-                call.agg_order, list(call.args), f"{plain}()", position(call), grouped=True
+                call.agg_order,
+                list(call.args),
+                f"{plain}()",
+                position(call),
+                # What WITHIN GROUP orders by are arguments.
+                completable=not call.agg_within_group,
+                grouped=True,
             )
             _settle(builder, scope, aggregated)
     limited = kind(select.limit_count) or kind(select.limit_offset)
@@ -59,7 +65,7 @@ def _settle_window(
     """Settle the order of a window whose function tells tied rows apart."""
     plain = names(call.funcname)[-1]
     window = window_of(call, select)
-    sensitive = plain in functions.ORDER_SENSITIVE_AGGREGATES
+    sensitive = builder.expressions.depends_on_order(names(call.funcname))
     numbering = plain in functions.NUMBERING_WINDOW_FUNCTIONS
     picking = plain in functions.PICKING_WINDOW_FUNCTIONS
     if plain in functions.RANKING_WINDOW_FUNCTIONS:
@@ -141,8 +147,9 @@ def _settle(builder: Builder, scope: Scope, rows: _Sorted) -> None:
     ordered = [named_expression(item.sort_by.node, rows.select) for item in rows.order]
     ordered += rows.partition
     values = [value for value in rows.values if not _is_constant(value)]
+    # The citexts Foo and foo sort as equal and may not stand for each other, nor 1.0 and 1.00.
     if values and all(
-        any(same(value, item) for item in ordered) and _has_one_look(scope, value)
+        any(same(value, item) for item in ordered) and builder.looks.one_look(value, scope)
         for value in values
     ):
         return
@@ -179,17 +186,6 @@ def _settle(builder: Builder, scope: Scope, rows: _Sorted) -> None:
         refuse("open-order", rows.what, position=rows.where)
     for node in missing:
         _append(rows.order, node)
-
-
-def _has_one_look(scope: Scope, value: Node) -> bool:
-    """Tell whether values that sort as equal may stand for each other.
-
-    The citexts Foo and foo may not, nor the numerics 1.0 and 1.00.
-    """
-    if kind(value) != "column_ref":
-        return True
-    facts = scope.resolve(value.column_ref).facts
-    return facts is None or facts.one_look
 
 
 def _is_constant(node: Node) -> bool:

@@ -66,22 +66,32 @@ class Recursion:
                 builder.rewind(mark)
         builder.keep_all(range(before, len(builder.drafts)))
         outputs = [
-            Output(column.name, column.expression, column.nullable, open_look=column.open_look)
+            Output(
+                column.name,
+                column.expression,
+                column.nullable,
+                column.type,
+                column.one_look,
+                column.open_look,
+            )
             for column in shown
         ]
         return Block(outputs, rows=None)
 
     def _shown(self, cte: Cte, outputs: list[Output], *, merges: bool) -> list[BoundColumn]:
-        """What a recursive term sees of the CTE, as far as the other one tells."""
+        """What a recursive term sees of the CTE, as far as the other one tells.
+
+        The two have the same types and collations.
+        """
         renamed = names(cte.node.aliascolnames)
-        looks = self._builder.looks
         return [
             BoundColumn(
                 renamed[place] if place < len(renamed) else output.name,
                 Expression((), _OPAQUE),
                 output.nullable,
-                open_look=output.open_look
-                or (merges and looks.of_output(output.expression, output.type)),
+                type=output.type,
+                one_look=output.one_look,
+                open_look=output.open_look or (merges and not output.one_look),
             )
             for place, output in enumerate(outputs)
         ]

@@ -38,6 +38,8 @@ class BoundColumn:
         expression: what it is made of.
         nullable: the structure of the query does not rule out NULL.
         facts: those of the column of a base relation that it shows.
+        type: its type, where the text tells it.
+        one_look: values of it that are equal look the same, as far as the text tells.
         open_look: it shows any of several values that are equal and may look different.
     """
 
@@ -45,6 +47,8 @@ class BoundColumn:
     expression: Expression
     nullable: bool
     facts: ColumnFacts | None = None
+    type: str = ""
+    one_look: bool = False
     open_look: bool = False
 
     @property

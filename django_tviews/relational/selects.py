@@ -80,7 +80,8 @@ class Selects:
                 column.name,
                 column.expression,
                 column.nullable,
-                column.facts.type if column.facts is not None else "",
+                column.type,
+                column.one_look,
             )
             for column in columns
         ]
@@ -218,7 +219,8 @@ class Selects:
             Expression(expression.parts, expression.opaque or barrier),
             # Without GROUP BY an aggregate may find no row at all.
             self._builder.nullability.of(target.val, scope, self._has_rows(select, scope)),
-            self._builder.expressions.type_of(target.val, scope),
+            self._builder.types.of(target.val, scope),
+            self._builder.looks.one_look(target.val, scope),
             self._builder.looks.open(target.val, scope),
         )
 
@@ -243,7 +245,8 @@ class Selects:
                     column.name,
                     Expression(column.expression.parts, column.expression.opaque or barrier),
                     self._builder.nullability.of_column(column, scope),
-                    column.facts.type if column.facts is not None else "",
+                    column.type,
+                    column.one_look,
                     column.open_look,
                 )
 

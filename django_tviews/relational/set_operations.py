@@ -89,11 +89,11 @@ class SetOperations:
         opaque = expression.opaque or barrier
         # UNION ALL shows its rows as they are.
         merges = not (operation == _UNION and select.all)
-        open_look = any(
-            side.open_look or (merges and self._builder.looks.of_output(side.expression, side.type))
-            for side in pair
+        one_look = bool(same) and left.one_look and right.one_look
+        open_look = (merges and not one_look) or left.open_look or right.open_look
+        return Output(
+            left.name, Expression(expression.parts, opaque), nullable, same, one_look, open_look
         )
-        return Output(left.name, Expression(expression.parts, opaque), nullable, same, open_look)
 
     def _in_common_type(self, pair: tuple[Output, Output], taken: int, title: str) -> Expression:
         """Write the value of one side so that PostgreSQL finds the type as in the query.

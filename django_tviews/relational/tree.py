@@ -171,6 +171,7 @@ class Output:
         expression: what it is computed from.
         nullable: the structure of the query does not rule out NULL.
         type: its type, where the text tells it.
+        one_look: values of it that are equal look the same, as far as the text tells.
         open_look: it shows any of several values that are equal and may look different.
     """
 
@@ -178,6 +179,7 @@ class Output:
     expression: Expression
     nullable: bool
     type: str = ""
+    one_look: bool = False
     open_look: bool = False
 
 

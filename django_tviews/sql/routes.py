@@ -235,11 +235,15 @@ def image(source: SourcePlan, row: str) -> str:
         source: the relation of the row.
         row: the alias of the row.
     """
-    texts = [
-        f"{row}.{identifier(name)}{'::oid' if type_sql in _WRITTEN_AS_NUMBERS else ''}::text"
-        for name, type_sql in source.columns
-    ]
+    texts = [_as_text(f"{row}.{identifier(name)}", type_sql) for name, type_sql in source.columns]
     return f"ARRAY[{', '.join(texts)}]::text[]"
+
+
+def _as_text(value: str, type_sql: str) -> str:
+    if type_sql == "bpchar":
+        # A cast cuts off the blanks at its end, which nothing would add again.
+        return f"textin(bpcharout({value}))"
+    return f"{value}{'::oid' if type_sql in _WRITTEN_AS_NUMBERS else ''}::text"
 
 
 def _from_text(text: str, type_sql: str) -> str:

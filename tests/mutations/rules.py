@@ -17,7 +17,7 @@ DATA = (
 )
 # Tests of the compiler, most of them without a database.
 COMPILER = ("tests/test_relational.py", "tests/test_plans.py")
-ROUTES = ("tests/test_plans.py", *DATA, "tests/test_fuzz.py")
+ROUTES = (*COMPILER, *DATA, "tests/test_fuzz.py")
 REFUSALS = (*COMPILER, *DATA)
 CONCURRENCY = (
     "tests/test_locks.py",
@@ -797,7 +797,7 @@ _ENVIRONMENT = tuple(
         "plan/plan.py",
         f'    ("{name}", "{value}"),\n',
         "",
-        GUARDS,
+        (*GUARDS, "tests/test_open_results.py"),
     )
     for name, value in (
         ("search_path", "pg_catalog, pg_temp"),
@@ -809,6 +809,9 @@ _ENVIRONMENT = tuple(
         ("lc_monetary", "C"),
         ("lc_numeric", "C"),
         ("lc_time", "C"),
+        ("array_nulls", "on"),
+        ("quote_all_identifiers", "off"),
+        ("gin_fuzzy_search_limit", "0"),
         ("row_security", "off"),
     )
 )

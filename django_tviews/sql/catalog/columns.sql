@@ -3,8 +3,27 @@ SELECT a.attrelid::bigint, a.attname,
     pg_catalog.format_type(a.atttypid, a.atttypmod),
     a.attnotnull,
     coalesce(collation_of.collisdeterministic, true),
-    CASE WHEN a.attgenerated = 'v' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END
+    CASE WHEN a.attgenerated = 'v' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
+    CASE
+        WHEN base.kind = 'e' THEN 'anyenum'
+        WHEN base.oid <> a.atttypid THEN pg_catalog.format_type(base.oid, base.modifier)
+        ELSE ''
+    END
 FROM pg_catalog.pg_attribute AS a
+CROSS JOIN LATERAL (
+    WITH RECURSIVE below (oid, modifier, depth) AS (
+        SELECT a.atttypid, a.atttypmod, 0
+        UNION ALL
+        SELECT t.typbasetype, t.typtypmod, below.depth + 1
+        FROM below
+        JOIN pg_catalog.pg_type AS t ON t.oid = below.oid AND t.typtype = 'd'
+    )
+    SELECT below.oid, below.modifier, t.typtype AS kind
+    FROM below
+    JOIN pg_catalog.pg_type AS t ON t.oid = below.oid
+    ORDER BY below.depth DESC
+    LIMIT 1
+) AS base
 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_collation AS collation_of ON collation_of.oid = a.attcollation
 WHERE a.attrelid = ANY (%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
