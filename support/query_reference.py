@@ -84,14 +84,16 @@ These read the clock or a setting unless they get one more argument:
 
 **Order.** Rows of a table have no order, so an ORDER BY of the whole query is without effect. One
 that decides a result, in an aggregate, in ARRAY(SELECT …) or before LIMIT, must leave no two rows
-tied. The aggregates concerned are
+tied. The aggregates concerned are those that are not PostgreSQL's own, and
 
 {sensitive}.
 
 **Looks.** Equal values of some types look different: the numerics 1.0 and 1.00, the floats 0 and
 -0, the intervals 1 day and 24 hours, the citexts Foo and foo. Where GROUP BY, DISTINCT or a set
 operation puts such values together, any of them may be shown, as in PostgreSQL; it can be shown,
-stored and compared, but [nothing may look closer](#open-look).
+stored and compared, but [nothing may look closer](#open-look). What is computed counts as one of
+them unless its type is known from the text of the query: a cast tells it, as do the operators and
+functions of PostgreSQL for text, whole numbers and times.
 
 **Sources** are ordinary tables, in any schema, whether Django manages them or not; plain views
 over them; and other TViews. A source without a primary key is fine.
