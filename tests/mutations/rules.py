@@ -583,9 +583,8 @@ _ORDERS = tuple(
     for rule, old, new in (
         (
             "Values that are equal though they look different leave an order open.",
-            "    facts = scope.resolve(value.column_ref).facts\n"
-            "    return facts is None or facts.one_look\n",
-            "    return True\n",
+            "any(same(value, item) for item in ordered) and builder.looks.one_look(value, scope)",
+            "any(same(value, item) for item in ordered)",
         ),
         (
             "The rows of a UNION have no key: nothing less than all columns orders them.",
