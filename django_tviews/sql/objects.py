@@ -77,6 +77,9 @@ _RUNTIME_FUNCTION = re.compile(
 # Where static SQL puts what it has written.
 _INTO = "INTO inserted, updated, deleted, repeated\n"
 
+# To plan a statement anew for every key costs more than to carry it out.
+PLANNING = (("plan_cache_mode", "force_generic_plan"),)
+
 ROW_EVENTS = ("INSERT", "UPDATE", "DELETE")
 TRANSITION_TABLES = {
     "INSERT": "REFERENCING NEW TABLE AS new_rows",
@@ -339,16 +342,18 @@ def _function_name(table: str, suffix: str) -> str:
 def environment_clauses() -> str:
     """Return the maintenance environment as SET clauses of a function."""
     clauses = []
-    for name, value in MAINTENANCE_ENVIRONMENT:
+    for name, value in (*MAINTENANCE_ENVIRONMENT, *PLANNING):
         text = value if name in ("search_path", "DateStyle") else literal(value)
         clauses.append(f"SET {name} = {text}")
     return "\n".join(clauses)
 
 
-def shared_triggers(relation: RelationFacts, runtime_schema: str) -> Iterator[Trigger]:
+def shared_triggers(
+    relation: RelationFacts, runtime_schema: str, events: Iterable[str] = (*ROW_EVENTS, "TRUNCATE")
+) -> Iterator[Trigger]:
     """Return the triggers that count open statements on a table."""
     table, runtime = relation_name(relation), identifier(runtime_schema)
-    for event in (*ROW_EVENTS, "TRUNCATE"):
+    for event in events:
         for order, timing, name in ((1, "BEFORE", "open"), (3, "AFTER", "close")):
             trigger = f"tviews_{order}_{name}_{event.lower()}"
             yield Trigger(
@@ -719,7 +724,8 @@ class _Writer:
 
     def own_triggers(self) -> Iterator[Trigger]:
         own = RelationFacts(self.plan.schema, self.plan.table)
-        yield from shared_triggers(own, self.plan.runtime_schema)
+        # Other statements write to it only inside of maintenance; they count where TViews read it.
+        yield from shared_triggers(own, self.plan.runtime_schema, ["TRUNCATE"])
         yield self._trigger(own, "TRUNCATE", str(self.values["truncated"]))
         runtime = identifier(self.plan.runtime_schema)
         yield Trigger(
