@@ -42,7 +42,7 @@ class Settings:
     @property
     def BULK_THRESHOLD(self) -> int:
         """From how many affected keys on a statement is maintained by its bulk branch."""
-        return _integer("BULK_THRESHOLD", default=100, least=1)
+        return _integer("BULK_THRESHOLD", default=1000, least=1)
 
     @property
     def DEPTH_LIMIT(self) -> int:

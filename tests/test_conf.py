@@ -36,7 +36,7 @@ def test_values_follow_override_settings() -> None:
     with override_settings(DJANGO_TVIEWS={"DEPTH_LIMIT": 3, "LOCK_TIMEOUT": "500ms"}):
         assert settings.DEPTH_LIMIT == 3
         assert settings.LOCK_TIMEOUT == "500ms"
-        assert settings.BULK_THRESHOLD == 100
+        assert settings.BULK_THRESHOLD == 1000
     with override_settings(DJANGO_TVIEWS={"DEPTH_LIMIT": 4, "POSTGRES_VERSION": 160000}):
         assert settings.DEPTH_LIMIT == 4
         assert settings.POSTGRES_VERSION == 160000

@@ -141,7 +141,7 @@ class Plan:
     runtime_schema: str
     depth: int = 0
     deferred: bool = False
-    bulk_threshold: int = 100
+    bulk_threshold: int = 1000
     by_key: bool = True
     unit: Unit | None = None
     definitions: tuple[str, ...] = ()

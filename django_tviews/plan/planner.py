@@ -30,7 +30,7 @@ def make_plan(
     schema: str,
     runtime_schema: str,
     depth: int = 0,
-    bulk_threshold: int = 100,
+    bulk_threshold: int = 1000,
     output_types: Mapping[str, str] | None = None,
 ) -> Plan:
     """Plan the maintenance of a TView.

@@ -74,6 +74,9 @@ _RUNTIME_FUNCTION = re.compile(
     re.MULTILINE,
 )
 
+# Tells whether the query gives a row; no output can be expected to have this name.
+_FOUND = identifier("found?")
+
 # Where static SQL puts what it has written.
 _INTO = "INTO inserted, updated, deleted, repeated\n"
 
@@ -400,9 +403,12 @@ class _Writer:
             "key_variables": ", ".join(self.variables),
             "first_key_variable": self.variables[0],
             "key_positions": ", ".join(f"${place}" for place in range(1, len(self.variables) + 1)),
-            "key_matches_query": self._match("affected", "query"),
-            "key_matches_tview": self._match("affected", "tview"),
-            "key_matches_fresh": self._match("fresh", "tview"),
+            "affected_columns": ", ".join(self._key_of("affected")),
+            "found": _FOUND,
+            "affected_matches_query": self._match("affected", "query"),
+            "affected_matches_fresh": self._match("affected", "fresh"),
+            "evaluated_matches_tview": self._match("evaluated", "tview"),
+            "fresh_matches_tview": self._match("fresh", "tview"),
             "recompute": qualified(plan.schema, _function_name(plan.table, "recompute")),
             "rebuild": rebuild_name(plan),
             "drain": drain_name(plan),
@@ -414,12 +420,23 @@ class _Writer:
         self.values["refuse_repeated"] = render("repeated", **self.values)
         self.values["announce"] = render("deferred" if plan.deferred else "spooled", **self.values)
 
+    def _key_of(self, relation: str) -> list[str]:
+        """Name the key in a relation of the templates."""
+        if relation == "query":
+            return [identifier(column.output) for column in self.plan.key]
+        if relation in ("affected", "evaluated"):
+            # Beside the key that the query gives, which may look different and be equal.
+            places = range(1, len(self.key) + 1)
+            return [identifier(f"affected_{place}?") for place in places]
+        return self.key
+
     def _match(self, left: str, right: str) -> str:
-        """Equate the key of two relations; the query has it under its output names."""
+        """Equate the key of two relations."""
         return " AND ".join(
-            f"{right}.{identifier(column.output if right == 'query' else column.name)} "
-            f"{equals(column.equality)} {left}.{identifier(column.name)}"
-            for column in self.plan.key
+            f"{right}.{of_right} {equals(column.equality)} {left}.{of_left}"
+            for column, of_left, of_right in zip(
+                self.plan.key, self._key_of(left), self._key_of(right), strict=True
+            )
         )
 
     def functions(self) -> Iterator[Function]:
@@ -452,8 +469,8 @@ class _Writer:
     def _recompute(self) -> str:
         values = {
             **self.values,
-            "write_keys": self._write(self.values["key_variables"], _INTO),
-            "write_positions": self._write(self.values["key_positions"], ""),
+            "write_static": self._write(_INTO),
+            "write_dynamic": self._write(""),
         }
         many = render("evaluate_whole", **values)
         unit = self.plan.unit
@@ -468,16 +485,15 @@ class _Writer:
                 **values,
                 units=units,
                 unit_matches_query=unit_matches(unit, "query", "units"),
-                key_matches_fresh_row=self._match("affected", "fresh"),
             )
         else:
             return render("recompute", **values, evaluation=f"{many};")
         evaluation = render("few_or_many", few=few, evaluate_few=evaluate_few, evaluate_many=many)
         return render("recompute", **values, evaluation=evaluation)
 
-    def _write(self, keys: str | int, into: str) -> str:
+    def _write(self, into: str) -> str:
         written = render("written", **self.values, into=into)
-        return render("write", **self.values, key_arrays=keys, written=written)
+        return render("write", **self.values, written=written)
 
     def rebuild(self) -> str:
         written = render("written", **self.values, into=_INTO)

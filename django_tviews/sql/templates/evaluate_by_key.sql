@@ -1,13 +1,13 @@
 -- Few keys: evaluate the query for one key after the other. OFFSET 0 keeps the planner
 -- from turning that into one join with the whole query.
-WITH fresh AS MATERIALIZED (
-    SELECT fresh.*
-    FROM unnest(@{key_variables}) AS affected (@{key_columns})
-    CROSS JOIN LATERAL (
-        SELECT @{outputs}
+WITH evaluated AS MATERIALIZED (
+    SELECT affected.*, fresh.*
+    FROM unnest(@{key_variables}) AS affected (@{affected_columns})
+    LEFT JOIN LATERAL (
+        SELECT true AS @{found}, @{outputs}
         FROM @{view} AS query
-        WHERE @{key_matches_query}
+        WHERE @{affected_matches_query}
         OFFSET 0
-    ) AS fresh
+    ) AS fresh ON true
 ),
-@{write_keys}
+@{write_static}

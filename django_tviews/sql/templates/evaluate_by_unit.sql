@@ -2,15 +2,17 @@
 WITH units AS MATERIALIZED (
     @{units}
 ),
-fresh AS MATERIALIZED (
-    SELECT fresh.*
-    FROM units
-    CROSS JOIN LATERAL (
-        SELECT @{outputs}
-        FROM @{view} AS query
-        WHERE @{unit_matches_query}
-        OFFSET 0
-    ) AS fresh
-    JOIN unnest(@{key_variables}) AS affected (@{key_columns}) ON @{key_matches_fresh_row}
+evaluated AS MATERIALIZED (
+    SELECT affected.*, fresh.*
+    FROM unnest(@{key_variables}) AS affected (@{affected_columns})
+    LEFT JOIN (
+        units
+        CROSS JOIN LATERAL (
+            SELECT true AS @{found}, @{outputs}
+            FROM @{view} AS query
+            WHERE @{unit_matches_query}
+            OFFSET 0
+        ) AS fresh
+    ) ON @{affected_matches_fresh}
 ),
-@{write_keys}
+@{write_static}

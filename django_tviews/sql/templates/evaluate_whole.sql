@@ -1,9 +1,12 @@
 -- One join, planned afresh for the true number of keys.
 EXECUTE $bulk$
-WITH fresh AS MATERIALIZED (
-    SELECT @{outputs}
-    FROM unnest(@{key_positions}) AS affected (@{key_columns})
-    JOIN @{view} AS query ON @{key_matches_query}
+WITH evaluated AS MATERIALIZED (
+    SELECT affected.*, fresh.*
+    FROM unnest(@{key_positions}) AS affected (@{affected_columns})
+    LEFT JOIN (
+        SELECT true AS @{found}, @{outputs}
+        FROM @{view} AS query
+    ) AS fresh ON @{affected_matches_fresh}
 ),
-@{write_positions}
+@{write_dynamic}
 $bulk$ INTO inserted, updated, deleted, repeated USING @{key_variables}

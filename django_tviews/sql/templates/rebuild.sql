@@ -23,7 +23,7 @@ BEGIN
     ),
     deleted AS (
         DELETE FROM @{table} AS tview
-        WHERE NOT EXISTS (SELECT FROM fresh WHERE @{key_matches_fresh})
+        WHERE NOT EXISTS (SELECT FROM fresh WHERE @{fresh_matches_tview})
         RETURNING 1
     ),
     @{written};

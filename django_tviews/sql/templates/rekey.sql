@@ -16,7 +16,7 @@ BEGIN
     kept AS MATERIALIZED (
         SELECT DISTINCT ON (@{fresh_key}) tview.ctid AS place, @{fresh_key}
         FROM @{table} AS tview
-        JOIN fresh ON @{key_matches_fresh}
+        JOIN fresh ON @{fresh_matches_tview}
         WHERE NOT record_image_ne(ROW(@{tview_columns}), ROW(@{fresh_columns}))
     ),
     deleted AS (

@@ -1,8 +1,10 @@
+fresh AS NOT MATERIALIZED (
+    SELECT @{columns} FROM evaluated WHERE evaluated.@{found}
+),
 deleted AS (
     DELETE FROM @{table} AS tview
-    USING unnest(@{key_arrays}) AS affected (@{key_columns})
-    WHERE @{key_matches_tview}
-      AND NOT EXISTS (SELECT FROM fresh WHERE @{key_matches_fresh})
+    USING evaluated
+    WHERE @{evaluated_matches_tview} AND evaluated.@{found} IS NULL
     RETURNING 1
 ),
 @{written}
