@@ -23,6 +23,10 @@ _SYNONYMS = {
 _WITH_MODIFIER = re.compile(r"^([a-z0-9_ ]+?) ?\(([\d, ]+)\)(.*)$")
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _STRINGS = frozenset({"text", "character varying", "character", "bpchar"})
+# Values of these have one order, and equal ones look the same.
+_ORDERED = _INTEGERS | {
+    *("date", "timestamp with time zone", "timestamp without time zone"),
+}
 # Values of these that are equal have equal hashes, too (an extended hash function in pg_amproc).
 _HASHED_WITH_ONE_LOOK = _INTEGERS | {
     *("boolean", "bytea", "character varying", "date", "oid", "text", "uuid"),
@@ -136,6 +140,40 @@ def wider_integer(first: str, second: str) -> str:
     if not names <= _INTEGERS:
         return ""
     return next(name for name in ("bigint", "integer", "smallint") if name in names)
+
+
+def is_integer(type_sql: str) -> bool:
+    """Tell whether a type is one of the integers.
+
+    Args:
+        type_sql: any type.
+    """
+    return _parsed(type_sql)[0] in _INTEGERS
+
+
+def scale_of(type_sql: str) -> int | None:
+    """Return how many decimals every value of a numeric type has; None if that is open.
+
+    Args:
+        type_sql: any type.
+    """
+    name, modifier = _parsed(type_sql)
+    if name != "numeric" or not modifier:
+        return None
+    _, _, scale = modifier.partition(",")
+    return int(scale or 0)
+
+
+def is_ordered_by_looks(type_sql: str) -> bool:
+    """Tell whether values of a type have one order everywhere, and equal ones look the same.
+
+    Strings have an order for each collation.
+
+    Args:
+        type_sql: any type.
+    """
+    name, modifier = _parsed(type_sql)
+    return name in _ORDERED or (name == "numeric" and modifier != "")
 
 
 def rounds_alike(type_sql: str) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from django_tviews.facts import RelationFacts
     from django_tviews.relational.tree import QueryTree
 
+    from .folds import Fold
     from .units import Unit
 
 # Version of what is generated from one plan; a change of the templates raises it.
@@ -40,6 +41,7 @@ MAINTENANCE_ENVIRONMENT: tuple[tuple[str, str], ...] = (
 class Strategy(StrEnum):
     """How a source's change reaches the TView."""
 
+    FOLD = "fold"
     RECOMPUTE = "recompute"
     REBUILD = "rebuild"
 
@@ -93,6 +95,8 @@ class SourcePlan:
         routes: one for each occurrence of the source.
         overlaps: a statement may change it together with another source, because both read a
             partition or an inheritance child.
+        fold: how a statement that changes nothing else changes the rows of groups, if they follow
+            from what they were.
     """
 
     number: int
@@ -101,12 +105,15 @@ class SourcePlan:
     identity: tuple[tuple[str, str], ...]
     routes: tuple[Route | NoRoute, ...]
     overlaps: bool = False
+    fold: Fold | None = None
 
     @property
     def strategy(self) -> Strategy:
         """How its changes are applied."""
         if any(isinstance(route, NoRoute) for route in self.routes):
             return Strategy.REBUILD
+        if self.fold is not None:
+            return Strategy.FOLD
         return Strategy.RECOMPUTE
 
 

@@ -10,6 +10,7 @@ from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, Unsupporte
 from django_tviews.relational.constructs import refuse
 from django_tviews.sqltypes import keeps_values, without_length
 
+from .folds import find_fold
 from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, relevant_columns
 from .routes import NoRoute, find_routes
 from .units import evaluated_by_key, find_unit
@@ -70,25 +71,32 @@ def make_plan(
     )
     key_outputs = [outputs[name].name for name in declaration.key]
     by_key = evaluated_by_key(tree, key_outputs)
+    columns = tuple(
+        PlanColumn(
+            column.name,
+            column.type,
+            column.output,
+            value_equal=tree.open_look(column.output),
+        )
+        for column in declaration.columns
+    )
+    sources = _sources(tree, facts, key_outputs)
+    deferred = declaration.mode == "deferred"
+    # What is deferred waits in the spool, which is recomputed.
+    fold = None if deferred else find_fold(tree, columns, key, output_types or {})
+    if fold is not None:
+        sources = tuple(replace(source, fold=fold) for source in sources)
     plan = Plan(
         label=declaration.label,
         schema=schema,
         table=declaration.table,
         view=declaration.view,
-        columns=tuple(
-            PlanColumn(
-                column.name,
-                column.type,
-                column.output,
-                value_equal=tree.open_look(column.output),
-            )
-            for column in declaration.columns
-        ),
+        columns=columns,
         key=key,
-        sources=_sources(tree, facts, key_outputs),
+        sources=sources,
         runtime_schema=runtime_schema,
         depth=depth,
-        deferred=declaration.mode == "deferred",
+        deferred=deferred,
         bulk_threshold=bulk_threshold,
         by_key=by_key,
         unit=None if by_key else find_unit(tree, key_outputs, facts),

@@ -25,6 +25,7 @@ from .scope import Scope
 from .selects import Selects
 from .set_operations import SetOperations
 from .syntax import Node, deparse_select, parse_select
+from .totals import Totals
 from .tree import Alternative, Condition, Expression, Occurrence, QueryTree
 from .types import Types
 from .windows import Windows
@@ -143,11 +144,14 @@ class Builder:
         self.nullability = Nullability(self)
         self.looks = Looks(self)
         self.types = Types()
+        self.totals = Totals(self)
 
     def build(self, select: Node) -> Alternative:
         """Bind the outermost SELECT."""
         self.branches.start()
-        block = self.selects.bind(select, Scope())
+        scope = Scope()
+        block = self.selects.bind(select, scope)
+        groups = None if self.completing else self.totals.of(select, scope)
         occurrences = tuple(draft.finished() for draft in self.drafts)
         routed = {occurrence.number for occurrence in occurrences} - self._left_out
         if self._about is not None:
@@ -160,6 +164,7 @@ class Builder:
             frozenset(routed),
             self.far_reaching,
             tuple(self.partitions),
+            groups,
         )
 
     def leave_out(self, places: range) -> None:

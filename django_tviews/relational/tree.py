@@ -184,6 +184,40 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Total:
+    """An output column that follows from what it was and from the rows that have come and gone.
+
+    Attributes:
+        output: its name.
+        function: ``count``, ``sum``, ``min`` or ``max``.
+        argument: of what; None for ``count(*)``.
+        filter: the condition of FILTER.
+        or_zero: a sum of nothing is zero: ``COALESCE(sum(…), 0)``.
+    """
+
+    output: str
+    function: str
+    argument: Expression | None
+    filter: Expression | None = None
+    or_zero: bool = False
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The outermost SELECT groups rows of one table and shows nothing but keys and totals.
+
+    Attributes:
+        keys: the output columns that it groups by; nothing else tells groups apart.
+        totals: the other output columns.
+        filter: the condition of WHERE.
+    """
+
+    keys: frozenset[str]
+    totals: tuple[Total, ...]
+    filter: Expression | None = None
+
+
+@dataclass(frozen=True)
 class Alternative:
     """A flat query: one of those whose rows together decide what the result is.
 
@@ -199,6 +233,7 @@ class Alternative:
             exclude: a NULL among the values of NOT IN.
         partitions: for each PARTITION BY outside of sublinks, the columns it consists of, as far
             as it consists of columns.
+        groups: what it consists of, if that is groups of the rows of one table.
     """
 
     occurrences: tuple[Occurrence, ...]
@@ -207,6 +242,7 @@ class Alternative:
     routed: frozenset[int]
     far_reaching: bool = False
     partitions: tuple[frozenset[ColumnOf], ...] = ()
+    groups: Groups | None = None
 
     def output(self, name: str) -> Output | None:
         """Return the output column of that name."""

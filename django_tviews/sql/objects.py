@@ -23,6 +23,7 @@ from django_tviews.plan.routes import Route
 from django_tviews.text import indented
 
 from .comparison import unbounded
+from .folds import fold_values
 from .quoting import (
     bounded,
     complete,
@@ -41,6 +42,7 @@ from .routes import (
     shown,
     spool_delta,
     transition_delta,
+    transition_rows,
 )
 from .templates import render, render_statements
 from .units import unit_matches, units_of_keys
@@ -611,7 +613,25 @@ class _Writer:
             return render("source_rebuild", **values)
         ctes = self._with_delta(source, event, str(values["delta"]))
         routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
-        return render("source_recompute", **values, keys=self._keys(source, event, routes))
+        keys = self._keys(source, event, routes)
+        if source.fold is None:
+            return render("source_recompute", **values, keys=keys)
+        return render("source_fold", **values, keys=keys, **self._folds(source, event, values))
+
+    def _folds(
+        self, source: SourcePlan, event: str, values: dict[str, str | int]
+    ) -> dict[str, str]:
+        """The statement that folds, once into the variables and once for EXECUTE."""
+        fold = {
+            **values,
+            **fold_values(self.plan.key, source, self._key_of("affected")),
+            "rows": transition_rows(source, event),
+        }
+        into = f"INTO {self.values['key_variables']}\n"
+        return {
+            "fold_into": render("fold", **fold, into=into),
+            "fold": render("fold", **fold, into=""),
+        }
 
     def _everything(self) -> str:
         return f"SELECT {self.values['tview']}, 0, false, NULL"

@@ -170,15 +170,10 @@ def transition_delta(source: SourcePlan, event: str) -> str:
     ``SET id = id + 10`` moves row 8 to 18, the rows that refer to it are updated, and both
     updates stand in the same transition tables. Then 18 is old and new, and not the same.
     """
+    if event != "UPDATE" or not source.identity:
+        return transition_rows(source, event)
     columns = [identifier(name) for name, _ in source.columns]
     old_rows, new_rows = shown(source, "old_rows"), shown(source, "new_rows")
-    old, new = _one_sided(old_rows, "true", columns), _one_sided(new_rows, "false", columns)
-    if event == "INSERT":
-        return new
-    if event == "DELETE":
-        return old
-    if not source.identity:
-        return f"{old}\nUNION ALL {new}"
     old_image = ", ".join(f"o.{column}" for column in columns)
     new_image = ", ".join(f"n.{column}" for column in columns)
     pairing = " AND ".join(
@@ -202,6 +197,22 @@ def transition_delta(source: SourcePlan, event: str) -> str:
         f"{changed_twice})\n"
         f"  AND image.{identifier(source.identity[0][0])} IS NOT NULL"
     )
+
+
+def transition_rows(source: SourcePlan, event: str) -> str:
+    """Return a query for the rows of a statement's transition tables, each as often as it is there.
+
+    Args:
+        source: the source.
+        event: ``INSERT``, ``UPDATE`` or ``DELETE``.
+    """
+    columns = [identifier(name) for name, _ in source.columns]
+    rows = []
+    if event != "INSERT":
+        rows.append(_one_sided(shown(source, "old_rows"), "true", columns))
+    if event != "DELETE":
+        rows.append(_one_sided(shown(source, "new_rows"), "false", columns))
+    return "\nUNION ALL ".join(rows)
 
 
 def shown(source: SourcePlan, rows: str) -> str:

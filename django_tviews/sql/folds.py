@@ -1,0 +1,179 @@
+"""Folds as SQL: what has changed of each group, and what becomes of its row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django_tviews.plan.routes import Route
+
+from .joins import Joins
+from .quoting import equals, identifier
+from .routes import REMOVED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from django_tviews.plan.folds import FoldedColumn
+    from django_tviews.plan.plan import KeyColumn, SourcePlan
+    from django_tviews.relational.tree import Expression
+
+# How many rows a group has more than before; no column can be expected to have this name.
+_ROWS = identifier("rows?")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one column contributes to the statement.
+
+    Attributes:
+        changes: what has to be known of the rows that have come and gone.
+        changed: tells that this is not nothing.
+        settled: tells that it decides the new value.
+        value: the new value.
+    """
+
+    changes: tuple[str, ...]
+    changed: tuple[str, ...]
+    settled: tuple[str, ...]
+    value: str
+
+
+def fold_values(
+    key: Sequence[KeyColumn], source: SourcePlan, affected: Sequence[str]
+) -> dict[str, str]:
+    """Return the values of the placeholders of ``fold.sql`` that concern the fold.
+
+    Args:
+        key: the TView's key.
+        source: the source, with its fold.
+        affected: names for the key of a group.
+
+    Raises:
+        ValueError: the source cannot be folded.
+    """
+    (route,) = source.routes
+    fold = source.fold
+    if fold is None or not isinstance(route, Route):
+        raise ValueError(f"{source.relation.full_name} cannot be folded")
+    rows = Joins(route)
+    grouped_by = [
+        f"CAST({rows.expression(expression)} AS {column.type})"
+        for expression, column in zip(route.keys[0], key, strict=True)
+    ]
+    known = [f"{expression} IS NOT NULL" for expression in grouped_by]
+    if fold.filter is not None:
+        known.append(f"({rows.expression(fold.filter)})")
+    totals = _Totals(rows)
+    parts = [totals.part(place, column) for place, column in enumerate(fold.columns, start=1)]
+    if fold.row_count is None:
+        keeps_rows = f"change.{_ROWS} >= 0"
+    else:
+        keeps_rows = f"tview.{identifier(fold.row_count)} + change.{_ROWS} > 0"
+    return {
+        "start": rows.start,
+        "grouped_by": _listed(
+            f"{expression} AS {name}" for expression, name in zip(grouped_by, affected, strict=True)
+        ),
+        "changes": ",\n".join(
+            [
+                f"{totals.difference('count', '*')} AS {_ROWS}",
+                *(change for part in parts for change in part.changes),
+            ]
+        ),
+        "known": "\nAND ".join(known),
+        "places": _listed(str(place) for place in range(1, len(key) + 1)),
+        "changed": "\nOR ".join(
+            [f"change.{_ROWS} <> 0", *(each for part in parts for each in part.changed)]
+        ),
+        "new_values": ",\n".join(
+            f"{identifier(column.name)} = {part.value}"
+            for column, part in zip(fold.columns, parts, strict=True)
+        ),
+        "settled": "\nAND ".join([keeps_rows, *(each for part in parts for each in part.settled)]),
+        "change_key": _listed(f"change.{name}" for name in affected),
+        "change_keys": _listed(f"array_agg(change.{name})" for name in affected),
+        "change_matches_tview": " AND ".join(
+            f"tview.{identifier(column.name)} {equals(column.equality)} change.{name}"
+            for column, name in zip(key, affected, strict=True)
+        ),
+        "change_matches_folded": " AND ".join(
+            f"folded.{name} {equals(column.equality)} change.{name}"
+            for column, name in zip(key, affected, strict=True)
+        ),
+    }
+
+
+class _Totals:
+    """Totals of the changed rows."""
+
+    def __init__(self, rows: Joins) -> None:
+        self._rows = rows
+
+    def difference(self, function: str, argument: str, condition: Expression | None = None) -> str:
+        """By how much a total grows: that of the rows added, less that of the rows removed."""
+        added = self._of(function, argument, condition, removed=False)
+        removed = self._of(function, argument, condition, removed=True)
+        if function == "sum":
+            return f"coalesce({added}, 0) - coalesce({removed}, 0)"
+        return f"{added} - {removed}"
+
+    def part(self, place: int, column: FoldedColumn) -> _Part:
+        """What a column contributes to the statement.
+
+        Args:
+            place: among the columns, from 1.
+            column: which.
+        """
+        total = column.total
+        argument = "*" if total.argument is None else self._rows.expression(total.argument)
+        stored = f"tview.{identifier(column.name)}"
+        if total.function in ("min", "max"):
+            return self._extreme(place, column, argument, stored)
+        more = identifier(f"more_{place}?")
+        changes = [f"{self.difference(total.function, argument, total.filter)} AS {more}"]
+        changed = [f"change.{more} <> 0"]
+        settled = []
+        value = f"{stored} + change.{more}"
+        if column.may_be_nan:
+            settled += [f"({stored} <> 'NaN') IS NOT FALSE", f"change.{more} <> 'NaN'"]
+        if column.nullable:
+            values = identifier(f"values_{place}?")
+            changes.append(f"{self.difference('count', argument, total.filter)} AS {values}")
+            changed.append(f"change.{values} <> 0")
+            settled.append(f"change.{values} >= 0")
+            value = (
+                f"CASE WHEN {stored} IS NOT NULL OR change.{values} > 0 "
+                f"THEN coalesce({stored}, 0) + change.{more} END"
+            )
+        return _Part(tuple(changes), tuple(changed), tuple(settled), value)
+
+    def _extreme(self, place: int, column: FoldedColumn, argument: str, stored: str) -> _Part:
+        added, removed = identifier(f"added_{place}?"), identifier(f"removed_{place}?")
+        function, condition = column.total.function, column.total.filter
+        better, picks = (">", "greatest") if function == "max" else ("<", "least")
+        stays = (
+            f"(change.{removed} IS NULL OR change.{added} {better}= change.{removed} "
+            f"OR {stored} {better} change.{removed})"
+        )
+        return _Part(
+            (
+                f"{self._of(function, argument, condition, removed=False)} AS {added}",
+                f"{self._of(function, argument, condition, removed=True)} AS {removed}",
+            ),
+            (f"change.{added} IS DISTINCT FROM change.{removed}",),
+            (stays,),
+            f"{picks}({stored}, change.{added})",
+        )
+
+    def _of(
+        self, function: str, argument: str, condition: Expression | None, *, removed: bool
+    ) -> str:
+        wanted = f"{'' if removed else 'NOT '}{self._rows.start}.{REMOVED}"
+        if condition is not None:
+            wanted += f" AND ({self._rows.expression(condition)})"
+        return f"{function}({argument}) FILTER (WHERE {wanted})"
+
+
+def _listed(parts: Iterable[str]) -> str:
+    return ", ".join(parts)

@@ -1,0 +1,25 @@
+WITH moved AS (
+    @{rows}
+),
+change AS MATERIALIZED (
+    SELECT *
+    FROM (
+        SELECT @{grouped_by},
+            @{changes}
+        FROM moved AS @{start}
+        WHERE @{known}
+        GROUP BY @{places}
+    ) AS change
+    WHERE @{changed}
+),
+folded AS (
+    UPDATE @{table} AS tview
+    SET @{new_values}
+    FROM change
+    WHERE @{change_matches_tview}
+      AND @{settled}
+    RETURNING @{change_key}
+)
+SELECT @{change_keys}
+@{into}FROM change
+WHERE NOT EXISTS (SELECT FROM folded WHERE @{change_matches_folded})

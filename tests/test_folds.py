@@ -1,0 +1,259 @@
+"""Folds: totals of groups follow from what they were, or the group is recomputed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from django_tviews.definition import Column, Declaration
+from django_tviews.plan.plan import Strategy
+from django_tviews.plan.planner import make_plan
+
+from .harness import branch
+from .plans import FACTS, tree_of
+
+if TYPE_CHECKING:
+    from .harness import Database
+
+
+def strategy(query: str, types: str, key: str = "k", *, computed: str = "") -> Strategy:
+    """Plan a query over one table and return how its changes are applied.
+
+    Args:
+        query: groups of a table.
+        types: the types of its output columns, in their order.
+        key: the columns of the key.
+        computed: the types that a server says the query computes, where they differ.
+    """
+    tree = tree_of(query)
+    names = [output.name for output in tree.outputs]
+    columns = tuple(
+        Column(name, type_sql, name not in key.split(", "), name)
+        for name, type_sql in zip(names, types.split(", "), strict=True)
+    )
+    declaration = Declaration("shop.Card", "card", query, columns, tuple(key.split(", ")))
+    plan = make_plan(
+        declaration,
+        tree,
+        FACTS,
+        schema="shop",
+        runtime_schema="public",
+        output_types=dict(zip(names, (computed or types).split(", "), strict=True)),
+    )
+    return plan.sources[0].strategy
+
+
+@pytest.mark.parametrize(
+    ("query", "types"),
+    [
+        ("SELECT maker_id AS k, count(*) AS n FROM product GROUP BY maker_id", "bigint, bigint"),
+        (
+            "SELECT product_id AS k, count(body) FILTER (WHERE stars > 3) AS n FROM review "
+            "WHERE stars IS NOT NULL GROUP BY product_id",
+            "bigint, integer",
+        ),
+        (
+            "SELECT product_id AS k, sum(stars) AS n, COALESCE(sum(stars), 0) AS z, "
+            "sum(stars * 2) AS d FROM review GROUP BY product_id",
+            "bigint, bigint, bigint, bigint",
+        ),
+        (
+            "SELECT maker_id AS k, max(created_at) AS a, min(category_id) AS b FROM product "
+            "GROUP BY maker_id",
+            "bigint, timestamp with time zone, bigint",
+        ),
+        ("SELECT lower(name) AS k, count(*) AS n FROM maker GROUP BY 1", "text, bigint"),
+    ],
+)
+def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None:
+    assert strategy(query, types) is Strategy.FOLD
+
+
+@pytest.mark.parametrize(
+    ("query", "types"),
+    [
+        # Addition of these is not exact, or the column does not hold all of it.
+        ("SELECT maker_id AS k, sum(price) AS n FROM product GROUP BY 1", "bigint, numeric"),
+        (
+            "SELECT maker_id AS k, sum(price * 2) AS n FROM product GROUP BY 1",
+            "bigint, numeric",
+        ),
+        (
+            "SELECT maker_id AS k, sum(category_id) AS n FROM product GROUP BY 1",
+            "bigint, numeric(12,-2)",
+        ),
+        # Not totals.
+        ("SELECT maker_id AS k, avg(category_id) AS n FROM product GROUP BY 1", "bigint, numeric"),
+        (
+            "SELECT maker_id AS k, count(DISTINCT name) AS n FROM product GROUP BY 1",
+            "bigint, bigint",
+        ),
+        ("SELECT maker_id AS k, count(*) + 1 AS n FROM product GROUP BY 1", "bigint, bigint"),
+        ("SELECT maker_id AS k, max(name) AS n FROM product GROUP BY 1", "bigint, text"),
+        # Something else decides on the groups.
+        (
+            "SELECT maker_id AS k, count(*) AS n FROM product GROUP BY 1 HAVING count(*) > 2",
+            "bigint, bigint",
+        ),
+        (
+            "SELECT maker_id AS k, category_id AS c, count(*) AS n FROM product GROUP BY 1, 2",
+            "bigint, bigint, bigint",
+        ),
+        (
+            "SELECT p.maker_id AS k, count(*) AS n FROM product p JOIN review r "
+            "ON r.product_id = p.id GROUP BY 1",
+            "bigint, bigint",
+        ),
+        (
+            "SELECT maker_id AS k, count(*) AS n FROM product p WHERE EXISTS "
+            "(SELECT FROM review r WHERE r.product_id = p.id) GROUP BY 1",
+            "bigint, bigint",
+        ),
+        (
+            "SELECT maker_id AS k, count(*) AS n FROM "
+            "(SELECT DISTINCT maker_id, name FROM product) AS p GROUP BY 1",
+            "bigint, bigint",
+        ),
+        (
+            "WITH product AS (SELECT DISTINCT maker_id FROM product) "
+            "SELECT maker_id AS k, count(*) AS n FROM product GROUP BY 1",
+            "bigint, bigint",
+        ),
+        (
+            "SELECT maker_id AS k, count(*) AS n FROM product WHERE maker_id = 1 GROUP BY 1 "
+            "UNION ALL SELECT 2, 3",
+            "bigint, bigint",
+        ),
+        ("SELECT maker_id AS k FROM product GROUP BY 1", "bigint"),
+    ],
+)
+def test_anything_else_is_recomputed(query: str, types: str) -> None:
+    assert strategy(query, types) is Strategy.RECOMPUTE
+
+
+SALES = (
+    "CREATE TABLE sale (id integer PRIMARY KEY, shop integer, day date NOT NULL, "
+    "pieces integer NOT NULL, bonus integer, price numeric(8,2) NOT NULL, tip numeric(6,3), "
+    "void boolean NOT NULL DEFAULT false, note text, "
+    "follows integer REFERENCES sale ON DELETE CASCADE ON UPDATE CASCADE)"
+)
+
+# Each: the query, the columns and the key.
+TOTALS = {
+    "counted": (
+        "SELECT shop, count(*) AS sales, count(bonus) AS bonuses, "
+        "count(*) FILTER (WHERE void) AS voided, sum(pieces) AS pieces, sum(bonus) AS bonus, "
+        "COALESCE(sum(bonus) FILTER (WHERE NOT void), 0) AS paid, "
+        "sum(pieces * bonus) AS product, min(day) AS opened, max(day) FILTER (WHERE void) AS voids "
+        "FROM sale WHERE shop IS NOT NULL GROUP BY shop",
+        "shop integer, sales bigint, bonuses bigint, voided integer, pieces bigint NULL, "
+        "bonus bigint NULL, paid bigint, product bigint NULL, opened date NULL, voids date NULL",
+        "shop",
+    ),
+    "uncounted": (
+        "SELECT shop, day, sum(price) AS price, sum(tip) AS tip, "
+        "COALESCE(sum(tip), 0) AS tips, max(price) AS best, min(bonus) AS least FROM sale "
+        "WHERE NOT void AND shop > 0 GROUP BY shop, day",
+        "shop integer, day date, price numeric NULL, tip numeric NULL, tips numeric(20,4), "
+        "best numeric(8,2) NULL, least integer NULL",
+        "shop, day",
+    ),
+    "by_expression": (
+        "SELECT COALESCE(lower(note), 'none') AS note, sum(id) AS ids, count(*) AS n FROM sale "
+        "GROUP BY COALESCE(lower(note), 'none')",
+        "note text, ids bigint NULL, n bigint",
+        "note",
+    ),
+}
+
+STATEMENTS = (
+    "INSERT INTO sale VALUES (1, 1, '2026-01-01', 3, NULL, 9.99, NULL, false, 'A', NULL), "
+    "(2, 1, '2026-01-02', 4, 5, 1.10, 0.125, true, 'a', 1), "
+    "(3, 2, '2026-01-02', 1, NULL, 0, NULL, false, NULL, 2), "
+    "(4, NULL, '2026-01-03', 1, 1, 5, 1, false, NULL, 3), "
+    "(5, 2, '2026-01-02', 6, 2, 7.5, 0.001, false, 'b', NULL)",
+    "INSERT INTO sale VALUES (6, 2, '2026-01-02', 2, 4, 2.25, NULL, false, 'b', NULL)",
+    "INSERT INTO sale SELECT g, 3, '2026-02-01', g, NULL, g, NULL, false, 'bulk', NULL "
+    "FROM generate_series(100, 120) AS g",
+    "UPDATE sale SET pieces = pieces + 1",
+    "UPDATE sale SET bonus = NULL WHERE shop = 2",
+    "UPDATE sale SET bonus = 7 WHERE id = 3",
+    "UPDATE sale SET bonus = coalesce(bonus, 0) + 1 WHERE id IN (3, 5)",
+    "UPDATE sale SET price = 'NaN' WHERE id = 5",
+    "UPDATE sale SET pieces = 9 WHERE id = 6",
+    "UPDATE sale SET price = 3 WHERE id = 5",
+    "UPDATE sale SET shop = 1 WHERE id = 3",
+    "UPDATE sale SET shop = 4 WHERE shop = 2",
+    "UPDATE sale SET void = NOT void WHERE id IN (1, 2, 3)",
+    "UPDATE sale SET day = day + 1 WHERE id = 1",
+    "UPDATE sale SET day = '2025-12-31' WHERE id = 2",
+    "UPDATE sale SET day = '2027-12-31' WHERE id = 2",
+    "UPDATE sale SET note = 'x'",
+    "UPDATE sale SET tip = id / 7.0 WHERE id < 5",
+    # Rows that refer to it are updated by the same statement, in the same transition tables.
+    "UPDATE sale SET id = id + 1000 WHERE id < 3",
+    "UPDATE sale SET shop = shop + 10, pieces = -pieces",
+    "DELETE FROM sale WHERE id BETWEEN 105 AND 110",
+    "DELETE FROM sale WHERE shop = 13",
+    "INSERT INTO sale VALUES (7, 4, '2026-03-01', 1, 1, 1, 1, false, NULL, NULL) "
+    "ON CONFLICT (id) DO UPDATE SET shop = 5",
+    "MERGE INTO sale USING (VALUES (7), (8)) AS given (id) ON sale.id = given.id "
+    "WHEN MATCHED THEN UPDATE SET pieces = 50 "
+    "WHEN NOT MATCHED THEN INSERT VALUES (given.id, 4, '2026-03-01', 1, 1, 1, 1)",
+    "WITH gone AS (DELETE FROM sale WHERE id = 8 RETURNING *) "
+    "INSERT INTO sale SELECT 9, shop, day, pieces, bonus, price, tip FROM gone",
+    "DELETE FROM sale WHERE follows IS NULL",
+    "TRUNCATE sale",
+)
+
+
+@pytest.mark.parametrize("size", ["small", "bulk"])
+def test_totals_stay_exact_whatever_happens_to_the_rows(database: Database, size: str) -> None:
+    database.execute(SALES)
+    with branch(size):
+        for name, (query, columns, key) in TOTALS.items():
+            database.tview(query, columns, key, table=name)
+    for name in TOTALS:
+        assert "Add to the groups" in database.value(
+            "SELECT prosrc FROM pg_proc WHERE proname = %s AND pronamespace = %s::regnamespace",
+            f"tviews_{name}_on_sale_update",
+            database.schema,
+        )
+    database.run(*STATEMENTS)
+
+
+def test_a_total_is_added_to_and_not_read_again(database: Database) -> None:
+    database.execute(SALES)
+    query, columns, key = TOTALS["by_expression"]
+    database.tview(query, columns, key, table="folded")
+    database.run("INSERT INTO sale VALUES (1, 1, '2026-01-01', 1, 1, 1, 1, false, 'a', NULL)")
+    with database.rolled_back():
+        # What is wrong before stays wrong by as much: nothing has evaluated the query.
+        database.execute("SET LOCAL session_replication_role = replica")
+        database.execute("UPDATE folded SET n = 41")
+        database.execute("SET LOCAL session_replication_role = origin")
+        database.execute(
+            "INSERT INTO sale (id, day, pieces, price, note) VALUES (2, '2026-01-01', 1, 1, 'A')"
+        )
+        assert database.value("SELECT n FROM folded") == 42
+
+
+def test_rows_that_a_users_trigger_changes_again_are_counted_once(database: Database) -> None:
+    database.execute(SALES)
+    query, columns, key = TOTALS["counted"]
+    database.tview(query, columns, key, table="counted")
+    database.execute(
+        "CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "UPDATE sale SET pieces = pieces * 2 WHERE id = NEW.id AND pieces < 100; RETURN NULL; "
+        "END $$"
+    )
+    database.execute(
+        "CREATE TRIGGER again AFTER INSERT OR UPDATE ON sale FOR EACH ROW EXECUTE FUNCTION again()"
+    )
+    database.run(
+        "INSERT INTO sale (id, shop, day, pieces, price) VALUES (1, 1, '2026-01-01', 3, 1)",
+        "UPDATE sale SET pieces = 40",
+        "UPDATE sale SET shop = 2",
+        "DELETE FROM sale",
+    )
