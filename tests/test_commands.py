@@ -589,7 +589,7 @@ class TestTviewCheck:
     def trigger(self, shop: Database) -> str:
         return str(
             shop.value(
-                "SELECT tgname FROM pg_trigger WHERE tgname LIKE 'tviews%%producttag_insert'"
+                "SELECT tgname FROM pg_trigger WHERE tgname LIKE 'tviews%%insert%%producttag'"
                 " AND tgrelid = 'testapp_tag'::regclass"
             )
         )
