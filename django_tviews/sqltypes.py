@@ -151,6 +151,15 @@ def is_integer(type_sql: str) -> bool:
     return _parsed(type_sql)[0] in _INTEGERS
 
 
+def is_numeric(type_sql: str) -> bool:
+    """Tell whether a type is numeric, with a fixed scale or without.
+
+    Args:
+        type_sql: any type.
+    """
+    return _parsed(type_sql)[0] == "numeric"
+
+
 def scale_of(type_sql: str) -> int | None:
     """Return how many decimals every value of a numeric type has; None if that is open.
 
