@@ -122,6 +122,8 @@ class TViewError(Exception):
             The error, with ``exc`` as its ``__cause__``; or None if ``exc`` has
             nothing to do with a TView. ``context`` holds those of ``sqlstate``, ``schema``,
             ``table``, ``column``, ``constraint``, ``detail`` and ``where`` that PostgreSQL sent.
+            If two transactions waited for each other's locks on a TView, ``lock`` has the OID of
+            its table and the number of the lock that this one waited for.
         """
         for link in _causes(exc):
             if isinstance(link, TViewError):
@@ -139,13 +141,15 @@ class TViewError(Exception):
             error = error_class(
                 _message(fields, error_class) or str(link),
                 hint=fields["hint"] or error_class.advice,
-                tview=_label(fields["table"]),
+                tview=_label(fields["table"]) or _label_of_function(fields["where"] or ""),
                 **{
                     name: value
                     for name, value in fields.items()
                     if value and name not in ("message", "hint", "routine")
                 },
             )
+            if error_class is Deadlock and (lock := _LOCK.search(fields["detail"] or "")):
+                error.context["lock"] = (int(lock["tview"]), int(lock["number"]))
             error.__cause__ = exc
             return error
         return None
@@ -376,7 +380,10 @@ class LockTimeout(TViewError):
     """
 
     sqlstate = "55P03"
-    advice = "Run it again when fewer transactions are writing, or raise the timeout."
+    advice = (
+        "Run it again when fewer transactions are writing, or raise the timeout. "
+        "tview_check --locks says who has the lock."
+    )
 
 
 class Deadlock(TViewError):
@@ -487,6 +494,13 @@ _UPSERT_OF_ONE_ROW_TWICE: Final = "ExecOnConflictUpdate"
 _OUR_FUNCTION: Final = re.compile(rf'[\s."](?:{"|".join(FUNCTION_PREFIXES)})')
 
 
+# Of two processes that wait for each other, the one that was ended is told of first. Whatever the
+# language, a lock by two numbers stands so: [database,16412,18,2].
+_LOCK: Final = re.compile(r"\A[^\n\[]*\[\d+,(?P<tview>\d+),(?P<number>\d+),2\]")
+
+_FUNCTION_OF_TVIEW: Final = re.compile(rf'[\s."]{FUNCTION_PREFIXES[1]}(?P<rest>[^"(]+)"?\(')
+
+
 def _causes(exc: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     link: BaseException | None = exc
@@ -541,6 +555,23 @@ def _class_of(fields: dict[str, str | None]) -> type[TViewError] | None:
     if fields["routine"] == _UPSERT_OF_ONE_ROW_TWICE:
         return KeyNotUnique
     return _MET_IN_OUR_FUNCTIONS.get(sqlstate, RefreshFailed)
+
+
+def _label_of_function(where: str) -> str | None:
+    """Return the label of the TView whose function was running, the innermost if several were."""
+    if not apps.models_ready:
+        return None
+    functions = [line for line in where.splitlines() if "PL/pgSQL" in line]
+    for found in filter(None, map(_FUNCTION_OF_TVIEW.search, functions)):
+        known = {
+            model._meta.db_table.rpartition('"."')[2].strip('"'): model._meta.label
+            for model in apps.get_models()
+            if hasattr(model, "_maintenance")
+        }
+        tables = [table for table in known if found["rest"].startswith(f"{table}_")]
+        if tables:
+            return known[max(tables, key=len)]
+    return None
 
 
 def _label(table: str | None) -> str | None:

@@ -75,8 +75,11 @@ def lock(
                     schema_editor.execute(complete(statement), params=None)
         except OperationalError as error:
             known = TViewError.from_database_error(error)
-            if not attempts_left or not isinstance(known, LockTimeout | Deadlock):
+            if not isinstance(known, LockTimeout | Deadlock):
                 raise
+            if not attempts_left:
+                known.message += f" ({complete(statement)})"
+                raise known from error
         else:
             return
         # Two that wait for each other must not meet again at the same time.

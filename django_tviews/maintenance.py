@@ -251,6 +251,10 @@ def refresh(
         KeyMissing: a key has not as many values as the key has columns.
         ValueError: keys are given for more than one TView.
         RefreshFailed: the query or the table could not take a value.
+        LockTimeout: somebody had the keys for longer than the session's ``lock_timeout``; the
+            context has the ``keys`` that were given. The same of the next two.
+        Deadlock: another transaction waited for this one.
+        SerializationConflict: another one came first, above READ COMMITTED.
     """
     connection = connections[using]
     tviews = chosen(connection, *labels)
@@ -425,6 +429,8 @@ def _refresh(
         if explained is None:
             raise
         explained.tview = tview.label
+        if keys is not None:
+            explained.context["keys"] = keys
         raise explained from error
     return RefreshReport(
         tview.label, inserted, updated, deleted, seconds=time.perf_counter() - started
@@ -474,7 +480,11 @@ def _as_text(value: object) -> str | None:
 def _compare(connection: BaseDatabaseWrapper, tview: InstalledTView, limit: int) -> VerifyReport:
     plan = _with_stored_types(connection, tview, plan_of(connection, tview))
     started = time.perf_counter()
-    with _maintenance_environment(connection), connection.cursor() as cursor:
+    with (
+        installer.explained(),
+        _maintenance_environment(connection),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(comparison(plan, limit))
         rows, missing, extra, different, listed = cursor.fetchone()
     return VerifyReport(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
 
@@ -172,6 +172,26 @@ def waits(*labels: str, using: str = DEFAULT_DB_ALIAS) -> list[Wait]:
     ]
 
 
+def locked(error: TViewError, *, using: str = DEFAULT_DB_ALIAS) -> Locked | None:
+    """Say what a transaction waited for when PostgreSQL ended it, because of a deadlock.
+
+    To be asked after the transaction was rolled back.
+
+    Args:
+        error: what `TViewError.from_database_error` has made of it.
+        using: alias of the database.
+
+    Returns:
+        The TView with the key, or the place; None if it waited for something else, such as a row.
+    """
+    if "lock" not in error.context:
+        return None
+    connection = connections[using]
+    oid, number = cast("tuple[int, int]", error.context["lock"])
+    tviews = {tview.oid: tview for tview in chosen(connection) if tview.oid == oid}
+    return _what(connection, tviews[oid], number) if tviews else None
+
+
 def _readers(
     connection: BaseDatabaseWrapper, tviews: Mapping[int, InstalledTView]
 ) -> dict[int, tuple[str, ...]]:
@@ -217,27 +237,30 @@ def _locked(
         return Locked(readers[lock.oid], f"the table {found.schema}.{found.name}")
     if lock.oid == LOCK_CLASS:
         return Locked((), "what all TViews share")
-    tview = tviews[lock.oid]
-    if not lock.number:
+    return _what(connection, tviews[lock.oid], lock.number or 0)
+
+
+def _what(connection: BaseDatabaseWrapper, tview: InstalledTView, number: int) -> Locked:
+    """Find what the number of a lock on a TView stands for."""
+    if number == 0:
         return Locked((tview.label,), "the whole TView")
-    place, _ = divmod(lock.number - 1, LOCK_SLOTS)
+    place, _ = divmod(number - 1, LOCK_SLOTS)
     try:
         plan = plan_of(connection, tview)
     except TViewError:
-        return Locked((tview.label,), f"lock {lock.number}")
+        return Locked((tview.label,), f"lock {number}")
     if place == KEYS:
         columns = tuple(column.name for column in plan.key)
         table = qualified(plan.schema, plan.table)
-        return _among(connection, plan, lock.number, "key", table, columns)
+        return _among(connection, plan, number, "key", table, columns)
     for each in places(plan.sources):
         if each.number == place:
             what = f"rows of {each.relation.full_name}"
             if not each.columns:
                 return Locked((tview.label,), f"any {what}")
             table = relation_name(each.relation)
-            what = f"{what} with"
-            return _among(connection, plan, lock.number, what, table, each.columns)
-    return Locked((tview.label,), f"lock {lock.number}")
+            return _among(connection, plan, number, f"{what} with", table, each.columns)
+    return Locked((tview.label,), f"lock {number}")
 
 
 def _among(

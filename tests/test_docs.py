@@ -33,6 +33,7 @@ PAGES = [
     "how_to/changing_models_that_tviews_read.md",
     "how_to/deploying.md",
     "how_to/from_sql.md",
+    "how_to/retrying.md",
     "how_to/testing.md",
     "how_to/triggers.md",
     "reference/api.md",

@@ -147,7 +147,10 @@ BEGIN
     END;
     IF conflict THEN
         RAISE EXCEPTION 'could not serialize access to TView % due to concurrent update', tview
-            USING ERRCODE = '40001', HINT = 'Retry the transaction.';
+            USING ERRCODE = '40001',
+                  SCHEMA = (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = tview),
+                  TABLE = (SELECT relname::text FROM pg_class WHERE oid = tview),
+                  HINT = 'Retry the transaction.';
     END IF;
 END
 $function$;
