@@ -10,11 +10,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import databases, report
+from . import chart, databases, page, report
 from .workloads import WORKLOADS
 
 SCALE = 20_000
 SIZES = (1, 100, 1_000, 10_000)
+CHARTED = (1, 1_000)
+PARTS = ("operations", "connections", "throughput")
+CONTENDERS = ("bare", "hand", "tviews", "refresh", "concurrently", "pg_ivm", "computed")
+ALIASES = (*CONTENDERS, "deferred")
 COMPUTED = ("django.contrib.contenttypes", "computedfields", "benchmarks.computed")
 
 
@@ -24,15 +28,14 @@ def main() -> None:
     with databases.server(arguments.database, durable=arguments.durable) as url:
         databases.configure(
             url,
-            arguments.contenders,
+            ALIASES,
             COMPUTED if "computed" in arguments.contenders else (),
         )
         # Django must know its settings first.
-        from .contenders import CONTENDERS
-        from .measure import Measurement, measure
+        from . import cold, measure, throughput
+        from .contenders import CONTENDERS as ALL
 
         stage = databases.Databases(url)
-        chosen = {name: CONTENDERS[name] for name in arguments.contenders}
         about: dict[str, Any] = {
             "measured": time.strftime("%Y-%m-%d"),
             "server": stage.describe(),
@@ -45,19 +48,41 @@ def main() -> None:
                 about["notes"].append(text)
                 _say(text)
 
-        found: list[Measurement] = []
+        found: list[measure.Measurement] = []
+        done: list[throughput.Throughput] = []
         for scale in arguments.scale:
-            for name in arguments.workloads:
+            for name in arguments.workloads if "operations" in arguments.parts else ():
                 _say(f"{name}, {scale:,} rows …")
-                found += measure(
-                    stage, WORKLOADS[name], scale, chosen, arguments.sizes, arguments.rounds, note
+                found += measure.measure(
+                    stage,
+                    WORKLOADS[name],
+                    scale,
+                    {alias: ALL[alias] for alias in arguments.contenders},
+                    arguments.sizes,
+                    arguments.rounds,
+                    note,
                 )
+            if "connections" in arguments.parts:
+                _say(f"connections, {scale:,} rows …")
+                found += cold.measure(stage, scale, arguments.rounds, arguments.tviews)
+            if "throughput" in arguments.parts:
+                _say(f"throughput, {scale:,} rows …")
+                done += throughput.measure(stage, scale, arguments.seconds, note)
         stage.close()
-    print(report.table(found, arguments.by))
-    print()
-    print(report.summary(found, arguments.by))
+    if found:
+        print(report.table(found, arguments.by))
+        print()
+        print(report.summary(found, arguments.by))
+    if done:
+        print()
+        print(report.throughput_table(done))
     if arguments.output:
-        report.write_json(arguments.output, found, about)
+        report.write_json(arguments.output, found, done, about)
+    if arguments.chart:
+        names = {alias: contender.name for alias, contender in ALL.items()}
+        chart.write(arguments.chart, found, names, CHARTED, arguments.by)
+    if arguments.page:
+        page.write(arguments.page, found, done, about, arguments.by)
 
 
 def _say(text: str) -> None:
@@ -80,9 +105,24 @@ def _parser() -> argparse.ArgumentParser:
         default="median",
         help="what stands for the runs of an operation; other load disturbs the fastest least",
     )
-    names = ("bare", "hand", "tviews", "refresh", "concurrently", "pg_ivm", "computed")
     parser.add_argument(
-        "--contenders", type=_listed(str, names), default=list(names), help=", ".join(names)
+        "--parts",
+        type=_listed(str, PARTS),
+        default=["operations", "connections"],
+        help=f"{', '.join(PARTS)}; by default the first two",
+    )
+    parser.add_argument(
+        "--tviews",
+        type=numbers,
+        default=[0, 1, 10, 50],
+        help="how many TViews a table has, for the first write on a connection",
+    )
+    parser.add_argument("--seconds", type=int, default=10, help="how long each load lasts")
+    parser.add_argument(
+        "--contenders",
+        type=_listed(str, CONTENDERS),
+        default=list(CONTENDERS),
+        help=", ".join(CONTENDERS),
     )
     parser.add_argument(
         "--workloads",
@@ -91,6 +131,8 @@ def _parser() -> argparse.ArgumentParser:
         help=", ".join(WORKLOADS),
     )
     parser.add_argument("--output", type=Path, help="JSON file for the result")
+    parser.add_argument("--chart", type=Path, help="SVG file for a chart of the operations")
+    parser.add_argument("--page", type=Path, help="Markdown file to write the figures into")
     parser.add_argument("--database", metavar="URL", help="a server to use, as a superuser")
     parser.add_argument("--durable", action="store_true", help="COMMIT waits for the disk")
     return parser

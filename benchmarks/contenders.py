@@ -106,11 +106,19 @@ class TViews(Contender):
 
     name = "django_tviews"
     exact = True
+    mode: ClassVar[str] = "immediate"
 
     def install(self, connection: BaseDatabaseWrapper, workload: Workload) -> None:
         call_command("migrate", database=connection.alias, verbosity=0)
         for view in workload.views:
-            install_tview(connection, view)
+            install_tview(connection, view, self.mode)
+
+
+class DeferredTViews(TViews):
+    """TViews that are maintained once per transaction, at COMMIT."""
+
+    name = "django_tviews, deferred"
+    mode = "deferred"
 
 
 class Refresh(Contender):
@@ -204,7 +212,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
 """The contenders by what they are called on the command line."""
 
 
-def install_tview(connection: BaseDatabaseWrapper, view: View) -> None:
+def install_tview(connection: BaseDatabaseWrapper, view: View, mode: str = "immediate") -> None:
     """Install a TView with the query of a view, and the indexes its readers want."""
     declaration = Declaration(
         label=f"benchmarks.{view.name}",
@@ -214,6 +222,7 @@ def install_tview(connection: BaseDatabaseWrapper, view: View) -> None:
             Column(name, type_, nullable=False, output=name) for name, type_ in view.columns.items()
         ),
         key=view.key,
+        mode=mode,
     )
     with connection.schema_editor() as editor:
         installer.create(editor, declaration, lambda: editor.execute(view.table))

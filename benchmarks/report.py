@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -11,8 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .measure import Measurement
+    from .throughput import Throughput
 
-HAND, TVIEWS = "hand", "tviews"
+BARE, HAND, TVIEWS = "bare", "hand", "tviews"
 
 Statistic = Literal["median", "fastest"]
 """What stands for the runs of an operation."""
@@ -22,7 +24,7 @@ def table(measurements: Sequence[Measurement], by: Statistic) -> str:
     """Return the times, and how TViews compare with triggers written by hand."""
     names = list(dict.fromkeys(each.contender for each in measurements))
     lines = []
-    for (workload, scale), found in _grouped(measurements, by).items():
+    for (workload, scale), found in grouped(measurements, by).items():
         lines.append(f"\n{workload}, {scale:,} rows; {by} in ms")
         header = "".join(f"{name:>13}" for name in names)
         lines.append(f"{'':<42}{header}{'tviews/hand':>13}")
@@ -32,6 +34,24 @@ def table(measurements: Sequence[Measurement], by: Statistic) -> str:
             compared = f"{ratio:.2f}" if ratio else "-"
             lines.append(f"{operation[:33]:<34}{size:>7,} {cells}{compared:>13}")
     return "\n".join(lines)
+
+
+def throughput_table(found: Sequence[Throughput]) -> str:
+    """Return transactions a second, and how they compare with those on bare tables."""
+    lines = [f"{'transactions a second':<48}{'clients':>8}{'':>10}{'of bare':>9}{'failed':>8}"]
+    lines += [
+        f"{each.load:<48}{each.clients:>8}{each.per_second:>10,.0f}{share:>9.0%}"
+        f"{each.failed:>8}  {each.contender}"
+        for each, share in shares(found)
+    ]
+    return "\n".join(lines)
+
+
+def shares(found: Sequence[Throughput]) -> Iterator[tuple[Throughput, float]]:
+    """Yield what was done, and the share it is of what is done without maintenance."""
+    bare = {(each.load, each.clients): each.per_second for each in found if each.contender == BARE}
+    for each in found:
+        yield each, each.per_second / bare[each.load, each.clients]
 
 
 def summary(measurements: Sequence[Measurement], by: Statistic) -> str:
@@ -60,18 +80,24 @@ def ratios(
     measurements: Iterable[Measurement], by: Statistic
 ) -> Iterator[tuple[float, str, str, int]]:
     """Yield how TViews compare with triggers written by hand, for each operation."""
-    for (workload, _), found in _grouped(measurements, by).items():
+    for (workload, _), found in grouped(measurements, by).items():
         for (operation, size), medians in found.items():
             if ratio := _ratio(medians):
                 yield ratio, workload, operation, size
 
 
-def write_json(path: Path, measurements: Iterable[Measurement], about: Mapping[str, Any]) -> None:
+def write_json(
+    path: Path,
+    measurements: Iterable[Measurement],
+    throughput: Iterable[Throughput],
+    about: Mapping[str, Any],
+) -> None:
     """Write everything that was measured.
 
     Args:
         path: of the file.
         measurements: what was measured.
+        throughput: what many connections got done.
         about: the server, the machine, and the notes.
     """
     answer = {
@@ -91,11 +117,12 @@ def write_json(path: Path, measurements: Iterable[Measurement], about: Mapping[s
             }
             for each in measurements
         ],
+        "throughput": [asdict(each) for each in throughput],
     }
     path.write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
 
 
-def _grouped(
+def grouped(
     measurements: Iterable[Measurement], by: Statistic
 ) -> dict[tuple[str, int], dict[tuple[str, int], dict[str, float]]]:
     """Return the times by workload and scale, operation and size, and contender."""
@@ -109,7 +136,7 @@ def _grouped(
 def _against(measurements: Iterable[Measurement], by: Statistic) -> dict[str, list[float]]:
     """Return, for each other contender, how often slower than TViews it was."""
     found: dict[str, list[float]] = {}
-    for operations in _grouped(measurements, by).values():
+    for operations in grouped(measurements, by).values():
         for medians in operations.values():
             if TVIEWS in medians:
                 for name, median in medians.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from . import alignment, catalog, graph
 from .errors import OutdatedTView, TViewError
+from .indexes import IndexAdvice, missing_indexes
 from .installer import InstalledTView, installed
 from .maintenance import named, plan_of
 from .plan.plan import FORMAT_VERSION, Plan
@@ -85,12 +87,7 @@ def check(*labels: str, using: str = DEFAULT_DB_ALIAS) -> list[Problem]:
         MetadataNotFound: a label is neither that of a declared nor of an installed TView.
     """
     connection = connections[using]
-    declared = {
-        declaration.label: declaration
-        for declaration in graph.declarations()
-        if router.allow_migrate_model(using, apps.get_model(declaration.label))
-    }
-    present = {tview.label: tview for tview in installed(connection)}
+    declared, present = _declared(using), _present(connection)
     wanted = named(labels, {*declared, *present})
     problems: list[Problem] = []
     for label in sorted(wanted):
@@ -101,6 +98,43 @@ def check(*labels: str, using: str = DEFAULT_DB_ALIAS) -> list[Problem]:
     if not labels:
         problems += _orphaned_triggers(connection, present.values())
     return problems
+
+
+def advice(*labels: str, using: str = DEFAULT_DB_ALIAS) -> list[IndexAdvice]:
+    """Look for indexes that would spare the maintenance of TViews scans of whole tables.
+
+    TViews that `check` finds something wrong with, so that they cannot be planned, are left out.
+
+    Args:
+        *labels: see `check`.
+        using: alias of the database.
+
+    Returns:
+        Each missing index once, however many TViews would use it.
+
+    Raises:
+        MetadataNotFound: see `check`.
+    """
+    connection = connections[using]
+    present = _present(connection)
+    wanted = named(labels, {*_declared(using), *present})
+    found: dict[IndexAdvice, None] = {}
+    for label in sorted(wanted & present.keys()):
+        with suppress(TViewError):
+            found |= dict.fromkeys(missing_indexes(connection, plan_of(connection, present[label])))
+    return list(found)
+
+
+def _declared(using: str) -> dict[str, Declaration]:
+    return {
+        declaration.label: declaration
+        for declaration in graph.declarations()
+        if router.allow_migrate_model(using, apps.get_model(declaration.label))
+    }
+
+
+def _present(connection: BaseDatabaseWrapper) -> dict[str, InstalledTView]:
+    return {tview.label: tview for tview in installed(connection)}
 
 
 def _not_installed(label: str) -> Problem:

@@ -764,6 +764,23 @@ class TestTviewExplain:
         assert explanation.explain(tview.label).missing_indexes == ()
         assert "Indexes" not in call("tview_explain", tview.label)[0]
 
+    def test_the_check_names_missing_indexes_and_ends_with_0(self, shop: Database) -> None:
+        assert call("tview_check", "testapp.ProductCard")[0] == "Everything is as it should be.\n"
+        [(index,)] = shop.execute(
+            "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()"
+            " AND tablename = 'testapp_review' AND indexdef LIKE '%%(product_id)'"
+        )
+        shop.execute(f"DROP INDEX {index}")
+        out, _ = call("tview_check", "testapp.ProductCard")
+        statement = f"CREATE INDEX CONCURRENTLY ON {shop.schema}.testapp_review (product_id);"
+        assert out.splitlines() == [
+            "Everything is as it should be.",
+            "Indexes that would spare scans of whole tables:",
+            f"    {statement}",
+        ]
+        [missing] = answer("tview_check", "testapp.ProductCard")["missing_indexes"]
+        assert missing["statement"] == statement
+
     def test_a_join_is_looked_up_from_both_sides(self, database: Database) -> None:  # noqa: F811
         database.execute(
             "CREATE TABLE author (id integer PRIMARY KEY, country text);"

@@ -6,6 +6,8 @@ room for them; the others have about 20. A post has three comments and two react
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.workload import Rename, StatementOperation, View, Workload
 
 _AUTHOR_AND_POST = """
@@ -270,4 +272,19 @@ STACKED = Workload(
         ),
     ),
     changes=(_NEW_POSTS, _MOVED_POSTS, *_COMMENT_CHANGES, _GONE_POSTS),
+)
+
+HOT = replace(
+    GROUPING,
+    name="hot",
+    title="count and sum of 12 groups",
+    contents=(
+        "INSERT INTO author SELECT g, 'author ' || g, '' FROM generate_series(1, 12) AS g",
+        """
+        INSERT INTO post (id, author_id, title, score, body)
+        SELECT g, 1 + mod(g, 12), 'post ' || g, mod(g, 7), ''
+        FROM generate_series(1, %(scale)s) AS g
+        """,
+        _POST_AUTHOR,
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from django_tviews import health
@@ -45,15 +46,22 @@ class Command(TViewCommand):
     def objects(self, **options: Any) -> None:
         """Report objects that are missing, outdated, disabled, orphaned or edited by hand."""
         problems = health.check(*options["labels"], using=options["database"])
+        missing = health.advice(*options["labels"], using=options["database"])
         if options["format"] == "json":
             self.write_json(
-                database=options["database"], problems=[problem.as_dict() for problem in problems]
+                database=options["database"],
+                problems=[problem.as_dict() for problem in problems],
+                missing_indexes=[asdict(index) for index in missing],
             )
         else:
             for problem in problems:
                 self.stdout.write(str(problem))
             if not problems and options["verbosity"] > 0:
                 self.stdout.write("Everything is as it should be.")
+            if missing and options["verbosity"] > 0:
+                self.stdout.write("Indexes that would spare scans of whole tables:")
+                for index in missing:
+                    self.stdout.write(f"    {index.statement}")
         self.end(problems)
 
     def isolation(self, **options: Any) -> None:

@@ -1,0 +1,171 @@
+"""``tview_explain --analyze``: a statement is run and taken back, and its time is accounted for."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_tviews import health
+from django_tviews.analysis import Analysis, analyze
+
+from .harness import database  # noqa: F401
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .harness import Database
+
+
+@pytest.fixture
+def blog(database: Database) -> Database:  # noqa: F811
+    """Posts with comments that no index leads to, a TView over both, and one over that."""
+    database.execute(
+        "CREATE TABLE post (id integer PRIMARY KEY, title text NOT NULL);"
+        "CREATE TABLE comment (id integer PRIMARY KEY, post_id integer);"
+        "INSERT INTO post SELECT n, 'post ' || n FROM generate_series(1, 30) AS n;"
+        "INSERT INTO comment SELECT n, 1 + n % 30 FROM generate_series(1, 9000) AS n"
+    )
+    database.tview(
+        "SELECT p.id, p.title, (SELECT count(*) FROM comment c WHERE c.post_id = p.id) AS n"
+        " FROM post p",
+        "id integer, title text, n bigint",
+        table="card",
+    )
+    database.tview(
+        "SELECT n, count(*) AS cards FROM card GROUP BY n", "n bigint, cards bigint", "n"
+    )
+    return database
+
+
+def one(sql: str) -> Analysis:
+    [analysis] = analyze(sql)
+    return analysis
+
+
+def called(*arguments: str) -> str:
+    out = StringIO()
+    call_command("tview_explain", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_an_analyzed_write_is_taken_back(blog: Database) -> None:
+    before = blog.execute("SELECT * FROM card ORDER BY id")
+    one("DELETE FROM comment WHERE id < 50")
+    assert blog.execute("SELECT * FROM card ORDER BY id") == before
+    assert blog.value("SELECT count(*) FROM comment") == 9000
+    blog.check("analyzing")
+
+
+def test_the_trigger_of_each_tview_has_its_time(blog: Database) -> None:
+    analysis = one("UPDATE comment SET post_id = 7 WHERE id = 1")
+    assert analysis.own is not None
+    keeping = [trigger for trigger in analysis.triggers if trigger.label]
+    assert [(each.label, each.table, each.calls) for each in keeping] == [
+        ("tests.card", "comment", 1)
+    ]
+    assert sum(each.milliseconds for each in analysis.triggers) > 0
+
+
+def test_the_statements_of_the_functions_have_their_own_time_and_slowest_nodes(
+    blog: Database,
+) -> None:
+    analysis = one("UPDATE comment SET post_id = 7 WHERE id = 1")
+    assert not analysis.unmeasured
+    assert [*analysis.steps] == sorted(analysis.steps, key=lambda step: -step.milliseconds)
+    written = [step for step in analysis.steps if "INSERT INTO" in step.statement]
+    # Those of the TView over the TView are reached through its triggers.
+    assert {"card", "tview_2"} <= {
+        table for table in ("card", "tview_2") for step in written if table in step.statement
+    }
+    scans = [node for step in analysis.steps for node in step.nodes if "comment" in node.what]
+    assert any(node.what == "Seq Scan on comment" for node in scans)
+    whole = sum(trigger.milliseconds for trigger in analysis.triggers)
+    assert sum(step.milliseconds for step in analysis.steps) <= whole * 1.05
+
+
+def test_an_index_that_a_route_misses_is_named_by_the_analysis_and_the_check(
+    blog: Database,
+) -> None:
+    expected = f"CREATE INDEX CONCURRENTLY ON {blog.schema}.comment (post_id);"
+    analysis = one("DELETE FROM comment WHERE id = 1")
+    assert [index.statement for index in analysis.missing_indexes] == [expected]
+    assert expected in analysis.as_text()
+    # A post leads to the same TView; the statement that nothing reads leads to none.
+    assert one("SELECT 1").missing_indexes == ()
+    assert expected in {index.statement for index in health.advice()}
+    blog.execute("CREATE INDEX ON comment (post_id)")
+    assert expected not in {index.statement for index in health.advice()}
+
+
+def test_a_statement_sees_what_those_before_it_wrote(blog: Database) -> None:
+    inserted, updated, truncated = analyze(
+        "INSERT INTO comment VALUES (10000, 3); UPDATE comment SET post_id = 4 WHERE id = 10000;"
+        " TRUNCATE comment;"
+    )
+    assert [len(each.triggers) > 0 for each in (inserted, updated)] == [True, True]
+    written = [step for step in updated.steps if "INSERT INTO" in step.statement]
+    assert written
+    # EXPLAIN does not take TRUNCATE, but the functions it leads to are heard all the same.
+    assert truncated.own is None
+    assert truncated.triggers == ()
+    assert truncated.steps
+    assert blog.value("SELECT count(*) FROM comment") == 9000
+
+
+def test_what_deferred_tviews_take_at_commit_is_part_of_it(blog: Database) -> None:
+    assert one("DELETE FROM comment WHERE id = 1").at_commit is None
+    blog.tview(
+        "SELECT id, post_id FROM comment", "id integer, post_id integer NULL", mode="deferred"
+    )
+    analysis = one("DELETE FROM comment WHERE id = 1")
+    assert analysis.at_commit is not None
+    assert "at COMMIT" in analysis.as_text()
+    assert any("tview_3" in step.statement for step in analysis.steps)
+
+
+def test_without_auto_explain_there_are_the_times_of_the_triggers(blog: Database) -> None:
+    role = blog.create_role()
+    blog.execute(f"GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA {blog.schema} TO {role}")
+    with blog.role(role):
+        analysis = one("UPDATE comment SET post_id = 7 WHERE id = 1")
+    assert analysis.steps == ()
+    assert "access to library" in analysis.unmeasured
+    assert analysis.unmeasured in analysis.as_text()
+    assert {trigger.label for trigger in analysis.triggers} == {"tests.card", ""}
+
+
+def test_the_command_takes_statements_and_files_of_them(blog: Database, tmp_path: Path) -> None:
+    statement = "UPDATE comment SET post_id = 7 WHERE id = 1"
+    text = called("--analyze", statement)
+    assert text.startswith(f"{statement}\n")
+    assert "tests.card: tviews_2_" in text
+    assert "INSERT INTO" not in text
+    assert "INSERT INTO" in called("--analyze", statement, "-v", "2")
+    file = tmp_path / "writes.sql"
+    file.write_text(f"{statement};\nDELETE FROM comment WHERE id = 2;\n")
+    found = json.loads(called("--analyze", f"@{file}", "--format", "json"))
+    assert [each["statement"] for each in found["statements"]] == [
+        statement,
+        "DELETE FROM comment WHERE id = 2",
+    ]
+    assert found["statements"][0]["steps"][0]["nodes"] is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Give the label of a TView"),
+        (("tests.card", "--analyze", "SELECT 1"), "Give the label of a TView"),
+        (("--analyze", "@/nowhere.sql"), "/nowhere.sql cannot be read: No such file"),
+        (("--analyze", "SELECT nothing"), 'column "nothing" does not exist'),
+    ],
+)
+@pytest.mark.usefixtures("database")
+def test_what_cannot_be_analyzed_ends_with_2(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(CommandError, match=message) as raised:
+        called(*arguments)
+    assert raised.value.returncode == 2
