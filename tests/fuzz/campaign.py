@@ -128,7 +128,11 @@ class Campaign:
         return None
 
     def run_case(self, seed: str) -> Found | None:
-        """Generate and run the case of a seed."""
+        """Generate and run the case of a seed, in a session of its own.
+
+        One that has seen the tables of many cases come and go is slow, and large.
+        """
+        self.connection.close()
         random = Random(seed)
         threshold = random.choice([1, 1, 2, 3, 100, 100])
         definitions: list[str | TViewText] = []
