@@ -281,11 +281,18 @@ class _Alignment:
     def idle(self, left: list[catalog.InstalledTrigger]) -> list[catalog.InstalledTrigger]:
         """Return who counts open statements on tables that no TView reads or is any more."""
         present = [each for each in catalog.triggers(self.connection) if each not in left]
-        tables = {(tview.schema, tview.declaration.table) for tview in installed(self.connection)}
-        tables.add(self.place)
-        needed = {(each.schema, each.table) for each in present if each.tview} | tables
+        tviews = {tview.oid: tview for tview in installed(self.connection)}
+        tviews.setdefault(self.tview.oid, self.tview)
+        needed = {(each.schema, each.declaration.table) for each in tviews.values()}
+        needed |= {self.place}
+        needed |= {(each.schema, each.table) for each in present if each.tview in tviews}
         abandoned = {(each.schema, each.table) for each in left} - needed
-        return [each for each in present if (each.schema, each.table) in abandoned]
+        return [
+            each
+            for each in present
+            if (each.schema, each.table) in abandoned
+            and each.function_schema == self.plan.runtime_schema
+        ]
 
     def entry(self) -> Iterator[str]:
         """Bring comment and registry up to date."""

@@ -536,22 +536,27 @@ def _uninstall(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -
     triggers = catalog.triggers(connection)
     mine = [each for each in triggers if each.tview == tview.oid]
     # Who counts open statements stays on TViews, and on tables that another TView reads.
-    others = [each for each in installed(connection) if each.oid != tview.oid]
-    kept = {(each.schema, each.declaration.table) for each in others}
-    kept |= {(each.schema, each.table) for each in triggers if each.tview and each not in mine}
+    others = {each.oid: each for each in installed(connection) if each.oid != tview.oid}
+    kept = {(each.schema, each.declaration.table) for each in others.values()}
+    kept |= {(each.schema, each.table) for each in triggers if each.tview in others}
     left = {(each.schema, each.table) for each in mine} | {(schema, tview.declaration.table)}
+    runtime_schema = catalog.runtime_schema(connection) or schema
     for trigger in triggers:
-        shared = trigger.tview is None and (trigger.schema, trigger.table) in left - kept
+        shared = (
+            trigger.tview is None
+            and trigger.function_schema in (runtime_schema, schema)
+            and (trigger.schema, trigger.table) in left - kept
+        )
         if trigger in mine or shared:
             on = qualified(trigger.schema, trigger.table)
             execute(schema_editor, f"DROP TRIGGER {identifier(trigger.name)} ON {on}")
     for signature in catalog.own_functions(connection, schema, tview.label).values():
         execute(schema_editor, f"DROP FUNCTION {signature}")
     execute(schema_editor, f"DROP VIEW {qualified(schema, tview.declaration.view)}")
-    runtime = identifier(catalog.runtime_schema(connection) or schema)
     execute(
         schema_editor,
-        f"DELETE FROM {runtime}.django_tviews_registry WHERE tview = {literal(table)}::regclass",
+        f"DELETE FROM {identifier(runtime_schema)}.django_tviews_registry "
+        f"WHERE tview = {literal(table)}::regclass",
     )
 
 

@@ -116,7 +116,7 @@ DAMAGES = {
     "the writer's rights": "ALTER FUNCTION tviews_card_on_maker_update() SECURITY INVOKER",
     "everybody's function": "GRANT EXECUTE ON FUNCTION tviews_card_on_maker_update() TO PUBLIC",
     "a trigger less": "DROP TRIGGER tviews_2_00_update_card ON maker",
-    "no count of statements": "DROP TRIGGER tviews_1_open_insert ON maker",
+    "no count of statements": "DROP TRIGGER tviews_1_open_insert_{schema} ON maker",
     "no guard": "DROP TRIGGER tviews_0_guard ON card",
     "another trigger": "CREATE OR REPLACE TRIGGER tviews_2_00_update_card AFTER DELETE ON maker"
     " FOR EACH STATEMENT WHEN ('card'::regclass IS NOT NULL)"
@@ -127,7 +127,7 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damage_done_by_hand_is_undone(shop: Database, damage: str) -> None:
     with shop.rolled_back():
-        shop.execute(damage)
+        shop.execute(damage.format(schema=shop.schema))
         assert set(aligned(shop)) == {"tests.card"}
         assert aligned(shop) == {}
         shop.run(

@@ -9,6 +9,7 @@ from django.test import override_settings
 
 from django_tviews import installer
 from django_tviews.errors import DependencyDepthExceeded, DependentColumn
+from tests.harness import fresh_database
 
 if TYPE_CHECKING:
     from tests.harness import Database
@@ -248,6 +249,48 @@ def test_two_tviews_of_one_name_in_two_schemas(database: Database) -> None:
         database.execute(f"SET search_path = {database.schema}, public")
         database.execute(f"DROP SCHEMA {other} CASCADE")
     database.execute("UPDATE item SET name = 'after'")
+
+
+def test_two_registries_keep_tviews_of_the_same_tables(database: Database) -> None:
+    """One schema for each tenant, and tables that all of them read."""
+    database.execute(
+        "CREATE TABLE item (id integer PRIMARY KEY, size integer NOT NULL);"
+        "CREATE TABLE box (id integer PRIMARY KEY, size integer NOT NULL, "
+        "item_id integer REFERENCES item ON DELETE CASCADE)"
+    )
+    schema = database.schema
+    query = (
+        f"SELECT i.size, b.size AS box, count(*) AS n FROM {schema}.item i "
+        f"JOIN {schema}.box b ON b.item_id = i.id GROUP BY i.size, b.size"
+    )
+    first = "size integer, box integer, n bigint", "size, box"
+    database.tview(query, *first)
+    with fresh_database() as other:
+        other.tview(query, *first)
+
+        def run(*statements: str) -> None:
+            for statement in statements:
+                database.execute(statement)
+                for each in (database, other):
+                    each.execute(f"SET search_path = {each.schema}, public")
+                    each.check(statement)
+
+        run(
+            f"INSERT INTO {schema}.item VALUES (1, 1), (2, 2)",
+            f"INSERT INTO {schema}.box VALUES (1, 1, 1), (2, 1, 2)",
+            f"WITH i AS (UPDATE {schema}.item SET size = size + 10) "
+            f"UPDATE {schema}.box SET size = size + 10",
+            f"DELETE FROM {schema}.item WHERE id = 1",
+        )
+        other.drop(other.tviews[0].declaration)
+        database.execute(f"SET search_path = {schema}, public")
+        assert (
+            database.value(
+                "SELECT count(*) FROM pg_trigger WHERE tgname LIKE %s", f"tviews%{other.schema}%"
+            )
+            == 0
+        )
+        database.run("WITH i AS (UPDATE item SET size = size + 10) UPDATE box SET size = size + 10")
 
 
 @pytest.mark.parametrize("name", ["My Schema", "a.b", "1st", "order", "é" * 31, "x" * 63])

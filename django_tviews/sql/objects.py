@@ -68,6 +68,9 @@ GUARD = "tviews_0_guard"
 # open, and before those that close it.
 MAINTENANCE_PREFIX = "tviews_2_"
 
+# What the names of those that count begin with; the schema of the runtime follows.
+_SHARED = "tviews_(?:1_open|3_close)_(?:insert|update|delete|truncate)_"
+
 # By which errors that come out of them are recognised.
 _FUNCTION_PREFIX = FUNCTION_PREFIXES[1]
 
@@ -184,8 +187,12 @@ class Trigger:
 
 def setting(schema: str, name: str) -> str:
     """Name a transaction-local setting of the runtime in a schema."""
-    plain = schema if re.fullmatch("[a-z_][a-z0-9_]{0,40}", schema) else f"_{_digest(schema)}"
-    return f"django_tviews.{plain}_{name}"
+    return f"django_tviews.{_plain(schema)}_{name}"
+
+
+def _plain(schema: str) -> str:
+    """Write a schema as a part of a name that needs no quotes."""
+    return schema if re.fullmatch("[a-z_][a-z0-9_]{0,38}", schema) else f"_{_digest(schema)}"
 
 
 def count_statements(runtime_schema: str, number: int) -> str:
@@ -288,6 +295,7 @@ def renamed(text: str, schemas: Mapping[str, str]) -> str:
     """
     for old, new in schemas.items():
         text = text.replace(setting(old, ""), setting(new, ""))
+        text = re.sub(rf"\b({_SHARED}){_plain(old)}\b", rf"\g<1>{_plain(new)}", text)
         text = text.replace(f"{identifier(old)}.", f"{identifier(new)}.")
         text = text.replace(f"SCHEMA = {literal(old)}", f"SCHEMA = {literal(new)}")
     return complete(text)
@@ -356,11 +364,14 @@ def environment_clauses() -> str:
 def shared_triggers(
     relation: RelationFacts, runtime_schema: str, events: Iterable[str] = (*ROW_EVENTS, "TRUNCATE")
 ) -> Iterator[Trigger]:
-    """Return the triggers that count open statements on a table."""
+    """Return the triggers that count open statements on a table.
+
+    TViews of several registries (a schema for each tenant) may read one table; each counts its own.
+    """
     table, runtime = relation_name(relation), identifier(runtime_schema)
     for event in events:
         for order, timing, name in ((1, "BEFORE", "open"), (3, "AFTER", "close")):
-            trigger = f"tviews_{order}_{name}_{event.lower()}"
+            trigger = f"tviews_{order}_{name}_{event.lower()}_{_plain(runtime_schema)}"
             yield Trigger(
                 table,
                 trigger,
