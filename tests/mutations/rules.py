@@ -369,8 +369,8 @@ _WRITING = (
     Mutation(
         "A recomputed key that the query no longer has is deleted.",
         "sql/templates/write.sql",
-        "AND NOT EXISTS (SELECT FROM fresh",
-        "AND false AND NOT EXISTS (SELECT FROM fresh",
+        "evaluated.@{found} IS NULL\n",
+        "evaluated.@{found} IS NULL AND false\n",
         ROUTES,
     ),
     Mutation(
@@ -397,8 +397,8 @@ _WRITING = (
     Mutation(
         "Keys are compared by the equality of their type.",
         "sql/objects.py",
-        'f"{equals(column.equality)} {left}',
-        'f"{equals("pg_catalog")} {left}',
+        "{equals(column.equality)} {left}",
+        "{equals('pg_catalog')} {left}",
         DATA,
     ),
 )
@@ -708,8 +708,8 @@ _CONCURRENCY = tuple(
         (
             "A rebuild excludes all other writers of the TView.",
             "sql/templates/runtime_locks.sql",
-            "        PERFORM pg_advisory_xact_lock(class, 0);\n",
-            "        PERFORM pg_advisory_xact_lock_shared(class, 0);\n",
+            "        locks := '{0}';\n    ELSE",
+            "        locks := '{1}';\n    ELSE",
         ),
         (
             "Above READ COMMITTED a writer that does not see a conflicting one fails.",
