@@ -199,6 +199,12 @@ def float_aggregates(connection: BaseDatabaseWrapper, views: Iterable[int]) -> l
     return [name for (name,) in _rows(connection, "float_aggregates", [sorted(set(views))])]
 
 
+def read_settings(connection: BaseDatabaseWrapper, views: Iterable[int]) -> bool:
+    """Tell whether what views compute may depend on settings, such as TimeZone."""
+    ((found,),) = _rows(connection, "reads_settings", [sorted(set(views))])
+    return bool(found)
+
+
 def unnamed_comparisons(
     connection: BaseDatabaseWrapper, views: Iterable[int]
 ) -> list[tuple[str, str]]:

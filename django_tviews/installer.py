@@ -172,19 +172,18 @@ def plan_of(
     view = view or declaration.view
     query = catalog.view_definition(connection, schema, view)
     facts = read_facts(connection, query)
-    _refuse_mutable_functions(connection, [(schema, view), *facts.relations])
+    views = list(catalog.resolve(connection, [(schema, view), *facts.relations]).values())
+    _refuse_mutable_functions(connection, views)
     (oid,) = catalog.resolve(connection, [(schema, view)]).values()
     output_types = {
         column.name: column.type for column in catalog.relations(connection, [oid])[oid].columns
     }
-    return _plan(connection, declaration, query, facts, schema, output_types)
+    reads_settings = catalog.read_settings(connection, views)
+    return _plan(connection, declaration, query, facts, schema, output_types, reads_settings)
 
 
-def _refuse_mutable_functions(
-    connection: BaseDatabaseWrapper, relations: Iterable[tuple[str | None, str]]
-) -> None:
+def _refuse_mutable_functions(connection: BaseDatabaseWrapper, views: Iterable[int]) -> None:
     """Refuse what the text of a query does not tell: operators, casts, the overload chosen."""
-    views = list(catalog.resolve(connection, relations).values())
     for schema, name, volatility in catalog.mutable_functions(connection, views):
         if not may_be_called(schema, name, volatility):
             refuse_function(name, volatility)
@@ -340,7 +339,8 @@ def _plan(
     query: str,
     facts: Facts,
     schema: str,
-    output_types: Mapping[str, str] | None = None,
+    output_types: Mapping[str, str],
+    reads_settings: bool,
 ) -> Plan:
     tree = build_tree(query, facts)
     read = {
@@ -370,6 +370,7 @@ def _plan(
         depth=depth,
         bulk_threshold=settings.BULK_THRESHOLD,
         output_types=output_types,
+        reads_settings=reads_settings,
     )
     helpers = {each.definition for each in facts.relations.values() if each.definition}
     return replaced(plan, definitions=(query, *sorted(helpers)))

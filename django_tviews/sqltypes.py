@@ -23,6 +23,7 @@ _SYNONYMS = {
 _WITH_MODIFIER = re.compile(r"^([a-z0-9_ ]+?) ?\(([\d, ]+)\)(.*)$")
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _STRINGS = frozenset({"text", "character varying", "character", "bpchar"})
+_WRITTEN_IN_ONE_WAY = _INTEGERS | _STRINGS | {"boolean", "jsonb", "numeric", "uuid"}
 # Values of these have one order, and equal ones look the same.
 _ORDERED = _INTEGERS | {
     *("date", "timestamp with time zone", "timestamp without time zone"),
@@ -171,6 +172,15 @@ def scale_of(type_sql: str) -> int | None:
         return None
     _, _, scale = modifier.partition(",")
     return int(scale or 0)
+
+
+def is_written_in_one_way(type_sql: str) -> bool:
+    """Tell whether no setting decides how values of a type are written as text, and read.
+
+    Args:
+        type_sql: any type.
+    """
+    return _parsed(type_sql)[0] in _WRITTEN_IN_ONE_WAY
 
 
 def is_ordered_by_looks(type_sql: str) -> bool:

@@ -660,3 +660,65 @@ class TestDumpAndRestore:
             psql(shop, server_programs, script)
         assert b"cannot change TView" in refusal.value.stderr
         shop.check("the refusal")
+
+
+PINNED_FORMATS = (
+    "SELECT bool_or('TimeZone=UTC' = ANY (proconfig)) FROM pg_proc "
+    "WHERE pronamespace = %s::regnamespace AND proname = 'tviews_card_on_t_insert'"
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "types"),
+    [
+        ("SELECT id, at::text AS shown FROM t", "id integer, shown text NULL"),
+        ("SELECT id, at AS shown FROM t", "id integer, shown timestamptz NULL"),
+        ("SELECT id, f > 0.5 AS shown FROM t", "id integer, shown boolean NULL"),
+        ("SELECT id, n::text AS shown FROM t", "id integer, shown text NULL"),
+        ("SELECT id, n::double precision::text AS shown FROM t", "id integer, shown text NULL"),
+        ("SELECT id, jsonb_build_object('n', n) AS shown FROM t", "id integer, shown jsonb"),
+        ("SELECT id, own(n) AS shown FROM t", "id integer, shown integer NULL"),
+        ("SELECT id, ARRAY[n] AS shown FROM t", "id integer, shown integer[]"),
+        (
+            "SELECT id, n AS shown FROM t WHERE at > '2024-01-01+00'",
+            "id integer, shown integer NULL",
+        ),
+        ("SELECT id, shown FROM helper", "id integer, shown text NULL"),
+    ],
+)
+def test_formats_are_pinned_where_a_query_may_depend_on_them(
+    database: Database, query: str, types: str
+) -> None:
+    database.execute("""
+        CREATE TABLE t (id integer PRIMARY KEY, at timestamptz, f double precision, n integer);
+        CREATE FUNCTION own(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+        CREATE VIEW helper AS SELECT id, at::text AS shown FROM t;
+    """)
+    database.tview(query, types, table="card")
+    assert database.value(PINNED_FORMATS, database.schema)
+
+
+def test_formats_are_not_pinned_where_nothing_depends_on_them(database: Database) -> None:
+    database.execute("""
+        CREATE TABLE t (id integer PRIMARY KEY, at timestamptz, label text, n integer,
+            price numeric(8,2), on_sale boolean, given uuid, more jsonb);
+    """)
+    database.tview(
+        """
+        SELECT t.id, lower(t.label) || '{QUERY' AS "{label", t.price * 2 AS price, t.on_sale,
+            t.given, t.more, COALESCE(other.n, 0) AS n, other.more -> 'a' AS a,
+            (SELECT count(*) FROM t AS same WHERE same.n = t.n) AS same
+        FROM t LEFT JOIN t AS other ON other.id = t.n
+        WHERE t.label LIKE 'a%' OR t.on_sale
+        """,
+        'id integer, "{label" text NULL, price numeric NULL, on_sale boolean NULL, '
+        "given uuid NULL, more jsonb NULL, n integer, a jsonb NULL, same bigint",
+        table="card",
+    )
+    assert not database.value(PINNED_FORMATS, database.schema)
+    database.execute("SET DateStyle = 'SQL, DMY'; SET array_nulls = off; SET lc_numeric = 'C'")
+    database.run(
+        "INSERT INTO t SELECT g, now(), 'a' || g, g / 2, g / 3.0, g = 2, NULL, "
+        "jsonb_build_object('a', g) FROM generate_series(1, 5) AS g",
+        "WITH gone AS (DELETE FROM t WHERE id = 1) UPDATE t SET price = price + 1",
+    )

@@ -20,9 +20,16 @@ if TYPE_CHECKING:
 # Version of what is generated from one plan; a change of the templates raises it.
 FORMAT_VERSION = 1
 
-# What results may depend on besides rows: fill, maintenance, refresh and verify all run in it.
-MAINTENANCE_ENVIRONMENT: tuple[tuple[str, str], ...] = (
+# What any result may depend on besides rows.
+ENVIRONMENT: tuple[tuple[str, str], ...] = (
     ("search_path", "pg_catalog, pg_temp"),
+    ("quote_all_identifiers", "off"),
+    ("gin_fuzzy_search_limit", "0"),
+    ("row_security", "off"),
+)
+
+# What values of some types are read and written by, and what functions over them depend on.
+FORMATS: tuple[tuple[str, str], ...] = (
     ("TimeZone", "UTC"),
     ("DateStyle", "ISO, MDY"),
     ("IntervalStyle", "postgres"),
@@ -32,10 +39,10 @@ MAINTENANCE_ENVIRONMENT: tuple[tuple[str, str], ...] = (
     ("lc_numeric", "C"),
     ("lc_time", "C"),
     ("array_nulls", "on"),
-    ("quote_all_identifiers", "off"),
-    ("gin_fuzzy_search_limit", "0"),
-    ("row_security", "off"),
 )
+
+# Fill, maintenance, refresh and verify all run in it.
+MAINTENANCE_ENVIRONMENT = (*ENVIRONMENT, *FORMATS)
 
 
 class Strategy(StrEnum):
@@ -135,6 +142,7 @@ class Plan:
         bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
         by_key: the query can be evaluated for one key without evaluating all of it.
         unit: if not, what it can be evaluated for instead.
+        reads_settings: its contents may depend on formats, so its functions pin them.
         definitions: the text of the backing view, and of the helper views that it reads.
     """
 
@@ -151,7 +159,13 @@ class Plan:
     bulk_threshold: int = 1000
     by_key: bool = True
     unit: Unit | None = None
+    reads_settings: bool = True
     definitions: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> tuple[tuple[str, str], ...]:
+        """What its functions pin; to pin everything costs as much as to route a row."""
+        return MAINTENANCE_ENVIRONMENT if self.reads_settings else ENVIRONMENT
 
     @property
     def rebuilds(self) -> Iterator[tuple[SourcePlan, NoRoute]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, UnsupportedQuery
 from django_tviews.relational.constructs import refuse
-from django_tviews.sqltypes import keeps_values, without_length
+from django_tviews.sqltypes import is_written_in_one_way, keeps_values, without_length
 
 from .folds import find_fold
 from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, relevant_columns
@@ -33,6 +33,7 @@ def make_plan(
     depth: int = 0,
     bulk_threshold: int = 1000,
     output_types: Mapping[str, str] | None = None,
+    reads_settings: bool = True,
 ) -> Plan:
     """Plan the maintenance of a TView.
 
@@ -45,6 +46,7 @@ def make_plan(
         depth: how many TViews lie below this one.
         bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
         output_types: the types of the query's output columns, where a server has told them.
+        reads_settings: what the query computes may depend on settings such as TimeZone.
 
     Raises:
         ColumnMismatch: a column without an output, or NOT NULL without a proof.
@@ -100,6 +102,16 @@ def make_plan(
         bulk_threshold=bulk_threshold,
         by_key=by_key,
         unit=None if by_key else find_unit(tree, key_outputs, facts),
+        # Images of rows wait in the spool as text.
+        reads_settings=reads_settings
+        or not all(
+            is_written_in_one_way(type_sql)
+            for type_sql in (
+                *types.values(),
+                *(output_types or {}).values(),
+                *(type_sql for source in sources for _, type_sql in source.columns),
+            )
+        ),
     )
     if not declaration.allow_rebuild:
         _refuse_rebuilds(plan)

@@ -14,7 +14,6 @@ from django_tviews.errors import FUNCTION_PREFIXES
 from django_tviews.facts import RelationFacts, RelationKind
 from django_tviews.plan.plan import (
     FORMAT_VERSION,
-    MAINTENANCE_ENVIRONMENT,
     Plan,
     SourcePlan,
     Strategy,
@@ -352,10 +351,10 @@ def _function_name(table: str, suffix: str) -> str:
     return object_name(_FUNCTION_PREFIX + table, suffix)
 
 
-def environment_clauses() -> str:
-    """Return the maintenance environment as SET clauses of a function."""
+def environment_clauses(plan: Plan) -> str:
+    """Return the environment of a TView's maintenance as SET clauses of a function."""
     clauses = []
-    for name, value in (*MAINTENANCE_ENVIRONMENT, *PLANNING):
+    for name, value in (*plan.environment, *PLANNING):
         text = value if name in ("search_path", "DateStyle") else literal(value)
         clauses.append(f"SET {name} = {text}")
     return "\n".join(clauses)
@@ -394,7 +393,7 @@ class _Writer:
             "table": self.table,
             "tview": regclass(plan.schema, plan.table),
             "view": qualified(plan.schema, plan.view),
-            "environment": environment_clauses(),
+            "environment": environment_clauses(plan),
             "bulk_threshold": plan.bulk_threshold,
             "columns": ", ".join(columns),
             "outputs": ", ".join(
