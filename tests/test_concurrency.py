@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 
-from django_tviews.sql.objects import RING_CELLS
+from django_tviews.sql.objects import LOCK_LIMIT, RING_CELLS
 
 from .harness import database  # noqa: F401
 
@@ -114,3 +114,17 @@ def test_a_transaction_number_from_another_cluster_fails_nobody(shop: Database) 
     isolated.execute("INSERT INTO review VALUES (1, 1, 5)")
     isolated.commit()
     shop.check("a write after pg_restore")
+
+
+def test_a_long_transaction_takes_no_more_locks_than_can_be_spared(shop: Database) -> None:
+    counted = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'"
+    shop.execute("INSERT INTO product SELECT n, 'p', 1 FROM generate_series(100, 500) n")
+    with shop.transaction():
+        for product in range(100, 400):
+            shop.execute(f"UPDATE product SET name = 'q' WHERE id = {product}")
+        held = shop.value(counted)
+        # One more for the whole of each TView.
+        assert LOCK_LIMIT - 10 < held <= LOCK_LIMIT + 2 * len(shop.tviews)
+        shop.execute("UPDATE product SET name = 'r' WHERE id >= 400")
+        assert shop.value(counted) <= held + len(shop.tviews)
+    shop.check("the long transaction")

@@ -170,16 +170,19 @@ BEGIN
     IF locks = '{}' THEN
         RETURN;
     END IF;
-    IF held + cardinality(locks) > @{lock_limit} AND cardinality(locks) <= @{lock_limit} THEN
-        -- Locks that were taken again were counted again.
-        SELECT count(*) INTO held FROM pg_locks
-        WHERE pid = pg_backend_pid() AND locktype = 'advisory';
+    IF held <= @{lock_limit} AND cardinality(locks) <= @{lock_limit} THEN
+        IF held + cardinality(locks) > @{lock_limit} THEN
+            -- Locks that were taken again were counted again.
+            SELECT count(*) INTO held FROM pg_locks
+            WHERE pid = pg_backend_pid() AND locktype = 'advisory';
+        END IF;
+        -- Beyond the limit it stays: a long transaction is not counted again and again.
+        held := held + cardinality(locks);
+        PERFORM set_config(@{locks_setting}, held::text, true);
     END IF;
-    held := held + cardinality(locks);
-    IF locks[1] = 0 OR held > @{lock_limit} THEN
+    IF locks[1] = 0 OR greatest(held, cardinality(locks)) > @{lock_limit} THEN
         locks := '{0}';
     ELSE
-        PERFORM set_config(@{locks_setting}, held::text, true);
         locks := 1 || locks;
     END IF;
     -- To try first is an expression, which costs a tenth of the statement that waits.
