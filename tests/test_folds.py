@@ -64,6 +64,11 @@ def strategy(query: str, types: str, key: str = "k", *, computed: str = "") -> S
             "bigint, timestamp with time zone, bigint",
         ),
         ("SELECT lower(name) AS k, count(*) AS n FROM maker GROUP BY 1", "text, bigint"),
+        (
+            "SELECT 1 AS k, count(*) AS n, sum(stars) AS s, max(stars) AS m FROM review "
+            "WHERE product_id > 2",
+            "integer, bigint, bigint, integer",
+        ),
     ],
 )
 def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None:
@@ -126,6 +131,8 @@ def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None
             "bigint, bigint",
         ),
         ("SELECT maker_id AS k FROM product GROUP BY 1", "bigint"),
+        ("SELECT 1 AS k, count(*) AS n FROM maker HAVING count(*) > 1", "integer, bigint"),
+        ("SELECT 1 AS k, max(id) AS m, 2 AS two FROM maker", "integer, bigint, integer"),
     ],
 )
 def test_anything_else_is_recomputed(query: str, types: str) -> None:
@@ -158,6 +165,13 @@ TOTALS = {
         "shop integer, day date, price numeric NULL, tip numeric NULL, tips numeric(20,4), "
         "best numeric(8,2) NULL, least integer NULL",
         "shop, day",
+    ),
+    "one": (
+        "SELECT 1 AS id, count(*) AS n, sum(pieces) AS pieces, COALESCE(sum(bonus), 0) AS paid, "
+        "min(day) AS opened, max(price) AS best FROM sale WHERE NOT void",
+        "id integer, n bigint, pieces bigint NULL, paid bigint, opened date NULL, "
+        "best numeric(8,2) NULL",
+        "id",
     ),
     "by_expression": (
         "SELECT COALESCE(lower(note), 'none') AS note, sum(id) AS ids, count(*) AS n FROM sale "

@@ -10,7 +10,8 @@ key (:mod:`.locks`) nobody else changes the group between the state in which its
 the end of this transaction, so the group differs by the rows of this statement alone. The
 transition tables hold them, and so do their rows as they are, without pairing old and new ones: of
 a row that was changed twice they hold both changes, whose intermediate image is added once and
-removed once. Then, for a group that keeps at least one row:
+removed once. Then, for a group that keeps at least one row, and for the one of
+a query without GROUP BY:
 
 * ``count`` grows by the rows added, less those removed;
 * ``sum`` does so by their values, as long as addition is exact. It is for integers, and for
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from django_tviews.facts import RelationFacts
-    from django_tviews.relational.tree import Expression, QueryTree, Total
+    from django_tviews.relational.tree import Expression, Groups, QueryTree, Total
 
     from .plan import KeyColumn, PlanColumn
 
@@ -67,11 +68,13 @@ class Fold:
         columns: the columns that are not the key.
         filter: the condition on the rows that are grouped.
         row_count: the column that counts all rows of a group, if there is one.
+        one: the one group is there with rows or without.
     """
 
     columns: tuple[FoldedColumn, ...]
     filter: Expression | None
     row_count: str | None
+    one: bool = False
 
 
 def find_fold(
@@ -101,14 +104,14 @@ def find_fold(
     for column in columns:
         if column.output in totals:
             total = totals[column.output]
-            found = _folded(column, total, relation, output_types.get(column.output, ""))
+            found = _folded(column, groups, total, relation, output_types.get(column.output, ""))
             if found is None:
                 return None
             folded.append(found)
     if not folded:
         return None
     row_counts = (column.name for column in folded if _counts_rows(column.total, relation))
-    return Fold(tuple(folded), groups.filter, next(row_counts, None))
+    return Fold(tuple(folded), groups.filter, next(row_counts, None), groups.one)
 
 
 def _counts_rows(total: Total, relation: RelationFacts) -> bool:
@@ -123,7 +126,7 @@ def _never_null(expression: Expression, relation: RelationFacts) -> bool:
 
 
 def _folded(
-    column: PlanColumn, total: Total, relation: RelationFacts, computed: str
+    column: PlanColumn, groups: Groups, total: Total, relation: RelationFacts, computed: str
 ) -> FoldedColumn | None:
     if total.function == "count":
         return FoldedColumn(column.name, total) if is_integer(column.type) else None
@@ -131,7 +134,8 @@ def _folded(
         return None
     read = total.argument.column
     type_sql = relation.by_name[read.name].type if read is not None else ""
-    nullable = total.filter is not None or not _never_null(total.argument, relation)
+    never_null = _never_null(total.argument, relation)
+    nullable = groups.one or total.filter is not None or not never_null
     if total.function == "sum":
         if not _adds_exactly(column.type, total, type_sql, computed):
             return None

@@ -1,4 +1,4 @@
-"""Groups that show nothing but what they are grouped by, and totals of their rows.
+"""Groups that show nothing but their key and totals of their rows.
 
 A *total* follows from what it was before and from the rows that have come and gone: a count, a
 sum, and, as long as the extreme stays, a minimum or a maximum. So a query like
@@ -64,7 +64,6 @@ class Totals:
             # Triggers show rows of children, too, and not all of them.
             and relation.targets == (relation,)
             and len(self._builder.drafts) == 1
-            and bool(select.group_clause)
             and not has_grouping_sets(select.group_clause)
             and not (select.distinct_clause or select.window_clause)
             and not any(
@@ -91,12 +90,19 @@ class Totals:
                 shown.append(value)
                 continue
             total = self._total(name, value, scope)
-            if total is None:
+            if total is not None:
+                totals.append(total)
+            elif not grouped_by and self._is_constant(value, scope):
+                keys.append(name)
+            else:
                 return None
-            totals.append(total)
         if not all(any(same(node, value) for value in shown) for node in grouped_by):
             return None
-        return Groups(frozenset(keys), tuple(totals), condition)
+        return Groups(frozenset(keys), tuple(totals), condition, one=not grouped_by)
+
+    def _is_constant(self, node: Node, scope: Scope) -> bool:
+        expression = self._builder.expressions.bind(node, scope)
+        return not (expression.opaque or expression.columns or expression.presences)
 
     def _total(self, name: str, value: Node, scope: Scope) -> Total | None:
         or_zero = _or_zero(value)

@@ -210,11 +210,13 @@ class Groups:
         keys: the output columns that it groups by; nothing else tells groups apart.
         totals: the other output columns.
         filter: the condition of WHERE.
+        one: there is no GROUP BY, so one group, with rows or without; its keys are constants.
     """
 
     keys: frozenset[str]
     totals: tuple[Total, ...]
     filter: Expression | None = None
+    one: bool = False
 
 
 @dataclass(frozen=True)

@@ -66,10 +66,13 @@ def fold_values(
         known.append(f"({rows.expression(fold.filter)})")
     totals = _Totals(rows)
     parts = [totals.part(place, column) for place, column in enumerate(fold.columns, start=1)]
-    if fold.row_count is None:
-        keeps_rows = f"change.{_ROWS} >= 0"
+    if fold.one:
+        stays = []
+    elif fold.row_count is None:
+        stays = [f"change.{_ROWS} >= 0"]
     else:
-        keeps_rows = f"tview.{identifier(fold.row_count)} + change.{_ROWS} > 0"
+        stays = [f"tview.{identifier(fold.row_count)} + change.{_ROWS} > 0"]
+    settled = [*stays, *(each for part in parts for each in part.settled)]
     return {
         "start": rows.start,
         "grouped_by": _listed(
@@ -90,7 +93,7 @@ def fold_values(
             f"{identifier(column.name)} = {part.value}"
             for column, part in zip(fold.columns, parts, strict=True)
         ),
-        "settled": "\nAND ".join([keeps_rows, *(each for part in parts for each in part.settled)]),
+        "settled": "\nAND ".join(settled) or "true",
         "change_key": _listed(f"change.{name}" for name in affected),
         "change_keys": _listed(f"array_agg(change.{name})" for name in affected),
         "change_matches_tview": " AND ".join(
