@@ -122,8 +122,8 @@ class TViewError(Exception):
             The error, with ``exc`` as its ``__cause__``; or None if ``exc`` has
             nothing to do with a TView. ``context`` holds those of ``sqlstate``, ``schema``,
             ``table``, ``column``, ``constraint``, ``detail`` and ``where`` that PostgreSQL sent.
-            If two transactions waited for each other's locks on a TView, ``lock`` has the OID of
-            its table and the number of the lock that this one waited for.
+            After a deadlock or a timeout over a lock on a TView, ``lock`` has the OID of its table
+            and the number of the lock that was waited for.
         """
         for link in _causes(exc):
             if isinstance(link, TViewError):
@@ -148,7 +148,7 @@ class TViewError(Exception):
                     if value and name not in ("message", "hint", "routine")
                 },
             )
-            if error_class is Deadlock and (lock := _LOCK.search(fields["detail"] or "")):
+            if lock := _LOCK.search(fields["detail"] or ""):
                 error.context["lock"] = (int(lock["tview"]), int(lock["number"]))
             error.__cause__ = exc
             return error

@@ -173,7 +173,7 @@ def waits(*labels: str, using: str = DEFAULT_DB_ALIAS) -> list[Wait]:
 
 
 def locked(error: TViewError, *, using: str = DEFAULT_DB_ALIAS) -> Locked | None:
-    """Say what a transaction waited for when PostgreSQL ended it, because of a deadlock.
+    """Say what a transaction waited for when it failed with a deadlock or a lock timeout.
 
     To be asked after the transaction was rolled back.
 

@@ -68,7 +68,7 @@ def seen(exc: BaseException) -> TViewError:
     return error
 
 
-def test_a_lock_timeout_names_the_tview_and_is_retried(
+def test_a_lock_timeout_names_tview_and_key_and_is_retried(
     shop: Database,
     lamp: int,
     other: psycopg.Connection[Any],
@@ -93,6 +93,7 @@ def test_a_lock_timeout_names_the_tview_and_is_retried(
     assert error.tview == "testapp.ProductCard"
     assert error.context["sqlstate"] == "55P03"
     assert "tview_check --locks" in error.hint
+    assert str(locked(error)) == f"testapp.ProductCard, key product_id={lamp}"
     shop.check("the retry")
 
 

@@ -13,6 +13,7 @@ DROP FUNCTION @{runtime}.django_tviews_open(), @{runtime}.django_tviews_close(),
 DROP VIEW @{runtime}.django_tviews_ring;
 --;;
 DROP FUNCTION @{runtime}.django_tviews_lock(regclass, integer[]),
+    @{runtime}.django_tviews_wait(regclass, integer),
     @{runtime}.django_tviews_enter(regclass, integer[]),
     @{runtime}.django_tviews_conflicts(bigint, bigint, bigint),
     @{runtime}.django_tviews_committed(bigint),

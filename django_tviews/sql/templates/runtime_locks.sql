@@ -155,6 +155,29 @@ BEGIN
 END
 $function$;
 --;;
+-- Wait for a lock on a TView. If that takes longer than lock_timeout allows, say which it was, as
+-- PostgreSQL itself does of deadlocks: database, TView, number.
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_wait(tview regclass, lock integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    IF lock & 1 = 0 THEN
+        PERFORM pg_advisory_xact_lock(tview::oid::integer, lock >> 1);
+    ELSE
+        PERFORM pg_advisory_xact_lock_shared(tview::oid::integer, lock >> 1);
+    END IF;
+EXCEPTION WHEN lock_not_available THEN
+    RAISE EXCEPTION '%', SQLERRM
+        USING ERRCODE = '55P03',
+              SCHEMA = (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = tview),
+              TABLE = (SELECT relname::text FROM pg_class WHERE oid = tview),
+              DETAIL = format(
+                  'Process %s waited for advisory lock [%s,%s,%s,2].', pg_backend_pid(),
+                  (SELECT oid FROM pg_database WHERE datname = current_database()),
+                  tview::oid, lock >> 1),
+              HINT = 'tview_check --locks says who has it.';
+END
+$function$;
+--;;
 -- Take locks on a TView until the transaction ends.
 --
 -- They come in ascending order, so that two statements never wait for each other. Whoever locks
@@ -189,10 +212,10 @@ BEGIN
     FOREACH lock IN ARRAY locks LOOP
         IF lock & 1 = 0 THEN
             IF NOT pg_try_advisory_xact_lock(class, lock >> 1) THEN
-                PERFORM pg_advisory_xact_lock(class, lock >> 1);
+                PERFORM @{runtime}.django_tviews_wait(tview, lock);
             END IF;
         ELSIF NOT pg_try_advisory_xact_lock_shared(class, lock >> 1) THEN
-            PERFORM pg_advisory_xact_lock_shared(class, lock >> 1);
+            PERFORM @{runtime}.django_tviews_wait(tview, lock);
         END IF;
     END LOOP;
     PERFORM @{runtime}.django_tviews_enter(tview, array_remove(locks, 1));
@@ -202,6 +225,7 @@ $function$;
 REVOKE ALL ON @{runtime}.django_tviews_ring FROM PUBLIC;
 --;;
 REVOKE ALL ON FUNCTION @{runtime}.django_tviews_lock(regclass, integer[]),
+    @{runtime}.django_tviews_wait(regclass, integer),
     @{runtime}.django_tviews_enter(regclass, integer[]),
     @{runtime}.django_tviews_conflicts(bigint, bigint, bigint),
     @{runtime}.django_tviews_committed(bigint),
