@@ -96,8 +96,13 @@ class Nullability:
             or name[-1] not in functions.OPERATORS_KEEPING_NOT_NULL
         ):
             return True
-        sides = [side for side in (node.lexpr, node.rexpr) if kind(side)]
-        return any(self.of(side, scope, grouped) for side in sides)
+        compared = [
+            member
+            for side in (node.lexpr, node.rexpr)
+            if kind(side)
+            for member in (side.row_expr.args if kind(side) == "row_expr" else [side])
+        ]
+        return any(self.of(member, scope, grouped) for member in compared)
 
     def _of_function(self, call: Node, scope: Scope, grouped: bool) -> bool:
         name = names(call.funcname)
