@@ -812,6 +812,26 @@ class TestPlan:
             "category_2 → category → product → key",
         ]
 
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            (
+                "SELECT p.id FROM product p WHERE p.price > 9",
+                "SELECT p.id FROM product p WHERE p.price < 1",
+            ),
+            (
+                "SELECT p.id FROM product p JOIN category c ON c.id = p.category_id",
+                "SELECT p.id FROM product p JOIN category c ON c.id = p.maker_id",
+            ),
+        ],
+        ids=["filters", "joins"],
+    )
+    def test_routes_that_differ_in_a_condition_are_kept_apart(
+        self, first: str, second: str
+    ) -> None:
+        plan = self.plan(f"{first} UNION {second}", "id bigint")
+        assert [len(each.routes) for each in plan.sources][-1] == 2
+
     def test_an_image_has_the_key_and_what_is_read(self) -> None:
         plan = self.plan(
             "SELECT p.id FROM product p JOIN category c ON c.name = p.name", "id bigint"
