@@ -17,6 +17,7 @@ from django.db.migrations.operations import (
     RemoveField,
     RenameField,
     RenameModel,
+    RunSQL,
     SeparateDatabaseAndState,
 )
 from django.db.migrations.state import ProjectState
@@ -449,7 +450,7 @@ def _pointing_to_many(key: ModelKey, state: ProjectState) -> set[ModelKey]:
 
 def in_the_state(operation: Operation) -> list[Operation]:
     """Return what an operation does in the state."""
-    if isinstance(operation, SeparateDatabaseAndState):
+    if isinstance(operation, SeparateDatabaseAndState | RunSQL):
         return list(operation.state_operations)
     return [operation]
 

@@ -13,7 +13,14 @@ import pytest
 from django.core.management.commands import makemigrations, migrate
 from django.db import models
 from django.db.migrations.autodetector import MigrationAutodetector
-from django.db.migrations.operations import AddField, DeleteModel, RemoveField, RenameField
+from django.db.migrations.operations import (
+    AddField,
+    DeleteModel,
+    RemoveField,
+    RenameField,
+    RunSQL,
+    SeparateDatabaseAndState,
+)
 from django.db.migrations.state import ModelState, ProjectState
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -503,8 +510,21 @@ def test_tviews_that_exchange_who_reads_whom_are_followed_through_a_rename() -> 
     replay(history, random.Random(0))
 
 
-def test_a_rename_that_somebody_wrote_by_hand_is_followed(history: History) -> None:
-    history.write("catalog", RenameField("product", "name", "title"))
+BY_HAND = [RenameField("product", "name", "title")]
+IN_SQL = "ALTER TABLE catalog_product RENAME COLUMN name TO title"
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        *BY_HAND,
+        RunSQL(IN_SQL, state_operations=BY_HAND),
+        SeparateDatabaseAndState([RunSQL(IN_SQL)], BY_HAND),
+    ],
+    ids=lambda operation: type(operation).__name__,
+)
+def test_a_rename_that_somebody_wrote_by_hand_is_followed(history: History, rename: Any) -> None:
+    history.write("catalog", rename)
     renamed = model("catalog.Product", title=models.TextField())
     migrations = history.go_to(project(renamed, card(TITLED)))
     assert operations(migrations) == [

@@ -8,13 +8,14 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.migrations.operations.base import Operation
 
-from django_tviews import health, installer
+from django_tviews import health, history, installer
 from django_tviews.autodetector import RUNTIME_MIGRATION
 from django_tviews.definition import Declaration
 from django_tviews.state import TViewState
@@ -120,6 +121,14 @@ class _Executor(MigrationExecutor):
     ) -> None:
         super().__init__(connection)
         self.loader = _Loader(connection, migrations)
+        self.migrations = migrations
+
+    @contextmanager
+    def known(self) -> Iterator[None]:
+        """Let operations find the migrations of the history, as they find others on the disk."""
+        loader = partial(_Loader, migrations=self.migrations)
+        with patch.object(history, "MigrationLoader", loader):
+            yield
 
 
 def _difference(declaration: Declaration) -> str:
@@ -166,7 +175,8 @@ class Database:
         """
         executor = self._executor(migrations)
         self.log.append(f"migrate {'.'.join(key) if key else 'everything'}")
-        executor.migrate([key] if key else executor.loader.graph.leaf_nodes())
+        with executor.known():
+            executor.migrate([key] if key else executor.loader.graph.leaf_nodes())
 
     def unmigrate(self, migrations: Mapping[Key, Migration], keys: Collection[Key]) -> None:
         """Reverse migrations, in the order that Django chooses."""
@@ -178,7 +188,8 @@ class Database:
         ]
         self.log.append(f"reverse {', '.join(map('.'.join, sorted(keys)))}")
         if plan:
-            executor.migrate([], plan=plan)
+            with executor.known():
+                executor.migrate([], plan=plan)
 
     def _in_order(self, executor: _Executor) -> list[Key]:
         graph = executor.loader.graph

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db.migrations.operations import RunPython, RunSQL
+from django.db.migrations.operations import RenameField, RunPython, RunSQL
 
 from .data import rewrite_able, rewrite_baker
 from .project import Column, Many, Project, Table, quoted
@@ -86,7 +86,48 @@ class Write:
         return project
 
 
-Edit = Set | Add | Remove | Write
+@dataclass(frozen=True)
+class Rename:
+    """Rename a field in SQL, in a migration written by hand that tells the state.
+
+    Attributes:
+        key: of the column.
+        name: the new name.
+    """
+
+    key: str
+    name: str
+
+    def apply(self, project: Project) -> Project:
+        """Return the project after the edit."""
+        return project.changed(self.key, lambda thing: replace(thing, name=self.name))
+
+    def operation(self, before: Project) -> tuple[str, Operation]:
+        """Return the operation that does it, and its app."""
+        table = next(each for each in before.tables if self.key in {c.key for c in each.columns})
+        old, new = table.column(self.key), self.apply(before).find(self.key)
+        renaming = f"ALTER TABLE {quoted(table.sql_name)} RENAME COLUMN {{}} TO {{}}"
+        return table.app, RunSQL(
+            renaming.format(quoted(old.sql_name), quoted(new.sql_name)),
+            renaming.format(quoted(new.sql_name), quoted(old.sql_name)),
+            [RenameField(table.name, old.name, new.name)],
+        )
+
+    def is_alone(self, before: Project, step: Step) -> bool:
+        """Tell whether it renames a column, and nothing else is done to tables in a step."""
+        old, new = before.find(self.key), self.apply(before).find(self.key)
+        return (
+            isinstance(old, Column)
+            and old.sql_name != new.sql_name
+            and all(
+                isinstance(edit, Set | Remove) and isinstance(before.find(edit.key), View | Output)
+                for edit in step.edits
+                if edit is not self
+            )
+        )
+
+
+Edit = Set | Add | Remove | Write | Rename
 
 
 @dataclass(frozen=True)
@@ -139,6 +180,8 @@ class Step:
                     name = quoted(table.sql_name)
                     operation = RunSQL(forwards.format(name), backwards.format(name))
                     found.append((table.app, operation))
+                case Rename():
+                    found.append(edit.operation(before))
                 case Add(Helper() as helper) if helper in after.helpers:
                     create = f"CREATE VIEW {quoted(helper.name)} AS {helper.definition}"
                     drop = f"DROP VIEW {quoted(helper.name)}"
@@ -175,8 +218,12 @@ def is_sensible(before: Project, step: Step) -> bool:
             return False
     if not _django_can(before, after):
         return False
+    in_sql = [edit for edit in step.edits if isinstance(edit, Rename)]
+    if not all(edit.is_alone(before, step) for edit in in_sql):
+        return False
     if not step.careful:
         gone = {edit.name for edit in step.edits if isinstance(edit, Set)} & set(RENAMING)
+        gone |= {edit.name for edit in in_sql}
         stale = stale_views(before, after)
         pointing = any(each.pointing for key in stale for each in before.view(key).outputs)
         return bool(stale) and not gone and not pointing
@@ -187,9 +234,15 @@ def _django_can(before: Project, after: Project) -> bool:
     """Tell whether Django can make out which models and fields are renamed, and migrate that.
 
     Nothing else of the field, or of the fields of the model, may change; nothing new may point to
-    the model; and no index or constraint may be about the field.
+    the model; and no index or constraint may be about the field. In a new database a model may be
+    gone, or renamed, before the migration of another app that has once pointed to it.
     """
     old_tables = {table.key: table for table in before.tables}
+    names = {table.key: table.name for table in after.tables}
+    if any(
+        names.get(key) != table.name for key, table in old_tables.items() if key in before.pointed
+    ):
+        return False
     for table in after.tables:
         if (old := old_tables.get(table.key)) is None:
             continue
@@ -198,6 +251,11 @@ def _django_can(before: Project, after: Project) -> bool:
         ):
             return False
         columns = {column.key: column for column in old.columns}
+        for column in table.columns:
+            # Django drops the index for LIKE under a name that it has no more.
+            was = columns.get(column.key, column)
+            if column.former and was.indexed and _retyped(was, column):
+                return False
         renamed = [
             column
             for column in table.columns
@@ -224,6 +282,10 @@ def _django_can(before: Project, after: Project) -> bool:
     return True
 
 
+def _retyped(old: Column, new: Column) -> bool:
+    return (old.kind, old.collation) != (new.kind, new.collation)
+
+
 def _pointing(project: Project, table: Table) -> list[Column | Many]:
     return [
         each
@@ -246,13 +308,18 @@ def _serves(after: Project, before: Project, helper: Helper) -> bool:
         return False
     old = before.table(helper.table)
     return all(
-        key == "id"
-        or (
-            (column := after.find(key)) is not None
-            and (column.kind, column.collation) == (old.column(key).kind, old.column(key).collation)
-        )
-        for key in helper.read
-    ) and (table.big_key == old.big_key or "id" not in helper.read)
+        key == "id" or key in {column.key for column in table.columns} for key in helper.read
+    ) and all(_type(after, table, key) == _type(before, old, key) for key in helper.read)
+
+
+def _type(project: Project, table: Table, key: str) -> tuple[object, ...]:
+    """Return what decides of which type a column is; one that points has that of its target."""
+    if key == "id":
+        return (table.big_key,)
+    column = table.column(key)
+    if column.target:
+        return (project.table(column.target).big_key,)
+    return column.kind, column.collation
 
 
 def _is_valid(project: Project) -> bool:
@@ -279,7 +346,8 @@ def _is_valid(project: Project) -> bool:
     for view in project.views:
         names = [view.identity_name, *(output.name for output in view.outputs)]
         names += [f"{output.name}_id" for output in view.outputs if output.pointing]
-        if len({*names}) < len(names):
+        shown = [view.identity_name, *(each.output or each.column_name for each in view.outputs)]
+        if len({*names}) < len(names) or len({*shown}) < len(shown):
             return False
         if view.identity is None and not view.outputs:
             return False

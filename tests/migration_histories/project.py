@@ -246,11 +246,13 @@ class Project:
         tables: the ordinary models.
         views: the TViews; each reads only those before it.
         helpers: plain views, made by RunSQL.
+        pointed: the keys of tables to which a model of another app has pointed that no longer does.
     """
 
     tables: tuple[Table, ...] = ()
     views: tuple[View, ...] = ()
     helpers: tuple[Helper, ...] = ()
+    pointed: frozenset[str] = frozenset()
 
     def table(self, key: str) -> Table:
         """Return the table with a key."""
@@ -304,8 +306,9 @@ class Project:
         return replace(left, tables=tuple(table.cleaned() for table in left.tables))
 
     def after(self, before: Project) -> Project:
-        """Return the project with the names that its indexes still have from an earlier one."""
-        left = self
+        """Return the project with what it still has of an earlier one: names of indexes, history."""
+        lost = before.pointers() - self.pointers()
+        left = replace(self, pointed=self.pointed | {target for _, target in lost})
         now = {key: name for table in self.tables for key, name in table.indexes().items()}
         for table in before.tables:
             for key, name in table.indexes().items():
@@ -314,6 +317,16 @@ class Project:
                         key, lambda thing, name=name: replace(thing, former=thing.former | {name})
                     )
         return left
+
+    def pointers(self) -> set[tuple[str, str]]:
+        """Return what points to tables of other apps: its key, and that of the table."""
+        apps = {table.key: table.app for table in self.tables}
+        return {
+            (each.key, each.target)
+            for table in self.tables
+            for each in (*table.columns, *table.many)
+            if each.target and apps[each.target] != table.app
+        }
 
     def readables(self) -> dict[str, Readable]:
         """Return everything that a query may read, by key."""

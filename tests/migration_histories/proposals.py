@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from .edits import Add, Edit, Remove, Set, Step, Write, is_sensible
+from .edits import Add, Edit, Remove, Rename, Set, Step, Write, is_sensible
 from .project import ALTERED_KINDS, APPS, Column, Many, Project, Seen, Table, keep, quoted
 from .views import AGGREGATES, CONDITIONS, SCALARS, Helper, Output, Source, View
 
@@ -190,7 +190,8 @@ class Proposer:
         if column is None:
             return None
         prefix = "code_" if column.kind == "code" else ""
-        return Set(column.key, "name", prefix + self.random.choice(FIELD_NAMES))
+        name = prefix + self.random.choice(FIELD_NAMES)
+        return Rename(column.key, name) if self.chance(0.3) else Set(column.key, "name", name)
 
     def renamed_many(self, project: Project) -> Edit | None:
         """Rename a relation to many."""

@@ -140,6 +140,11 @@ class Output:
     strict: bool = False
     verbose: str | None = None
 
+    @property
+    def column_name(self) -> str:
+        """The name of the column in the database."""
+        return f"{self.name}_id" if self.pointing else self.name
+
 
 @dataclass(frozen=True)
 class View:
@@ -215,8 +220,7 @@ class View:
         for output in self.outputs:
             kind, null = self._kind(output, readables)
             if kind is not None:
-                name = f"{output.name}_id" if output.pointing else output.name
-                found[output.key] = Seen(name, self._stored(output, kind), null)
+                found[output.key] = Seen(output.column_name, self._stored(output, kind), null)
         return found
 
     def _stored(self, output: Output, kind: str) -> str:
@@ -260,8 +264,8 @@ class View:
                     f"(SELECT count(*) FROM {quoted(child.name)} c "
                     f"WHERE c.{quoted(column)} = {written(output.alias, output.column)})"
                 )
-            name = f"{output.name}_id" if output.pointing else output.name
-            selected.append(f"{expression} AS {quoted(output.output or name)}")
+            name = output.output or output.column_name
+            selected.append(f"{expression} AS {quoted(name)}")
         tables = []
         for source in self.sources:
             table = f"{quoted(readables[source.relation].name)} {source.alias}"
