@@ -50,7 +50,6 @@ from .state import (
     FieldKey,
     ModelKey,
     Owner,
-    Reading,
     TViewState,
     field_with_key,
     owned_tables,
@@ -442,8 +441,24 @@ class TViewAutodetector(_Autodetector):
 
         Their old definition does not fit the new type, nor the new definition the old type.
         """
-        fields = {each.old_key for each in self.alterations if each.retypes()}
-        return {key for key in altered if self.old_readings[key].fields & fields}
+        return {
+            key
+            for key in altered
+            if self.old_readings[key].fields & {each.old_key for each in self._unfit(key)}
+        }
+
+    def _unfit(self, key: ModelKey) -> list[Alteration]:
+        """Return the alterations after which a TView cannot show as before what it reads."""
+        parts = [
+            each
+            for each in self.alterations
+            if each.new_key[:2] == key and each.new_key[2] in self.old_tviews[key].key
+        ]
+        return [
+            each
+            for each in self.alterations
+            if each.retypes() or any(each.unsettles(part) for part in parts)
+        ]
 
     def _before_and_after(self) -> set[ModelKey]:
         """Return a TView whose operation has to come both before and after others, if any.
@@ -683,7 +698,7 @@ class TViewAutodetector(_Autodetector):
             releases = {
                 Releases(*reader, None, Change.ALTER)
                 for reader in released & self.old_tviews.keys()
-                if self._takes_away(step, app_label, self.old_readings[reader])
+                if self._takes_away(step, app_label, reader)
                 # What is deleted under old names has to be there under them on the way back.
                 or (reader in dropped and self._named_by(step, app_label) in self._renamed(reader))
             }
@@ -710,17 +725,19 @@ class TViewAutodetector(_Autodetector):
             if definition.references_model(model[1], model[0])
         } | {key[0] for key, reading in self.old_readings.items() if model in reading.models}
 
-    def _takes_away(self, operation: Operation, app_label: str, reading: Reading) -> bool:
+    def _takes_away(self, operation: Operation, app_label: str, reader: ModelKey) -> bool:
         """Tell whether an operation takes away what a TView has read."""
+        reading = self.old_readings[reader]
         if isinstance(operation, operations.RemoveField):
             model = self._old_key((app_label, operation.model_name_lower))
             return (*model, operation.name_lower) in reading.fields
         if isinstance(operation, operations.AlterField | AlterTView):
             altered = altered_model(app_label, operation)
+            loosened = [each for each in self.alterations if each.loosens()]
             unfit = {
                 each.old_key
-                for each in self.alterations
-                if each.new_key[: len(altered)] == altered and (each.retypes() or each.loosens())
+                for each in (*self._unfit(reader), *loosened)
+                if each.new_key[: len(altered)] == altered
             }
             if not reading.fields.isdisjoint(unfit):
                 return True

@@ -17,6 +17,7 @@ from django.db.migrations.operations.fields import FieldOperation
 
 from .operations import AlterTView, FollowRenames, RenameTView
 from .query import pinned_connection
+from .sqltypes import keeps_values
 
 if TYPE_CHECKING:
     from django.db.migrations.operations.base import Operation
@@ -73,16 +74,29 @@ class Alteration:
         """Tell whether what showed the old column cannot show the new one, nor the reverse."""
         return _type_family(self.old) != _type_family(self.new)
 
+    def unsettles(self, key: Alteration) -> bool:
+        """Tell whether a key of a TView that has shown the old column cannot show the new one.
+
+        Args:
+            key: the alteration of the key itself.
+        """
+        declared, before, after = map(_type, (key.old, self.old, self.new))
+        return keeps_values(declared, before) and not keeps_values(declared, after)
+
     def loosens(self) -> bool:
         """Tell whether the column may be NULL from now on."""
         return bool(self.new.null and not self.old.null)
+
+
+def _type(field: Field[Any, Any]) -> str:
+    return str(field.db_type(pinned_connection()))
 
 
 def _type_family(field: Field[Any, Any]) -> tuple[str | None, str | None]:
     """Return the types among which PostgreSQL assigns as it likes, and the collation."""
     if field.is_relation:
         return None, None
-    name, *_ = re.split(r"\W", str(field.db_type(pinned_connection())))
+    name, *_ = re.split(r"\W", _type(field))
     return _TYPE_FAMILIES.get(name, name), getattr(field, "db_collation", None)
 
 

@@ -145,6 +145,16 @@ class TViewState(ModelState):
         """Return the column of each field, by its name in lower case."""
         return _columns(self)
 
+    @property
+    def key(self) -> set[str]:
+        """The names, in lower case, of the fields that are the primary key."""
+        return {
+            name.lower()
+            for own_name, field in self.fields.items()
+            if field.primary_key
+            for name in getattr(field, "field_names", [own_name])
+        }
+
 
 @dataclass(frozen=True)
 class Reading:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.db import connections, models
 
+from django_tviews.operations import DeleteTView
+
 from .histories import model, project, tview
 from .migration_histories.life import Life
 
@@ -149,3 +151,17 @@ def test_a_tview_is_renamed_after_a_column_that_it_reads(life: Life) -> None:
 
     life.advance(at("Summary", "weight"), ["Ledger"])
     life.advance(at("Board", "height"), ["Summary"], edit=rename_last)
+
+
+def test_a_key_changes_together_with_the_type_that_it_shows(life: Life) -> None:
+    def at(kind: type[models.Field[Any, Any]], **options: Any) -> ProjectState:
+        query = "SELECT b.size, count(*) AS n FROM able_book b WHERE b.size IS NOT NULL GROUP BY 1"
+        fields = {"size": kind(primary_key=True, **options), "n": models.BigIntegerField(null=True)}
+        return project(book(size=kind(null=True, **options)), tview("baker.Tally", query, fields))
+
+    life.advance(at(models.BigIntegerField))
+    life.advance(at(models.DecimalField, max_digits=20, decimal_places=2))
+    life.advance(at(models.IntegerField))
+    # What takes any value as it is stays in place.
+    steps = life.advance(at(models.BigIntegerField))
+    assert not any(isinstance(step, DeleteTView) for step in steps)
