@@ -17,7 +17,7 @@ from django.db.migrations.loader import MigrationLoader
 from . import alignment, catalog, installer
 from .definition import Declaration
 from .errors import LockTimeout, OutdatedTView
-from .locks import LockMode, bounded_waits, lock
+from .locks import bounded_waits
 from .maintenance import named
 from .model_facts import facts_from_models
 from .models import TView
@@ -27,7 +27,7 @@ from .sql import objects
 from .sql.quoting import complete, identifier, qualified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from django.apps.registry import Apps
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -166,35 +166,47 @@ def _patiently(
 
 
 def _sync_runtime(editor: BaseDatabaseSchemaEditor) -> SyncReport:
-    """Bring the functions in line that all TViews share."""
+    """Bring in line what all TViews share."""
     connection = editor.connection
     schema = catalog.runtime_schema(connection)
     if schema is None:
         installer.install_runtime(editor)
         return SyncReport(_SHARED, ("created the registry and what TViews share",), doubtful=False)
-    return SyncReport(_SHARED, tuple(_shared_functions(editor, schema)), doubtful=False)
+    return SyncReport(_SHARED, tuple(_shared_objects(editor, schema)), doubtful=False)
 
 
-def _shared_functions(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[str]:
-    expected = {complete(each.signature): each for each in objects.runtime_functions(schema)}
-    present = catalog.functions_by_signature(editor.connection, expected)
-    outdated = alignment.any_differs(expected, present)
-    tviews = installer.installed(editor.connection) if outdated else []
-    if outdated:
-        # Who is in the middle of the old ones may hold locks that the new ones do not know.
-        sources = installer.watched(editor.connection, tviews)
-        lock(editor, dict.fromkeys(sources, LockMode.SHARE_ROW_EXCLUSIVE))
-    for signature, function in expected.items():
-        found = present.get(signature)
-        if found is None or alignment.differs(function, found):
-            installer.execute(editor, function.create)
-            yield f"{'created' if found is None else 'replaced'} function {signature}"
-        if found is None or found.public:
-            installer.execute(editor, f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
-    for tview in tviews[:1]:
-        # All have one ring.
-        statement = objects.enter_statement(schema, tview.schema or schema, tview.declaration.table)
-        installer.execute(editor, statement)
+def _shared_objects(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[str]:
+    expected = objects.runtime_objects(schema)
+    places = {(schema, name) for each in expected for name in each.relations}
+    missing = places - catalog.resolve(editor.connection, places).keys()
+    signatures = [complete(each.function.signature) for each in expected if each.function]
+    present = catalog.functions_by_signature(editor.connection, signatures)
+    made: set[str] = set()
+    # In the order of the installation, in which each finds what it refers to.
+    for each in expected:
+        if each.function:
+            yield from _shared_function(editor, each.function, present)
+        elif gone := [name for name in each.relations if (schema, name) in missing]:
+            installer.execute(editor, each.sql)
+            made.update(gone)
+            for name in gone:
+                yield f"created {complete(qualified(schema, name))}"
+        elif not each.relations and each.is_about(made):
+            installer.execute(editor, each.sql)
+
+
+def _shared_function(
+    editor: BaseDatabaseSchemaEditor,
+    function: objects.Function,
+    present: Mapping[str, catalog.InstalledFunction],
+) -> Iterator[str]:
+    signature = complete(function.signature)
+    found = present.get(signature)
+    if found is None or alignment.differs(function, found):
+        installer.execute(editor, function.create)
+        yield f"{'created' if found is None else 'replaced'} function {signature}"
+    if found is None or found.public:
+        installer.execute(editor, f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
 
 
 class _Sync:

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
-from django_tviews import health, installer, synchronization
+from django_tviews import health, installer, maintenance, synchronization
 from django_tviews.errors import LockTimeout, MetadataNotFound, OutdatedTView
 from django_tviews.synchronization import sync
 
@@ -84,6 +84,20 @@ def test_a_shared_function_is_put_back(shop: Database) -> None:
     shop.run("UPDATE maker SET name = upper(name)")
     public = "SELECT has_function_privilege('public', %s, 'EXECUTE')"
     assert shop.value(public, lock) is False
+
+
+def test_a_sequence_of_the_ring_of_writers_is_put_back(shop: Database) -> None:
+    shop.execute("DROP SEQUENCE django_tviews_writer_3, django_tviews_entry_0 CASCADE")
+    shop.execute("DROP VIEW django_tviews_refresh")
+    names = ("refresh", "writer_3", "entry_0", "ring")
+    created = tuple(f"created {shop.schema}.django_tviews_{name}" for name in names)
+    found = changes()
+    assert found["django_tviews"][:4] == created
+    assert list(found) == ["django_tviews"]
+    assert changes() == {}
+    shop.run("UPDATE maker SET name = upper(name)")
+    # A refresh goes through the view that was put back, and its trigger.
+    maintenance.refresh("tests.card")
 
 
 def test_another_version_of_the_package_is_no_reason_to_doubt_the_rows(shop: Database) -> None:

@@ -59,6 +59,7 @@ LOCK_LIMIT = 256
 # How many writers the ring remembers, and by how many bits each tells what it has locked.
 RING_CELLS = 16
 RING_BITS = 31
+_RING = ("writer", "entry")
 
 # The trigger on a TView that refuses direct writes.
 GUARD = "tviews_0_guard"
@@ -76,6 +77,9 @@ _FUNCTION_PREFIX = FUNCTION_PREFIXES[1]
 _RUNTIME_FUNCTION = re.compile(
     r"^CREATE OR REPLACE FUNCTION \S+\.(?P<name>django_tviews_\w+)\((?P<arguments>[^)]*)\)",
     re.MULTILINE,
+)
+_RUNTIME_RELATION = re.compile(
+    r"^CREATE (?:UNLOGGED TABLE|TABLE|VIEW) \S+\.(django_tviews_\w+)", re.MULTILINE
 )
 
 # Tells whether the query gives a row; no output can be expected to have this name.
@@ -217,8 +221,7 @@ def runtime_values(schema: str) -> dict[str, str | int]:
         "slots": LOCK_SLOTS,
         "cells": RING_CELLS,
         "bits": RING_BITS,
-        "writer_sequences": _sequences(schema, "writer"),
-        "entry_sequences": _sequences(schema, "entry"),
+        **{f"{part}_sequences": _sequences(schema, part) for part in _RING},
     }
 
 
@@ -239,15 +242,43 @@ def runtime_statements(schema: str) -> list[str]:
     ]
 
 
-def runtime_functions(schema: str) -> tuple[Function, ...]:
-    """Return the functions that all TViews share, callees first."""
+@dataclass(frozen=True)
+class RuntimeStatement:
+    """A statement of those that create what all TViews share.
+
+    Attributes:
+        sql: the statement.
+        relations: the names of the tables, views and sequences that it creates, if any.
+        function: the function that it creates, if it does.
+    """
+
+    sql: str
+    relations: tuple[str, ...] = ()
+    function: Function | None = None
+
+    def is_about(self, relations: Iterable[str]) -> bool:
+        """Tell whether it says more of one of some relations that were just created."""
+        found = re.findall(r"\.(\w+)", self.sql)
+        return self.function is None and any(name in found for name in relations)
+
+
+def runtime_objects(schema: str) -> list[RuntimeStatement]:
+    """Return the statements that create what all TViews share, each with what it creates."""
     found = []
     for statement in runtime_statements(schema):
-        match = _RUNTIME_FUNCTION.search(statement)
-        if match:
+        if "DO $ring$" in statement:
+            cells = range(RING_CELLS)
+            names = [f"django_tviews_{part}_{cell}" for part in _RING for cell in cells]
+            found.append(RuntimeStatement(statement, relations=tuple(names)))
+        elif match := _RUNTIME_RELATION.search(statement):
+            found.append(RuntimeStatement(statement, relations=(match[1],)))
+        elif match := _RUNTIME_FUNCTION.search(statement):
             arguments = (part.split()[-1] for part in match["arguments"].split(",") if part)
-            found.append(Function(schema, match["name"], ", ".join(arguments), statement))
-    return tuple(found)
+            function = Function(schema, match["name"], ", ".join(arguments), statement)
+            found.append(RuntimeStatement(statement, function=function))
+        else:
+            found.append(RuntimeStatement(statement))
+    return found
 
 
 def functions(plan: Plan) -> tuple[Function, ...]:

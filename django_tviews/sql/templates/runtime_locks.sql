@@ -20,14 +20,19 @@ RETURN 2 * (place * @{slots} + (hash & (@{slots} - 1))::integer + 1) + 1;
 -- for each class of slots: the lower @{bits} for exclusive locks, the next @{bits} for shared ones.
 -- A crash empties the ring; of those who were writing then, only prepared transactions go on, and
 -- an empty cell counts as one that a later writer has replaced.
+-- A cell that somebody has dropped is made again by the same statement.
 DO $ring$
 DECLARE
     name text;
+    sequence text;
 BEGIN
     FOR cell IN 0..@{cells} - 1 LOOP
         FOREACH name IN ARRAY ARRAY['django_tviews_writer_', 'django_tviews_entry_'] LOOP
-            EXECUTE format('CREATE UNLOGGED SEQUENCE %I.%I MINVALUE 0', @{runtime_literal}, name || cell);
-            PERFORM setval(format('%I.%I', @{runtime_literal}, name || cell), 0);
+            sequence := format('%I.%I', @{runtime_literal}, name || cell);
+            IF to_regclass(sequence) IS NULL THEN
+                EXECUTE format('CREATE UNLOGGED SEQUENCE %s MINVALUE 0', sequence);
+                PERFORM setval(sequence, 0);
+            END IF;
         END LOOP;
     END LOOP;
 END
