@@ -25,6 +25,7 @@ from .errors import (
 )
 from .models import TView
 from .query import pinned_connection
+from .schema_editor import TViewSchemaEditor
 from .sqltypes import can_be_key
 from .state import DJANGO_OPTIONS
 
@@ -44,6 +45,7 @@ def register() -> None:
     checks.register(check_graph, Tags.models)
     checks.register(check_settings, Tags.compatibility)
     checks.register(check_autodetector, Tags.commands)
+    checks.register(check_schema_editors, Tags.commands)
     checks.register(check_databases, Tags.database)
 
 
@@ -120,6 +122,25 @@ def check_databases(*, databases: Iterable[str] | None = None, **_: Any) -> list
         for alias in databases or ()
         if (connection := connections[alias]).vendor == "postgresql"
         for problem in problems(connection, installed(connection))
+    ]
+
+
+def check_schema_editors(**_: Any) -> list[CheckMessage]:
+    """Check that what alters the tables of PostgreSQL databases looks after TViews (W004)."""
+    return [
+        checks.Warning(
+            f"The schema editor of the database {alias!r} does not keep TViews exact.",
+            hint=(
+                "Another app replaces the one that django_tviews set up. Set SchemaEditorClass of "
+                "its DatabaseWrapper to django_tviews.schema_editor.compose(...) of the present "
+                "one."
+            ),
+            obj=connections[alias].SchemaEditorClass.__name__,
+            id="django_tviews.W004",
+        )
+        for alias in connections
+        if connections[alias].vendor == "postgresql"
+        and not issubclass(connections[alias].SchemaEditorClass, TViewSchemaEditor)
     ]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from django.db.backends.utils import split_identifier
@@ -185,6 +185,14 @@ class Declaration:
     def view(self) -> str:
         """The name of the backing view, the plain view over the canonical query."""
         return object_name(self.table, "query")
+
+    def is_same(self, other: Declaration) -> bool:
+        """Tell whether another declaration differs in nothing but how its query is written."""
+        from .relational.canonical import same_query
+
+        return replace(self, query="") == replace(other, query="") and same_query(
+            self.query, other.query
+        )
 
     @classmethod
     def from_model(cls, model: type[TView]) -> Declaration:

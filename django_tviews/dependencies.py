@@ -80,7 +80,11 @@ class Alteration:
         Args:
             key: the alteration of the key itself.
         """
-        declared, before, after = map(_type, (key.old, self.old, self.new))
+        fields = (key.old, self.old, self.new)
+        if any(field.is_relation for field in fields):
+            # What it points to decides of its type.
+            return False
+        declared, before, after = map(_type, fields)
         return keeps_values(declared, before) and not keeps_values(declared, after)
 
     def loosens(self) -> bool:

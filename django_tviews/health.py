@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from .indexes import IndexAdvice, missing_indexes
 from .installer import InstalledTView, installed
 from .maintenance import named, plan_of
 from .plan.plan import FORMAT_VERSION, Plan
-from .relational.canonical import same_query
 from .sql import objects
 from .sql.definitions import trigger_shape
 from .sql.quoting import identifier, qualified
@@ -242,12 +241,12 @@ class _Inspection:
                 "it is installed, but the project does not declare it.",
                 "Run makemigrations and migrate, which delete it.",
             )
-        elif not _same(self.declared, self.tview.declaration):
+        elif not self.declared.is_same(self.tview.declaration):
             yield self.problem(
                 ProblemKind.OUTDATED,
                 label,
                 "the project declares it otherwise than it is installed.",
-                "Run makemigrations and migrate.",
+                "Run makemigrations and migrate, or tview_sync if a migration of it was faked.",
             )
 
     def version(self, plan: Plan) -> Iterator[Problem]:
@@ -324,9 +323,3 @@ class _Inspection:
                     f"{name} is not as it was installed.",
                     self.cure,
                 )
-
-
-def _same(first: Declaration, second: Declaration) -> bool:
-    return replace(first, query="") == replace(second, query="") and same_query(
-        first.query, second.query
-    )

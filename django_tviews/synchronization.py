@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.migrations.loader import MigrationLoader
 
-from . import alignment, catalog, installer
+from . import alignment, catalog, installer, replacement
+from .alteration import TableAlteration
 from .definition import Declaration
 from .errors import LockTimeout, OutdatedTView
 from .locks import bounded_waits
@@ -29,9 +30,9 @@ from .sql.quoting import complete, identifier, qualified
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from django.apps.registry import Apps
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+    from django.db.migrations.state import ProjectState
 
     from .installer import InstalledTView
     from .maintenance import Progress
@@ -55,11 +56,13 @@ class SyncReport:
         label: the TView; ``"django_tviews"`` for what all of them share.
         changes: what was changed, in words.
         doubtful: whether rows may have been missed before; `verify` tells.
+        note: what could not be brought in line, and what to do about it.
     """
 
     label: str
     changes: tuple[str, ...]
     doubtful: bool
+    note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON holds it."""
@@ -67,9 +70,11 @@ class SyncReport:
 
     def __str__(self) -> str:
         """Write it for people: one line, and one for each change."""
-        if not self.changes:
+        if not self.changes and not self.note:
             return f"{self.label}: in line"
         lines = [f"{self.label}:", *(f"    {change}" for change in self.changes)]
+        if self.note:
+            lines.append(f"    HINT: {self.note}")
         if self.doubtful:
             lines.append(
                 f"    HINT: Rows may have been missed before: tview_verify --repair {self.label}"
@@ -84,7 +89,8 @@ def sync(
 
     What is as it should be is not touched, and neither are contents. Functions are replaced while
     writers go on; each TView is brought in line in a transaction of its own. A TView whose
-    migration was faked, or whose table is gone, is installed with its contents.
+    migration was faked, or whose table is gone, is installed with its contents; one that a faked
+    migration was to alter is altered.
 
     Args:
         *labels: TViews, such as ``"shop.ProductCard"``, or apps; by default all.
@@ -100,7 +106,8 @@ def sync(
         TViewError: a TView cannot be kept; those before it are in line.
     """
     connection = connections[using]
-    apps = _applied(connection)
+    loader = MigrationLoader(connection)
+    apps = _applied(loader).apps
     expected = {
         model._meta.label: model
         for model in apps.get_models()
@@ -117,7 +124,7 @@ def sync(
     for number, label in enumerate(
         sorted(wanted, key=lambda each: (_depth(each, present, expected, depths), each))
     ):
-        steps = _Sync(present.get(label), expected.get(label), label)
+        steps = _Sync(present.get(label), expected.get(label), label, loader)
         if progress is not None:
             progress(label, number, len(wanted))
         reports.append(_patiently(connection, steps.report))
@@ -126,11 +133,31 @@ def sync(
     return reports
 
 
-def _applied(connection: BaseDatabaseWrapper) -> Apps:
-    """Return the models as the migrations that a database has leave them."""
-    loader = MigrationLoader(connection)
-    nodes = [key for key in loader.applied_migrations if key in loader.graph.nodes]
-    return loader.project_state(nodes).apps
+def _applied(loader: MigrationLoader) -> ProjectState:
+    """Return the project as the migrations that a database has leave it."""
+    return loader.project_state([key for key in loader.applied_migrations if key in loader.graph])
+
+
+def _as_installed(loader: MigrationLoader, tview: InstalledTView) -> type[TView] | None:
+    """Return the TView as the last migration left it that was more than recorded, if one did.
+
+    Args:
+        loader: the migrations.
+        tview: as it is installed.
+    """
+    app_label, _, name = tview.label.partition(".")
+    plan = [
+        key
+        for leaf in loader.graph.leaf_nodes(app_label)
+        for key in loader.graph.forwards_plan(leaf)
+    ]
+    for key in reversed(plan):
+        if key[0] == app_label and key in loader.applied_migrations:
+            found = loader.project_state(key).apps.all_models[app_label].get(name.lower())
+            model = cast("type[TView] | None", found)
+            if model is not None and Declaration.from_model(model).is_same(tview.declaration):
+                return model
+    return None
 
 
 def _depth(
@@ -216,22 +243,45 @@ class _Sync:
         tview: as it is installed, if it is.
         model: as the migrations of the database leave it, if they know it.
         label: its label.
+        loader: the migrations.
     """
 
-    def __init__(self, tview: InstalledTView | None, model: type[TView] | None, label: str) -> None:
+    def __init__(
+        self,
+        tview: InstalledTView | None,
+        model: type[TView] | None,
+        label: str,
+        loader: MigrationLoader,
+    ) -> None:
         self.tview = tview
         self.model = model
         self.label = label
+        self.loader = loader
 
     def report(self, editor: BaseDatabaseSchemaEditor) -> SyncReport:
         """Bring it in line, and say what that has changed."""
         if self.tview is None or self.tview.schema is None:
             return SyncReport(self.label, (self.install(editor),), doubtful=False)
         tview, changes = self.with_view(editor, self.tview, self.tview.schema)
+        note = ""
+        model = self.model
+        if model is not None and not Declaration.from_model(model).is_same(tview.declaration):
+            old = _as_installed(self.loader, tview)
+            if old is None:
+                note = (
+                    "No migration says what is installed. Was one edited after it was applied? "
+                    f"Put it back as it was, then run tview_sync {self.label}."
+                )
+            else:
+                before, after = Declaration.from_model(old), Declaration.from_model(model)
+                replacement.replace(editor, before, after, TableAlteration(editor, old, model))
+                tview = installer.find(editor.connection, after.table) or tview
+                changes.append("altered it as its migrations say, of which one was faked")
         for each in alignment.align(editor, [tview], enable=True).values():
             changes += each
         upgraded = self.tview.format_version != FORMAT_VERSION
-        return SyncReport(self.label, tuple(changes), doubtful=bool(changes) and not upgraded)
+        doubtful = bool(changes) and not upgraded
+        return SyncReport(self.label, tuple(changes), doubtful, note)
 
     def install(self, editor: BaseDatabaseSchemaEditor) -> str:
         """Install a TView that should be there, with its contents."""

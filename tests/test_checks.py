@@ -13,6 +13,8 @@ from django.contrib.postgres.search import SearchVectorField
 from django.core.checks import run_checks
 from django.core.management.commands import migrate
 from django.db import models
+from django.db.backends.postgresql.base import DatabaseWrapper
+from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.models import options as model_options
 from django.test.utils import isolate_apps
@@ -259,6 +261,16 @@ def test_w002_a_query_that_differs_each_time() -> None:
     numbers = count(1)
     query = staticmethod(lambda: Product.objects.filter(id__gt=next(numbers)).values("id", "name"))
     assert found(query) == ["W002"]
+
+
+def test_w004_a_database_whose_tables_are_altered_without_regard_to_tviews(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert checks.check_schema_editors() == []
+    monkeypatch.setattr(DatabaseWrapper, "SchemaEditorClass", DatabaseSchemaEditor)
+    reported = checks.check_schema_editors()
+    assert {message.id for message in reported} == {"django_tviews.W004"}
+    assert "'default'" in reported[0].msg
 
 
 def test_only_the_apps_that_are_asked_for_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

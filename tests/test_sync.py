@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.apps import apps
+from django.db import models
+from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from django_tviews import health, installer, maintenance, synchronization
 from django_tviews.errors import LockTimeout, MetadataNotFound, OutdatedTView
+from django_tviews.operations import AlterTView, CreateTView
 from django_tviews.synchronization import sync
 
 from .test_alignment import DAMAGES
@@ -209,6 +213,64 @@ def test_a_tview_whose_migration_was_faked_is_installed_with_its_contents(faked:
     assert faked.value("SELECT products FROM testapp_stock") == 2
     faked.execute("DELETE FROM testapp_product WHERE name = 'cup'")
     assert faked.value("SELECT products FROM testapp_stock") == 1
+
+
+def stock(history: dict[tuple[str, str], Migration], **changes: Any) -> AlterTView:
+    """An operation that alters the TView Stock of the test app."""
+    first = history["testapp", "0001_initial"]
+    (created,) = (
+        step for step in first.operations if isinstance(step, CreateTView) and step.name == "Stock"
+    )
+    return AlterTView(**{**created.arguments(), **changes})
+
+
+@pytest.fixture
+def altered(faked: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The test app installed, and then a migration recorded that alters one of its TViews."""
+    sync()
+    load = MigrationLoader.load_disk
+
+    def load_disk(loader: MigrationLoader) -> None:
+        load(loader)
+        assert loader.disk_migrations is not None
+        migration = Migration("0002_alter_stock", "testapp")
+        migration.dependencies = [("testapp", "0001_initial")]
+        query = "SELECT 1 AS id, count(*) + 1000 AS products FROM testapp_product"
+        index = models.Index(fields=["products"], name="stock_products")
+        fields = [
+            ("id", models.IntegerField(primary_key=True)),
+            ("products", models.BigIntegerField(null=True)),
+        ]
+        options = {"indexes": [index]}
+        migration.operations = [
+            stock(loader.disk_migrations, query=query, fields=fields, options=options)
+        ]
+        loader.disk_migrations["testapp", "0002_alter_stock"] = migration
+
+    monkeypatch.setattr(MigrationLoader, "load_disk", load_disk)
+    MigrationRecorder(faked.connection).record_applied("testapp", "0002_alter_stock")
+    return faked
+
+
+def test_a_tview_that_a_faked_migration_was_to_alter_is_altered(altered: Database) -> None:
+    found = changes()
+    assert list(found) == ["testapp.Stock"]
+    assert found["testapp.Stock"][0] == "altered it as its migrations say, of which one was faked"
+    assert changes() == {}
+    assert altered.value("SELECT products FROM testapp_stock") == 1002
+    altered.execute("DELETE FROM testapp_product WHERE name = 'cup'")
+    assert altered.value("SELECT products FROM testapp_stock") == 1001
+    assert altered.value("SELECT to_regclass('stock_products') IS NOT NULL") is True
+
+
+def test_what_no_migration_has_made_is_named(altered: Database) -> None:
+    altered.execute(
+        'UPDATE django_tviews_registry SET declaration = declaration || \'{"mode": "deferred"}\''
+        " WHERE label = 'testapp.Stock'"
+    )
+    (report,) = sync("testapp.Stock")[1:]
+    assert "No migration says what is installed." in str(report)
+    assert altered.value("SELECT products FROM testapp_stock") == 2
 
 
 def test_a_table_that_is_gone_is_made_again(faked: Database) -> None:

@@ -212,6 +212,12 @@ def is_sensible(before: Project, step: Step) -> bool:
     after = step.project(before)
     if not _is_valid(after) or not _is_valid(after.repaired()):
         return False
+    for edit in step.edits:
+        # It is written by hand, for the table as it is before what makemigrations writes.
+        if isinstance(edit, Add) and isinstance(edit.thing, Helper):
+            table = before.find(edit.thing.table)
+            if table is None or table != after.find(table.key):
+                return False
     for helper in before.helpers:
         # PostgreSQL itself refuses what a plain view of the project's own reads.
         if not _serves(after, before, helper):
