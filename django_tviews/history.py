@@ -170,10 +170,14 @@ class Changes:
     def follow(self, query: str, state: ProjectState) -> str | None:
         """Return a query under the new names, None if its text does not tell which they are.
 
+        A query that has none of the old names is returned as it is written.
+
         Args:
             query: one SELECT.
             state: a project that has the other tables that the query reads.
         """
+        from .relational.canonical import canonical_sql
+
         changes = self.of(query)
         if not changes.renames:
             return query
@@ -187,7 +191,8 @@ class Changes:
                 return self.known.get(relation)
             return [name for name in owned_columns(state, others[relation]).values() if name]
 
-        return follow(query, changes.renames, columns_of)
+        followed = follow(query, changes.renames, columns_of)
+        return query if followed == canonical_sql(query) else followed
 
 
 @dataclass
@@ -398,7 +403,7 @@ def reads_field(query: str, key: FieldKey, state: ProjectState) -> bool:
 
 def _reads(query: str, taken: Taken, state: ProjectState) -> bool | None:
     """Tell whether a query reads what goes; None if its text does not tell."""
-    from .relational.canonical import canonical_sql, read_relations
+    from .relational.canonical import read_relations
 
     relations = set(read_relations(query))
     relations |= {(None, name) for _, name in relations}
@@ -408,7 +413,7 @@ def _reads(query: str, taken: Taken, state: ProjectState) -> bool | None:
     renames = {column: f"{column[1]} (gone)" for column in taken.columns if column[0] in relations}
     changes = Changes(Renames({}, renames), {}, dict.fromkeys(renames, ("", "")), taken.known)
     without = changes.follow(query, state)
-    return None if without is None else without not in (query, canonical_sql(query))
+    return None if without is None else without != query
 
 
 def _touched(

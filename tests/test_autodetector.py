@@ -287,6 +287,23 @@ def test_a_rename_that_keeps_the_column_changes_no_tview(history: History) -> No
     assert {migration.app_label for migration in migrations} == {"catalog"}
 
 
+def test_a_name_that_another_table_of_the_query_has_too_is_not_followed() -> None:
+    def at(name: str) -> ProjectState:
+        query = "SELECT p.id, r.name FROM catalog_product p JOIN catalog_review r ON r.id = p.id"
+        fields = {"id": models.BigIntegerField(primary_key=True), "name": models.TextField()}
+        review = model("catalog.Review", name=models.TextField())
+        return project(
+            model("catalog.Product", **{name: models.TextField()}),
+            review,
+            tview("shop.Card", query, fields),
+        )
+
+    history = History()
+    history.go_to(at("name"))
+    migrations = history.go_to(at("title"), renames=["name"])
+    assert operations(migrations) == ["catalog: Rename field name on product to title"]
+
+
 def test_the_columns_between_two_models_are_followed() -> None:
     def at(tag: str, field: str, query: str) -> ProjectState:
         return project(
