@@ -18,7 +18,8 @@ SIZES = (1, 100, 1_000, 10_000)
 CHARTED = (1, 1_000)
 PARTS = ("operations", "connections", "throughput")
 CONTENDERS = ("bare", "hand", "tviews", "refresh", "concurrently", "pg_ivm", "computed")
-ALIASES = (*CONTENDERS, "deferred")
+ASKED_FOR = ("lockless",)
+ALIASES = (*CONTENDERS, *ASKED_FOR, "deferred")
 COMPUTED = ("django.contrib.contenttypes", "computedfields", "benchmarks.computed")
 
 
@@ -120,9 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=int, default=10, help="how long each load lasts")
     parser.add_argument(
         "--contenders",
-        type=_listed(str, CONTENDERS),
+        type=_listed(str, (*CONTENDERS, *ASKED_FOR)),
         default=list(CONTENDERS),
-        help=", ".join(CONTENDERS),
+        help=f"by default {', '.join(CONTENDERS)}; if asked for, {', '.join(ASKED_FOR)}",
     )
     parser.add_argument(
         "--workloads",

@@ -121,6 +121,26 @@ class DeferredTViews(TViews):
     mode = "deferred"
 
 
+class LocklessTViews(TViews):
+    """TViews that take no locks, exact only while nobody else writes: what locks cost."""
+
+    name = "django_tviews without locks"
+
+    def install(self, connection: BaseDatabaseWrapper, workload: Workload) -> None:
+        super().install(connection, workload)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT format('%s(%s)', oid::regproc, pg_get_function_arguments(oid))"
+                " FROM pg_proc WHERE proname = 'django_tviews_lock'",
+                None,
+            )
+            ((lock,),) = cursor.fetchall()
+        execute(
+            connection,
+            f"CREATE OR REPLACE FUNCTION {lock} RETURNS void LANGUAGE plpgsql AS 'BEGIN END'",
+        )
+
+
 class Refresh(Contender):
     """Materialized views, refreshed before the writer commits."""
 
@@ -208,6 +228,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
     "concurrently": RefreshConcurrently(),
     "pg_ivm": PgIvm(),
     "computed": ComputedFields(),
+    "lockless": LocklessTViews(),
 }
 """The contenders by what they are called on the command line."""
 

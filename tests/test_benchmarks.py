@@ -104,12 +104,12 @@ def test_computed_fields_are_exact_after_every_operation(tmp_path: Path) -> None
         assert expected(workload, "computed") <= found
 
 
-def test_refreshed_views_are_exact_after_every_operation(tmp_path: Path) -> None:
-    chosen = ("--workloads", "stacked", "--contenders", "bare,refresh,concurrently")
+def test_views_kept_in_other_ways_are_exact_after_every_operation(tmp_path: Path) -> None:
+    chosen = ("--workloads", "stacked", "--contenders", "bare,refresh,concurrently,lockless")
     figure = tmp_path / "chart.svg"
     found = measured(tmp_path / "result.json", *chosen, "--chart", str(figure))
     assert "REFRESH MATERIALIZED VIEW" in figure.read_text()
-    for contender in ("bare", "refresh", "concurrently"):
+    for contender in ("bare", "refresh", "concurrently", "lockless"):
         assert expected(WORKLOADS["stacked"], contender) <= found
 
 
