@@ -283,6 +283,7 @@ class TestNullability:
             "c.id = p.id",
             "substring(p.name FROM 'a.c')",
             "(p.data -> 'a')::integer",
+            "p.data::integer",
             "lower('empty'::int4range)",
             "upper(int4range(p.id::integer, p.id::integer))",
         ],
@@ -292,6 +293,11 @@ class TestNullability:
             f"SELECT {expression} AS v FROM product p LEFT JOIN category c ON c.id = p.category_id"
         ).outputs
         assert output.nullable
+
+    def test_a_column_of_a_derived_table_that_may_be_missing_is_perhaps_null(self) -> None:
+        for side in ("(SELECT id FROM category)", "(SELECT count(*) AS id FROM category)"):
+            query = f"SELECT d.id FROM product p LEFT JOIN {side} AS d ON d.id = p.id"
+            assert tree_of(query).outputs[0].nullable
 
     @pytest.mark.parametrize(
         ("condition", "nullable"),

@@ -78,8 +78,7 @@ class Nullability:
         return self.of(cast.arg, scope, grouped)
 
     def _of_case(self, case: Node, scope: Scope, grouped: bool) -> bool:
-        if not kind(case.defresult):
-            return True
+        # Where there is no ELSE, nothing is known of it.
         results = [when.case_when.result for when in case.args]
         return any(self.of(result, scope, grouped) for result in (*results, case.defresult))
 

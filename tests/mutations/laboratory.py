@@ -118,7 +118,7 @@ class Laboratory:
         options = ["-n", "0", "-x", "-q", "--tb=no", "-rfE", "-p", "no:randomly"]
         try:
             run = subprocess.run(
-                [sys.executable, "-B", "-m", "pytest", *options, *tests],
+                [sys.executable, "-m", "pytest", *options, *tests],
                 cwd=self.directory,
                 env={
                     **os.environ,

@@ -437,12 +437,6 @@ _NULLS = tuple(
             "if not grouped:",
         ),
         (
-            "CASE without ELSE may be NULL.",
-            "relational/nullability.py",
-            "        if not kind(case.defresult):\n            return True\n",
-            "",
-        ),
-        (
             "A JSON null may become an SQL NULL.",
             "relational/nullability.py",
             'column.facts is None or column.facts.type in ("json", "jsonb")',
