@@ -158,6 +158,14 @@ def test_pending_changes_are_applied_when_asked_for_and_later_ones_at_commit(
     apply_pending(using=shop.connection.alias)
 
 
+def test_a_transaction_that_resets_its_settings_has_one_ticket(shop: Database) -> None:
+    with shop.transaction():
+        shop.execute("UPDATE product SET name = 'first'")
+        shop.execute(f"RESET ALL; SET search_path = {shop.schema}, public")
+        shop.execute("UPDATE product SET maker_id = 1")
+    shop.check("COMMIT")
+
+
 def test_verifying_in_the_same_transaction_maintains_first(shop: Database) -> None:
     with committed(shop):
         shop.execute("UPDATE product SET name = 'new' WHERE id = 1")

@@ -124,6 +124,8 @@ class Laboratory:
                     **os.environ,
                     "TVIEWS_DATABASE_URL": self.server_url,
                     "PATH": self.path,
+                    # What is not mutated is compiled once.
+                    "PYTHONDONTWRITEBYTECODE": "",
                     "PGOPTIONS": f"-c statement_timeout={STATEMENT_TIMEOUT}",
                 },
                 capture_output=True,

@@ -16,7 +16,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
     IF current_setting(@{ticket_setting}, true) IS DISTINCT FROM 'on' THEN
         PERFORM set_config(@{ticket_setting}, 'on', true);
-        INSERT INTO @{runtime}.django_tviews_ticket DEFAULT VALUES;
+        -- RESET ALL forgets the setting, not the ticket.
+        INSERT INTO @{runtime}.django_tviews_ticket DEFAULT VALUES ON CONFLICT DO NOTHING;
     END IF;
 END
 $function$;
