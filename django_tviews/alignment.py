@@ -19,6 +19,7 @@ from .installer import (
     installed,
     plan_of,
     readers_of,
+    refuse_taken_names,
     registry_entry,
     unwatched,
     watched,
@@ -170,6 +171,7 @@ class _Alignment:
 
     def changes(self) -> Iterator[str]:
         """Make each change that is needed, and name it."""
+        refuse_taken_names(self.connection, self.plan, self.tview.oid)
         superfluous = self.superfluous_functions()
         present = catalog.functions_by_signature(self.connection, self.expected)
         if any_differs({name: each for name, each in self.expected.items() if each.locks}, present):

@@ -21,6 +21,7 @@ from .errors import (
     ColumnMismatch,
     DependencyDepthExceeded,
     DependentColumn,
+    InvalidTViewName,
     IsolationUnsupported,
     TViewError,
 )
@@ -125,6 +126,7 @@ def create(
         schema = catalog.current_schema(connection)
         execute(schema_editor, view_statement(schema, declaration.view, declaration.query))
         plan = plan_of(connection, declaration, schema)
+        refuse_taken_names(connection, plan)
         lock_sources(schema_editor, plan)
         create_table()
         _install(schema_editor, declaration, plan)
@@ -452,6 +454,34 @@ def refuse_other_collations(connection: BaseDatabaseWrapper, plan: Plan) -> None
             tview=plan.label,
             column=name,
         )
+
+
+def refuse_taken_names(connection: BaseDatabaseWrapper, plan: Plan, own: int | None = None) -> None:
+    """Refuse a TView with a trigger that would take the place of another TView's.
+
+    Args:
+        connection: to the database.
+        plan: of the TView.
+        own: OID of its table, if it has one.
+
+    Raises:
+        InvalidTViewName: schema and table of two TViews, put together, are one name.
+    """
+    expected = {
+        (trigger.relation, trigger.name)
+        for trigger in objects.source_triggers(plan)
+        if not trigger.shared
+    }
+    for each in catalog.triggers(connection):
+        table = qualified(each.schema, each.table)
+        if each.tview not in (None, own) and (table, each.name) in expected:
+            raise InvalidTViewName(
+                f"{plan.label} cannot have a trigger {each.name} on {table}: another TView has one "
+                "of that name.",
+                hint="Give one of the two another db_table.",
+                tview=plan.label,
+                table=plan.table,
+            )
 
 
 def _create_triggers(

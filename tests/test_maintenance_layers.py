@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 
 from django_tviews import installer
-from django_tviews.errors import DependencyDepthExceeded, DependentColumn
+from django_tviews.errors import DependencyDepthExceeded, DependentColumn, InvalidTViewName
 from tests.harness import fresh_database
 
 if TYPE_CHECKING:
@@ -249,6 +249,26 @@ def test_two_tviews_of_one_name_in_two_schemas(database: Database) -> None:
         database.execute(f"SET search_path = {database.schema}, public")
         database.execute(f"DROP SCHEMA {other} CASCADE")
     database.execute("UPDATE item SET name = 'after'")
+
+
+def test_a_trigger_does_not_take_the_place_of_another_tview_s(database: Database) -> None:
+    database.execute("CREATE TABLE item (id integer PRIMARY KEY)")
+    short, long = f"{database.schema}_a", f"{database.schema}_a_b"
+    query = f"SELECT id FROM {database.schema}.item"
+    database.execute(f"CREATE SCHEMA {short}; CREATE SCHEMA {long}")
+    try:
+        database.execute(f"SET search_path = {short}, {database.schema}, public")
+        database.install(database.declare(query, "id integer", table="b_twin"))
+        database.tviews.clear()
+        database.execute(f"SET search_path = {long}, {database.schema}, public")
+        with pytest.raises(InvalidTViewName, match="another TView has one"):
+            database.install(database.declare(query, "id integer", table="twin"))
+        database.tviews.clear()
+        database.execute("INSERT INTO item VALUES (1)")
+        assert database.value(f"SELECT count(*) FROM {short}.b_twin") == 1
+    finally:
+        database.execute(f"SET search_path = {database.schema}, public")
+        database.execute(f"DROP SCHEMA {short}, {long} CASCADE")
 
 
 def test_two_registries_keep_tviews_of_the_same_tables(database: Database) -> None:
