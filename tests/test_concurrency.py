@@ -116,6 +116,109 @@ def test_a_transaction_number_from_another_cluster_fails_nobody(shop: Database) 
     shop.check("a write after pg_restore")
 
 
+class TestTheRing:
+    """A snapshot that is older than a conflicting writer, whose entry is no longer in the ring.
+
+    The two write different rows of the TView, so PostgreSQL itself sees no conflict.
+    """
+
+    RENAME = "UPDATE category SET name = name || '!' WHERE id = 2"
+    LATE = "INSERT INTO product VALUES (90, 'late', 2)"
+    UNRELATED = "UPDATE product SET name = name || '!' WHERE id = 3"
+
+    @pytest.fixture
+    def cards(self, shop: Database) -> Database:
+        """Without the TView over the TView; what is unrelated has its own classes of slots."""
+        shop.drop(shop.tviews[1].declaration)
+        shop.run(
+            "INSERT INTO category VALUES (5, 'cocoa')",
+            "UPDATE product SET category_id = CASE id WHEN 1 THEN 2 WHEN 3 THEN 5 END",
+        )
+        return shop
+
+    @staticmethod
+    def older_snapshot(cards: Database) -> psycopg.Connection[Any]:
+        isolated = session(cards, IsolationLevel.REPEATABLE_READ)
+        isolated.execute("SELECT FROM product").fetchall()
+        return isolated
+
+    @staticmethod
+    def cell_of(connection: psycopg.Connection[Any]) -> int:
+        (number,) = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone() or ()
+        return int(number) % RING_CELLS
+
+    def at_cell(self, cards: Database, cell: int) -> psycopg.Connection[Any]:
+        """Open a transaction whose number belongs to a cell; those before it are rolled back."""
+        connection = session(cards, IsolationLevel.READ_COMMITTED)
+        while self.cell_of(connection) != cell:
+            connection.rollback()
+        return connection
+
+    def refused(self, cards: Database, isolated: psycopg.Connection[Any]) -> None:
+        with pytest.raises(psycopg.errors.SerializationFailure, match="access to TView"):
+            isolated.execute(self.LATE)
+        isolated.rollback()
+        cards.check("a conflict that was told")
+
+    def test_the_entry_of_a_writer_that_ran_at_the_time_is_replaced(self, cards: Database) -> None:
+        writer = session(cards, IsolationLevel.READ_COMMITTED)
+        writer.execute(self.RENAME)
+        # Snapshots list a transaction as running only if a later one has ended.
+        cards.execute("SELECT pg_current_xact_id()")
+        isolated = self.older_snapshot(cards)
+        later = self.at_cell(cards, self.cell_of(writer))
+        later.execute(self.UNRELATED)
+        later.commit()
+        writer.commit()
+        self.refused(cards, isolated)
+
+    def test_the_entry_of_a_writer_that_began_later_is_replaced(self, cards: Database) -> None:
+        isolated = self.older_snapshot(cards)
+        writer = session(cards, IsolationLevel.READ_COMMITTED)
+        writer.execute(self.RENAME)
+        cell = self.cell_of(writer)
+        writer.commit()
+        later = self.at_cell(cards, cell)
+        later.execute(self.UNRELATED)
+        later.commit()
+        self.refused(cards, isolated)
+
+    def test_a_transaction_replaces_an_entry_by_its_own(self, cards: Database) -> None:
+        writer = session(cards, IsolationLevel.READ_COMMITTED)
+        while True:
+            isolated = self.older_snapshot(cards)
+            writer.execute(self.RENAME)
+            cell = self.cell_of(writer)
+            writer.commit()
+            self.at_cell(cards, (cell - 1) % RING_CELLS).rollback()
+            if self.cell_of(isolated) == cell:
+                break
+            # Somebody else on the server took the number.
+            isolated.rollback()
+        isolated.execute(self.UNRELATED)
+        self.refused(cards, isolated)
+
+    def test_an_older_writer_does_not_replace_the_entry_of_a_later_one(
+        self, cards: Database
+    ) -> None:
+        older = session(cards, IsolationLevel.READ_COMMITTED)
+        later = self.at_cell(cards, self.cell_of(older))
+        isolated = self.older_snapshot(cards)
+        later.execute(self.RENAME)
+        later.commit()
+        older.execute(self.UNRELATED)
+        older.commit()
+        self.refused(cards, isolated)
+
+    def test_a_second_statement_adds_to_the_entry_of_the_first(self, cards: Database) -> None:
+        isolated = self.older_snapshot(cards)
+        writer = session(cards, IsolationLevel.READ_COMMITTED)
+        writer.execute(self.RENAME)
+        writer.execute(self.UNRELATED)
+        writer.commit()
+        self.refused(cards, isolated)
+
+
 def test_a_long_transaction_takes_no_more_locks_than_can_be_spared(shop: Database) -> None:
     counted = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'"
     shop.execute("INSERT INTO product SELECT n, 'p', 1 FROM generate_series(100, 500) n")

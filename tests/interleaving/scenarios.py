@@ -39,6 +39,17 @@ RANKED = Shape(
     "SELECT id, rank() OVER (PARTITION BY category ORDER BY price) AS place FROM product",
     "id integer, place bigint",
 )
+TWO_PARENTS = Shape(
+    "two_parents",
+    "SELECT p.id, s.name AS supplier, a.name AS author FROM product p"
+    " LEFT JOIN supplier s ON s.id = p.supplier_id LEFT JOIN author a ON a.id = p.price",
+    "id integer, supplier text NULL, author text NULL",
+)
+DATED = Shape(
+    "dated",
+    "SELECT p.id, (SELECT count(*) FROM event e WHERE e.at = p.day) AS n FROM product p",
+    "id integer, n bigint",
+)
 BITS = Shape(
     "bits",
     "SELECT p.price::bit(4) AS id, count(*) AS n FROM product p GROUP BY 1",
@@ -142,6 +153,15 @@ COUNTER_EXAMPLES = (
         ),
     ),
     Scenario(
+        "one place only",
+        (TWO_PARENTS,),
+        _REVIEWED,
+        (
+            ("UPDATE author SET name = 'new' WHERE id = 2",),
+            ("INSERT INTO product VALUES (3, 'three', 5, 'a', 2)",),
+        ),
+    ),
+    Scenario(
         "no second look",
         _shapes("grandchildren"),
         _REVIEWED,
@@ -149,6 +169,31 @@ COUNTER_EXAMPLES = (
             ("UPDATE review SET product_id = 2 WHERE id = 9",),
             ("INSERT INTO note VALUES (3, 9, 'z')",),
         ),
+    ),
+    Scenario(
+        "a second look without its locks",
+        _shapes("grandchildren"),
+        _REVIEWED,
+        (
+            ("UPDATE review SET product_id = 2 WHERE id = 9",),
+            ("INSERT INTO note VALUES (3, 9, 'z')",),
+            ("INSERT INTO note VALUES (4, 2, 'w')",),
+        ),
+        levels=((COMMITTED, COMMITTED, COMMITTED),),
+        modes=("immediate",),
+    ),
+    Scenario(
+        "more locks without giving up the first",
+        _shapes("grandchildren"),
+        _REVIEWED,
+        (
+            ("UPDATE review SET product_id = 2 WHERE id = 9",),
+            ("INSERT INTO note VALUES (3, 9, 'z')",),
+            # The lock on key 2 comes before that on key 1.
+            ("INSERT INTO review VALUES (3, 1, 1, 4), (4, 2, 1, 4)",),
+        ),
+        levels=((COMMITTED, COMMITTED, COMMITTED),),
+        modes=("immediate",),
     ),
     Scenario(
         "no key lock between sibling branches",
@@ -408,6 +453,19 @@ MORE = (
         (BITS,),
         _SUPPLIED,
         ((_NEW_PRODUCT,), ("UPDATE product SET price = 3 WHERE id = 2",)),
+    ),
+    Scenario(
+        "columns whose types hash differently",
+        (DATED,),
+        _SUPPLIED,
+        (
+            ("INSERT INTO event VALUES (1, '2024-01-01 00:00')",),
+            ("INSERT INTO product VALUES (3, 'three', 5, 'a', 3, '2024-01-01')",),
+        ),
+        tables=(
+            "ALTER TABLE product ADD day date",
+            "CREATE TABLE event (id integer PRIMARY KEY, at timestamp)",
+        ),
     ),
     Scenario(
         "more locks than there may be",

@@ -7,18 +7,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from psycopg import pq
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import psycopg
 
 # Which of two that wait for each other is told so is decided sooner than by default.
 DEADLOCK_TIMEOUT = "15ms"
 # Nothing that moves takes as long, in seconds.
 PATIENCE = 20.0
 _GLANCE = 0.001
+CONNECTION_LOST = "08006"
 
 
 class HangError(AssertionError):
@@ -64,7 +64,11 @@ class Session:
         """Return how they have ended, None if they have not."""
         self._libpq.flush()
         select.select([self._libpq.socket], [], [], seconds)
-        self._libpq.consume_input()
+        try:
+            self._libpq.consume_input()
+        except psycopg.OperationalError as error:
+            self.running = False
+            return Ended(CONNECTION_LOST, str(error))
         while not self._libpq.is_busy():
             result = self._libpq.get_result()
             if result is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .laboratory import Mutation
+from .locks import LOCKS
 
 # Tests that compare tables with queries.
 DATA = (
@@ -666,72 +667,6 @@ _REFUSALS = (
     ),
 )
 
-_CONCURRENCY = tuple(
-    Mutation(rule, path, old, new, CONCURRENCY)
-    for rule, path, old, new in (
-        (
-            "K: a writer excludes others from the keys that it recomputes.",
-            "sql/routes.py",
-            '_lock(plan, "exclusive", KEYS,',
-            '_lock(plan, "shared", KEYS,',
-        ),
-        (
-            "P: a writer excludes others from the places where its routes look.",
-            "sql/routes.py",
-            '_lock(plan, "exclusive", lookup.place.number, values)',
-            '_lock(plan, "shared", lookup.place.number, values)',
-        ),
-        (
-            "R: a writer shares the places at which its rows may be looked for.",
-            "sql/routes.py",
-            "        for place in rows_looked_for(plan.sources, source):\n",
-            "        for place in ():\n",
-        ),
-        (
-            "A writer routes again once it has its locks.",
-            "sql/templates/look.sql",
-            "EXIT WHEN wanted <@ held;",
-            "EXIT WHEN held <> '{}';",
-        ),
-        (
-            "Keys whose types cannot be hashed are one key to the locks.",
-            "sql/routes.py",
-            "    if keys_are_told_apart(plan.key):\n",
-            "    if True:\n",
-        ),
-        (
-            "A rebuild excludes all other writers of the TView.",
-            "sql/templates/runtime_locks.sql",
-            "        locks := '{0}';\n    ELSE",
-            "        locks := '{1}';\n    ELSE",
-        ),
-        (
-            "Above READ COMMITTED a writer that does not see a conflicting one fails.",
-            "sql/templates/runtime_locks.sql",
-            "conflict := NOT sees_all AND @{runtime}.django_tviews_conflicts(own, exclusive, shared);",
-            "conflict := false;",
-        ),
-        (
-            "A writer enters what it has locked.",
-            "sql/templates/runtime_locks.sql",
-            "            PERFORM setval(entries[cell], entry);\n",
-            "            PERFORM setval(entries[cell], 0);\n",
-        ),
-        (
-            "A writer whose entry has been replaced may have been in conflict.",
-            "sql/templates/runtime_locks.sql",
-            "WHERE replaced.id <> own AND @{runtime}.django_tviews_committed(replaced.id)",
-            "WHERE false",
-        ),
-        (
-            "Writers of another cluster, whose numbers came with a dump, fail nobody.",
-            "sql/templates/runtime_locks.sql",
-            "EXCEPTION WHEN invalid_parameter_value THEN\n    RETURN NULL;",
-            "EXCEPTION WHEN invalid_parameter_value THEN\n    RETURN true;",
-        ),
-    )
-)
-
 _BUILDING = (
     Mutation(
         "A TView is filled while its sources cannot be written to.",
@@ -817,7 +752,7 @@ MUTATIONS = (
     *_CONDITIONS,
     *_ORDERS,
     *_REFUSALS,
-    *_CONCURRENCY,
+    *LOCKS,
     *_BUILDING,
     *_ENVIRONMENT,
 )
