@@ -5,6 +5,7 @@ The command ``python -m tests.interleaving`` runs them at all combinations of le
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,3 +62,11 @@ def test_who_shares_does_not_wait_and_who_excludes_does(database: Database, pair
     for run in world.orders((COMMITTED, COMMITTED)):
         beside = not run.events[1].endswith(": COMMIT")
         assert (run.waits > 0) == (pair.waits and beside), run
+
+
+def test_the_page_about_the_locks_names_each_counter_example_and_who_shares() -> None:
+    page = Path(__file__).parents[1] / "docs" / "internals" / "concurrency.md"
+    text = " ".join(page.read_text("utf-8").split())
+    names = [f"*{scenario.name}*" for scenario in COUNTER_EXAMPLES]
+    shapes = [pair.shape for pair in SHARING + EXCLUDING]
+    assert [name for name in names + shapes if name not in text] == []
