@@ -23,7 +23,8 @@ _HEAD = """\
 # Mutations
 
 The rules that maintenance rests on. Each is switched off in a copy of the package by an edit
-(`tests/mutations/rules.py`), and a test has to fail: the one below the rule.
+(`tests/mutations/rules.py`), and a test has to fail: the one below the rule. Rules that no test is
+known for yet are not listed; `python -m tests.mutations --new` tries them.
 
 """
 _ENTRY = re.compile(r"^\* (?P<rule>.+) `(?P<path>[\w/.]+)`\n  `(?P<test>tests/.+)`$", re.MULTILINE)
