@@ -221,7 +221,7 @@ def test_the_command_ends_with_1_only_if_something_goes_past_tviews(shop: Databa
 
 def test_w003_is_asked_for_databases_only(shop: Database) -> None:
     shop.execute("SET session_replication_role = replica")
-    assert run_checks(tags=[Tags.database]) == []
+    assert run_checks() == []
     (reported,) = run_checks(tags=[Tags.database], databases=[ALIAS])
     assert reported.id == "django_tviews.W003"
     assert reported.msg.startswith('Database "default": session_replication_role is replica')

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from django_tviews.locks import LockMode
@@ -16,8 +17,6 @@ from .test_commands import answer, call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import psycopg
 
     from django_tviews.waiting import Wait
 
@@ -54,6 +53,11 @@ def writer(database: Database, name: str) -> psycopg.Connection[Any]:
     return connection
 
 
+def until_cancelled(session: psycopg.Connection[Any], statement: str) -> None:
+    with suppress(psycopg.errors.QueryCanceled):
+        session.execute(statement)
+
+
 @contextmanager
 def waiting(
     database: Database, holding: list[str], wanting: list[str], number: int = 1
@@ -72,7 +76,7 @@ def waiting(
     wanters = [writer(database, f"wanter {place}") for place, _ in enumerate(wanting)]
     threads = []
     for wanter, statement in zip(wanters, wanting, strict=True):
-        threads.append(threading.Thread(target=wanter.execute, args=[statement]))
+        threads.append(threading.Thread(target=until_cancelled, args=[wanter, statement]))
         threads[-1].start()
         time.sleep(0.02)
     try:
@@ -84,6 +88,8 @@ def waiting(
         for connection in holders:
             connection.rollback()
         for thread, wanter in zip(threads, wanters, strict=True):
+            thread.join(10)
+            wanter.cancel()
             thread.join()
             wanter.rollback()
     assert waits() == []
@@ -188,7 +194,9 @@ def test_a_prepared_transaction_is_named_as_such(shop: Database) -> None:
     holder.autocommit = True
     try:
         with waiting(shop, [], ["INSERT INTO review VALUES (2, 1)"]) as (wait,):
+            assert str(wait).endswith("\n    a prepared transaction has it alone")
             shop.execute("COMMIT PREPARED 'held'")
-        assert str(wait).endswith("\n    a prepared transaction has it alone")
-    finally:
-        shop.check("the prepared transaction")
+    except BaseException:
+        shop.execute("ROLLBACK PREPARED 'held'")
+        raise
+    shop.check("the prepared transaction")
