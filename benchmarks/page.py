@@ -7,6 +7,7 @@ import statistics
 from typing import TYPE_CHECKING, Any, Final
 
 from .report import BARE, HAND, TVIEWS, grouped, shares
+from .workloads import WORKLOADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -71,7 +72,7 @@ def _figures(
         if any({HAND, TVIEWS} <= times.keys() for times in found.values())
     }
     for (workload, scale), found in by_workload.items():
-        yield f"**{workload.replace('_', ' ')}**, {scale:,} rows"
+        yield f"**{workload.replace('_', ' ')}**: {WORKLOADS[workload].title}, {scale:,} rows"
         yield ""
         yield "| operation | rows | bare | hand-written | django_tviews | times |"
         yield "|---|--:|--:|--:|--:|--:|"

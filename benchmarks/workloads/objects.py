@@ -109,11 +109,23 @@ _COMMENTS = (
 )
 _RENAMES = (Rename(ObjectOperation("save() an author", _rename_author), {10: 1, 1_000: 2}),)
 
-JOIN = replace(blog.JOIN, name="join_objects", changes=(*_POSTS, *_GONE_POSTS), renames=_RENAMES)
-GROUPING = replace(blog.GROUPING, name="grouping_objects", changes=(*_POSTS, *_GONE_POSTS))
+JOIN = replace(
+    blog.JOIN,
+    name="join_objects",
+    title="the same, written by objects of the ORM",
+    changes=(*_POSTS, *_GONE_POSTS),
+    renames=_RENAMES,
+)
+GROUPING = replace(
+    blog.GROUPING,
+    name="grouping_objects",
+    title="the same, written by objects of the ORM",
+    changes=(*_POSTS, *_GONE_POSTS),
+)
 DOCUMENT = replace(
     blog.DOCUMENT,
     name="document_objects",
+    title="the same, written by objects of the ORM",
     changes=(*_POSTS, *_COMMENTS, *_GONE_POSTS),
     renames=_RENAMES,
 )
