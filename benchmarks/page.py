@@ -65,6 +65,7 @@ def _figures(
         f"{about['machine']}; COMMIT {waits} for the disk. Milliseconds, {by} of the runs; *times* "
         "is django_tviews divided by the hand-written triggers."
     )
+    yield from about.get("notes", ())
     yield ""
     by_workload = {
         key: found
