@@ -186,7 +186,12 @@ class CreateTView(_DefinesTView, CreateModel):
 
     def can_reduce_through(self, operation: Operation, app_label: str) -> bool:
         """Tell whether the optimizer may exchange this operation and a later one."""
-        # What is stored as SQL fits the tables as they are here, and nowhere else.
+        # What is stored as SQL fits the tables as they are here, and nowhere else; and relations
+        # name models as they are called here.
+        if isinstance(operation, RenameModel) and self.references_model(
+            operation.old_name, app_label
+        ):
+            return False
         return self.reads is not None and not any(
             operation.references_model(name, app_label)
             for label, name in [(app_label, self.name), *self.models_read()]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from django_tviews import TView
 from django_tviews.definition import Declaration, Maintenance
 from django_tviews.errors import DependentColumn, MetadataNotFound
-from django_tviews.operations import AlterTView, CreateTView, DeleteTView
+from django_tviews.operations import AlterTView, CreateTView, DeleteTView, RenameTView
 from django_tviews.relational.canonical import same_query
 from django_tviews.state import TViewState
 
@@ -235,6 +235,21 @@ class TestReducing:
         operation.state_forwards("shop", by_hand)
         found.state_forwards("shop", merged)
         assert by_hand.models == merged.models
+
+    def test_a_model_is_not_renamed_before_what_points_to_it_under_its_old_name(self) -> None:
+        pointing = ("product", models.ForeignKey("shop.Product", models.DO_NOTHING))
+        operations = [
+            create(fields=[ID, pointing], **self.READS),
+            migrations.RenameModel("Product", "Item"),
+            RenameTView("Card", "Sheet"),
+        ]
+        optimized = self.optimized(*operations)
+        by_steps, merged = (project(model("shop.Product")) for _ in range(2))
+        for step in operations:
+            step.state_forwards("shop", by_steps)
+        for step in optimized:
+            step.state_forwards("shop", merged)
+        assert merged.models == by_steps.models
 
     def test_a_renamed_field_is_not_merged(self) -> None:
         operations = [create(**self.READS), migrations.RenameField("Card", "id", "key")]
