@@ -18,7 +18,7 @@ from . import alignment, catalog, installer, replacement
 from .alteration import TableAlteration
 from .definition import Declaration
 from .errors import LockTimeout, OutdatedTView
-from .locks import bounded_waits
+from .locks import LockMode, bounded_waits, lock
 from .maintenance import named
 from .model_facts import facts_from_models
 from .models import TView
@@ -206,8 +206,17 @@ def _shared_objects(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[s
     expected = objects.runtime_objects(schema)
     places = {(schema, name) for each in expected for name in each.relations}
     missing = places - catalog.resolve(editor.connection, places).keys()
-    signatures = [complete(each.function.signature) for each in expected if each.function]
-    present = catalog.functions_by_signature(editor.connection, signatures)
+    functions = {
+        complete(each.function.signature): each.function for each in expected if each.function
+    }
+    present = catalog.functions_by_signature(editor.connection, functions)
+    outdated = missing or alignment.any_differs(functions, present)
+    registry = (schema, "django_tviews_registry")
+    tviews = installer.installed(editor.connection) if outdated and registry not in missing else []
+    if tviews:
+        # Who is in the middle of the old ones may hold locks that the new ones do not know.
+        sources = installer.watched(editor.connection, tviews)
+        lock(editor, dict.fromkeys(sources, LockMode.SHARE_ROW_EXCLUSIVE))
     made: set[str] = set()
     # In the order of the installation, in which each finds what it refers to.
     for each in expected:
@@ -220,6 +229,10 @@ def _shared_objects(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[s
                 yield f"created {complete(qualified(schema, name))}"
         elif not each.relations and each.is_about(made):
             installer.execute(editor, each.sql)
+    for tview in tviews[:1]:
+        # All have one ring.
+        statement = objects.enter_statement(schema, tview.schema or schema, tview.declaration.table)
+        installer.execute(editor, statement)
 
 
 def _shared_function(
