@@ -49,8 +49,8 @@ from .units import unit_matches, units_of_keys
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-# The first key of the advisory lock on the ring of writers; the second is 0. The first key of
-# the locks on a TView is its table's OID.
+# The first key of the advisory locks on the ring of writers; the second is 0 for the whole of it,
+# else the number of a cell. The first key of the locks on a TView is its table's OID.
 LOCK_CLASS = 1415140181  # "TVIU" in ASCII
 # Over how many locks the values at a place are spread; a power of two.
 LOCK_SLOTS = 1024

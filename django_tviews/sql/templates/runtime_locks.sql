@@ -130,8 +130,15 @@ BEGIN
         RETURN;
     END IF;
     BEGIN
-        -- The ring's own lock, for as long as this block lasts.
-        PERFORM pg_advisory_xact_lock(@{lock_class}, 0);
+        -- The ring's own lock, for as long as this block lasts: who only enters keeps out those who
+        -- judge, and others of the same cell; who judges keeps out everybody.
+        IF NOT sees_all THEN
+            PERFORM pg_advisory_xact_lock(@{lock_class}, 0);
+        ELSIF NOT (pg_try_advisory_xact_lock_shared(@{lock_class}, 0)
+                AND pg_try_advisory_xact_lock(@{lock_class}, cell)) THEN
+            PERFORM pg_advisory_xact_lock_shared(@{lock_class}, 0);
+            PERFORM pg_advisory_xact_lock(@{lock_class}, cell);
+        END IF;
         conflict := NOT sees_all AND @{runtime}.django_tviews_conflicts(own, exclusive, shared);
         writer := pg_sequence_last_value(writers[cell]);
         IF writer > own AND @{runtime}.django_tviews_committed(writer) IS NULL THEN
