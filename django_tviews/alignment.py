@@ -26,7 +26,7 @@ from .installer import (
 )
 from .locks import LockMode, bounded_waits, lock
 from .plan.plan import FORMAT_VERSION
-from .sql import objects
+from .sql import created, names, objects, shared
 from .sql.definitions import trigger_shape
 from .sql.quoting import complete, identifier, literal, qualified, relation_name
 
@@ -110,7 +110,7 @@ def computes(connection: BaseDatabaseWrapper, tview: InstalledTView, query: str)
     return found == served
 
 
-def differs(function: objects.Function, found: InstalledFunction) -> bool:
+def differs(function: created.Function, found: InstalledFunction) -> bool:
     """Tell whether a function does something else than it should.
 
     Args:
@@ -125,7 +125,7 @@ def differs(function: objects.Function, found: InstalledFunction) -> bool:
 
 
 def any_differs(
-    expected: Mapping[str, objects.Function], present: Mapping[str, InstalledFunction]
+    expected: Mapping[str, created.Function], present: Mapping[str, InstalledFunction]
 ) -> bool:
     """Tell whether any of several functions is missing, or does something else than it should.
 
@@ -211,7 +211,7 @@ class _Alignment:
             lock(self.schema_editor, dict.fromkeys(sources, LockMode.SHARE_ROW_EXCLUSIVE))
         execute(
             self.schema_editor,
-            objects.enter_statement(self.plan.runtime_schema, *self.place),
+            shared.enter_statement(self.plan.runtime_schema, *self.place),
         )
 
     def functions(self, present: Mapping[str, InstalledFunction]) -> Iterator[str]:
@@ -260,7 +260,7 @@ class _Alignment:
             name = identifier(each.name)
             yield self.run(f"DROP TRIGGER {name} ON {on}", f"dropped trigger {name} on {on}")
 
-    def clones(self, triggers: Iterable[objects.Trigger]) -> Iterator[str]:
+    def clones(self, triggers: Iterable[created.Trigger]) -> Iterator[str]:
         """Disable row triggers on the partitions that statement triggers cover by now."""
         enabled = {
             (qualified(schema, partition), name)
@@ -278,7 +278,7 @@ class _Alignment:
             return trigger.tview == self.tview.oid
         # A trigger on the TView itself depends on its table as any trigger does.
         place = (trigger.schema, trigger.table)
-        return place == self.place and trigger.name.startswith(objects.MAINTENANCE_PREFIX)
+        return place == self.place and trigger.name.startswith(names.MAINTENANCE_PREFIX)
 
     def idle(self, left: list[catalog.InstalledTrigger]) -> list[catalog.InstalledTrigger]:
         """Return who counts open statements on tables that no TView reads or is any more."""

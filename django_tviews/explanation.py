@@ -13,7 +13,7 @@ from .errors import MetadataNotFound
 from .indexes import IndexAdvice, missing_indexes
 from .maintenance import chosen, plan_of
 from .plan.locks import locks_of
-from .sql import objects
+from .sql import created, objects
 from .sql.quoting import relation_name
 from .sql.routes import describe
 
@@ -192,10 +192,10 @@ def explain(label: str, using: str = DEFAULT_DB_ALIAS) -> Explanation:
     )
 
 
-def _triggers(plan: Plan, source: SourcePlan) -> dict[str, list[objects.Trigger]]:
+def _triggers(plan: Plan, source: SourcePlan) -> dict[str, list[created.Trigger]]:
     """Return the triggers that see changes of a source, by event."""
     targets = {relation_name(target) for target in source.relation.targets}
-    found: dict[str, list[objects.Trigger]] = {}
+    found: dict[str, list[created.Trigger]] = {}
     for trigger in objects.source_triggers(plan):
         if (
             not trigger.shared
@@ -209,7 +209,7 @@ def _triggers(plan: Plan, source: SourcePlan) -> dict[str, list[objects.Trigger]
 def _source(
     plan: Plan,
     source: SourcePlan,
-    triggers: Mapping[str, Sequence[objects.Trigger]],
+    triggers: Mapping[str, Sequence[created.Trigger]],
     functions: Mapping[str, str],
 ) -> SourceExplanation:
     events = []
@@ -232,7 +232,7 @@ def _source(
     )
 
 
-def _called(trigger: objects.Trigger) -> tuple[str, str]:
+def _called(trigger: created.Trigger) -> tuple[str, str]:
     """Return the event of a trigger and the signature of the function it calls."""
     event, level, function = _FUNCTION.findall(trigger.create)[0]
     return ROW if level == "ROW" else event, f"{function}()"

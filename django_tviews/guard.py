@@ -21,7 +21,7 @@ from .following import following
 from .installer import apply_pending, execute, explained, installed, require_fresh_snapshots
 from .locks import LockMode, bounded_waits, lock
 from .relational.canonical import formatted
-from .sql import objects
+from .sql import objects, shared
 from .sql.quoting import identifier, literal, qualified, regclass
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class Guard:
     def _count_statements(self, number: int) -> None:
         """Open, or close, a statement around all that follows: it is spooled until then."""
         runtime = catalog.runtime_schema(self.connection) or ""
-        execute(self.schema_editor, objects.count_statements(runtime, number))
+        execute(self.schema_editor, shared.count_statements(runtime, number))
 
     def _query(self, tview: InstalledTView, view: Structure) -> str:
         """Return the declared query if it is what the view computes, else what the server says."""
@@ -249,7 +249,7 @@ class Guard:
             ):
                 table = standing.table
                 runtime = catalog.runtime_schema(self.connection) or ""
-                statement = objects.enter_statement(runtime, table.schema, table.name)
+                statement = shared.enter_statement(runtime, table.schema, table.name)
                 execute(self.schema_editor, statement)
 
     def _follow(

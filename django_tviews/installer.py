@@ -33,7 +33,7 @@ from .relational.builder import build_tree
 from .relational.canonical import called_functions, formatted, read_relations
 from .relational.constructs import refuse, refuse_function
 from .relational.functions import may_be_called
-from .sql import objects
+from .sql import created, objects, shared
 from .sql.quoting import complete, identifier, literal, qualified, regclass, relation_name
 from .sql.templates import render_statements
 
@@ -93,7 +93,7 @@ def _declaration(stored: dict[str, Any]) -> Declaration:
 def install_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Create the registry, the spool and the shared functions in the current schema."""
     schema = catalog.current_schema(schema_editor.connection)
-    for statement in objects.runtime_statements(schema):
+    for statement in shared.runtime_statements(schema):
         execute(schema_editor, statement)
 
 
@@ -101,7 +101,7 @@ def drop_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Drop what :func:`install_runtime` created."""
     connection = schema_editor.connection
     schema = catalog.runtime_schema(connection) or catalog.current_schema(connection)
-    for statement in render_statements("runtime_drop", **objects.runtime_values(schema)):
+    for statement in render_statements("runtime_drop", **shared.runtime_values(schema)):
         execute(schema_editor, statement)
 
 
@@ -434,7 +434,7 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
         execute(schema_editor, f"REVOKE ALL ON FUNCTION {function.signature} FROM PUBLIC")
     _create_triggers(schema_editor, objects.source_triggers(plan))
     # The triggers will fire for snapshots, too, that do not show what is filled in now.
-    execute(schema_editor, objects.enter_statement(plan.runtime_schema, plan.schema, plan.table))
+    execute(schema_editor, shared.enter_statement(plan.runtime_schema, plan.schema, plan.table))
     execute(schema_editor, f"SELECT * FROM {objects.rebuild_name(plan)}()")
     # From now on only maintenance writes.
     _create_triggers(schema_editor, objects.own_triggers(plan))
@@ -485,7 +485,7 @@ def refuse_taken_names(connection: BaseDatabaseWrapper, plan: Plan, own: int | N
 
 
 def _create_triggers(
-    schema_editor: BaseDatabaseSchemaEditor, triggers: Iterable[objects.Trigger]
+    schema_editor: BaseDatabaseSchemaEditor, triggers: Iterable[created.Trigger]
 ) -> None:
     present = {
         (qualified(each.schema, each.table), each.name)

@@ -19,8 +19,8 @@ from . import catalog
 from .errors import TViewError
 from .health import Problem, ProblemKind
 from .maintenance import chosen, plan_of
-from .sql.objects import LOCK_LIMIT
 from .sql.quoting import identifier
+from .sql.shared import LOCK_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -32,7 +32,7 @@ from .installer import (
     view_statement,
 )
 from .locks import LockMode, lock
-from .sql import objects
+from .sql import objects, shared
 from .sql.quoting import complete, identifier, qualified, regclass, relation_name
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ class _Replacement:
         table = qualified(self.schema, self.old.table)
         modes.pop(table, None)
         then = [
-            objects.lock_statement(
+            shared.lock_statement(
                 self.plan.runtime_schema, each.schema or self.schema, each.declaration.table
             )
             for each in affected

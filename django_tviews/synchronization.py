@@ -24,7 +24,7 @@ from .model_facts import facts_from_models
 from .models import TView
 from .plan.plan import FORMAT_VERSION
 from .relational.canonical import formatted
-from .sql import objects
+from .sql import created, shared
 from .sql.quoting import complete, identifier, qualified
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _patiently(
                 with connection.cursor() as cursor:
                     # One at a time: two would write the same rows of the catalog.
                     cursor.execute(
-                        "SELECT pg_advisory_xact_lock(%s, %s)", [objects.LOCK_CLASS, _LOCK]
+                        "SELECT pg_advisory_xact_lock(%s, %s)", [shared.LOCK_CLASS, _LOCK]
                     )
                 with installer.unwatched(editor), bounded_waits(editor):
                     return step(editor)
@@ -203,7 +203,7 @@ def _sync_runtime(editor: BaseDatabaseSchemaEditor) -> SyncReport:
 
 
 def _shared_objects(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[str]:
-    expected = objects.runtime_objects(schema)
+    expected = shared.runtime_objects(schema)
     places = {(schema, name) for each in expected for name in each.relations}
     missing = places - catalog.resolve(editor.connection, places).keys()
     functions = {
@@ -231,13 +231,13 @@ def _shared_objects(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[s
             installer.execute(editor, each.sql)
     for tview in tviews[:1]:
         # All have one ring.
-        statement = objects.enter_statement(schema, tview.schema or schema, tview.declaration.table)
+        statement = shared.enter_statement(schema, tview.schema or schema, tview.declaration.table)
         installer.execute(editor, statement)
 
 
 def _shared_function(
     editor: BaseDatabaseSchemaEditor,
-    function: objects.Function,
+    function: created.Function,
     present: Mapping[str, catalog.InstalledFunction],
 ) -> Iterator[str]:
     signature = complete(function.signature)

@@ -18,9 +18,9 @@ from . import catalog
 from .errors import TViewError
 from .maintenance import Key, chosen, duration, plan_of
 from .plan.locks import KEYS, places
-from .sql.objects import LOCK_CLASS, LOCK_SLOTS
 from .sql.quoting import complete, identifier, qualified, relation_name
 from .sql.routes import named_lock
+from .sql.shared import LOCK_CLASS, LOCK_SLOTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 
-from django_tviews.sql.objects import LOCK_LIMIT, RING_CELLS
+from django_tviews.sql.shared import LOCK_LIMIT, RING_CELLS
 
 from .harness import database  # noqa: F401
 

@@ -14,7 +14,7 @@ import pytest
 
 import django_tviews
 from django_tviews import testing
-from django_tviews.sql.objects import LOCK_LIMIT, LOCK_SLOTS
+from django_tviews.sql.shared import LOCK_LIMIT, LOCK_SLOTS
 
 from .documents import DOCS, ROOT, Reader, anchors, blocks, links
 

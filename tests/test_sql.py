@@ -10,7 +10,7 @@ import pytest
 from django_tviews.definition import Column, Declaration
 from django_tviews.plan.plan import MAINTENANCE_ENVIRONMENT, Plan
 from django_tviews.plan.planner import make_plan
-from django_tviews.sql import objects
+from django_tviews.sql import objects, shared
 from django_tviews.sql.quoting import (
     bounded,
     complete,
@@ -104,7 +104,7 @@ class TestTemplates:
         assert "$bulk__$" in text
 
     def test_statements_are_told_apart(self) -> None:
-        statements = render_statements("runtime", **objects.runtime_values("public"))
+        statements = render_statements("runtime", **shared.runtime_values("public"))
         assert all(statements)
         assert sum("CREATE UNLOGGED TABLE" in each for each in statements) == 1
 
@@ -228,6 +228,6 @@ class TestObjects:
     def test_a_setting_has_a_name_that_the_server_takes(
         self, database: Database, schema: str
     ) -> None:
-        name = objects.setting(schema, "open")
+        name = shared.setting(schema, "open")
         assert database.value("SELECT set_config(%s, '1', true)", name) == "1"
-        assert objects.setting("public", "open") != objects.setting("Public", "open")
+        assert shared.setting("public", "open") != shared.setting("Public", "open")

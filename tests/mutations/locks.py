@@ -96,9 +96,9 @@ LOCKS = tuple(
         ),
         (
             "The triggers on an event fire in the order in which the drain maintains.",
-            "sql/objects.py",
-            "{self.plan.depth:02}_{suffix}_{foreign}{self.plan.table}{number}",
-            "{self.plan.depth:02}_{foreign}{self.plan.table}_{suffix}{number}",
+            "sql/names.py",
+            "{plan.depth:02}_{suffix}_{foreign}{plan.table}{number}",
+            "{plan.depth:02}_{foreign}{plan.table}_{suffix}{number}",
             _order("triggers fire in another order than the drain maintains"),
         ),
         (
@@ -145,7 +145,7 @@ LOCKS = tuple(
         ),
         (
             "A transaction takes the whole TView before it fills shared memory.",
-            "sql/objects.py",
+            "sql/shared.py",
             "LOCK_LIMIT = 256",
             "LOCK_LIMIT = 100000",
             _ring("test_a_long_transaction_takes_no_more_locks_than_can_be_spared"),

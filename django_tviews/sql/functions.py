@@ -1,0 +1,403 @@
+"""The functions that keep a TView: a plan as PL/pgSQL."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from django_tviews.facts import RelationFacts, RelationKind
+from django_tviews.plan.plan import Plan, SourcePlan, Strategy
+from django_tviews.plan.routes import Route
+from django_tviews.text import indented
+
+from .comparison import unbounded
+from .created import Function
+from .folds import fold_values
+from .names import function_name, quoted_function, source_function
+from .quoting import complete, equals, identifier, literal, qualified, regclass, relation_name
+from .routes import (
+    REMOVED,
+    affected_keys,
+    current_and_removed,
+    image,
+    shown,
+    spool_delta,
+    transition_delta,
+    transition_rows,
+)
+from .shared import runtime_values
+from .templates import render
+from .units import unit_matches, units_of_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Tells whether the query gives a row; no output can be expected to have this name.
+_FOUND = identifier("found?")
+
+# Where static SQL puts what it has written.
+_INTO = "INTO inserted, updated, deleted, repeated\n"
+
+# To plan a statement anew for every key costs more than to carry it out.
+PLANNING = (("plan_cache_mode", "force_generic_plan"),)
+
+ROW_EVENTS = ("INSERT", "UPDATE", "DELETE")
+
+
+class Functions:
+    """Writes the functions of one TView."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.table = qualified(plan.schema, plan.table)
+        self.key = [identifier(column.name) for column in plan.key]
+        # Columns win over variables of the same name; no column can be expected to have these.
+        self.variables = [identifier(f"key_{place}?") for place in range(1, len(plan.key) + 1)]
+        columns = [identifier(column.name) for column in plan.columns]
+        self.values: dict[str, str | int] = {
+            **runtime_values(plan.runtime_schema),
+            "table": self.table,
+            "tview": regclass(plan.schema, plan.table),
+            "view": qualified(plan.schema, plan.view),
+            "environment": environment_clauses(plan),
+            "bulk_threshold": plan.bulk_threshold,
+            "columns": ", ".join(columns),
+            "outputs": ", ".join(
+                f"query.{identifier(column.output)} AS {identifier(column.name)}"
+                for column in plan.columns
+            ),
+            "assignments": ", ".join(f"{name} = excluded.{name}" for name in columns),
+            "tview_columns": ", ".join(f"tview.{name}" for name in columns),
+            "excluded_columns": ", ".join(f"excluded.{name}" for name in columns),
+            "key_columns": ", ".join(self.key),
+            "key_parameters": ", ".join(
+                f"{variable} {column.type}[]"
+                for variable, column in zip(self.variables, plan.key, strict=True)
+            ),
+            "key_declarations": "\n".join(
+                f"{variable} {column.type}[];"
+                for variable, column in zip(self.variables, plan.key, strict=True)
+            ),
+            "key_variables": ", ".join(self.variables),
+            "first_key_variable": self.variables[0],
+            "key_positions": ", ".join(f"${place}" for place in range(1, len(self.variables) + 1)),
+            "affected_columns": ", ".join(self._key_of("affected")),
+            "found": _FOUND,
+            "affected_matches_query": self._match("affected", "query"),
+            "affected_matches_fresh": self._match("affected", "fresh"),
+            "evaluated_matches_tview": self._match("evaluated", "tview"),
+            "fresh_matches_tview": self._match("fresh", "tview"),
+            "recompute": quoted_function(plan, "recompute"),
+            "rebuild": quoted_function(plan, "rebuild"),
+            "drain": quoted_function(plan, "drain"),
+            "truncated": quoted_function(plan, "truncated"),
+            "schema_literal": literal(plan.schema),
+            "table_literal": literal(plan.table),
+            "key_literal": literal(", ".join(self.key)),
+        }
+        self.values["refuse_repeated"] = render("repeated", **self.values)
+        self.values["announce"] = render("deferred" if plan.deferred else "spooled", **self.values)
+
+    def _key_of(self, relation: str) -> list[str]:
+        """Name the key in a relation of the templates."""
+        if relation == "query":
+            return [identifier(column.output) for column in self.plan.key]
+        if relation in ("affected", "evaluated"):
+            # Beside the key that the query gives, which may look different and be equal.
+            places = range(1, len(self.key) + 1)
+            return [identifier(f"affected_{place}?") for place in places]
+        return self.key
+
+    def _match(self, left: str, right: str) -> str:
+        """Equate the key of two relations."""
+        return " AND ".join(
+            f"{right}.{of_right} {equals(column.equality)} {left}.{of_left}"
+            for column, of_left, of_right in zip(
+                self.plan.key, self._key_of(left), self._key_of(right), strict=True
+            )
+        )
+
+    def functions(self) -> Iterator[Function]:
+        """Yield all of them, callees first."""
+        key_types = ", ".join(f"{column.type}[]" for column in self.plan.key)
+        yield self._function("recompute", key_types, self._recompute())
+        yield self._function("rebuild", "", self.rebuild())
+        yield self._function("drain", "", self._drain())
+        yield self._function("truncated", "", self._truncated())
+        for source in self.plan.sources:
+            for event in events_of(source):
+                yield Function(
+                    self.plan.schema,
+                    source_function(self.plan, source, event),
+                    "",
+                    complete(self._on_change(source, event)),
+                )
+            if rows_move(source.relation):
+                yield Function(
+                    self.plan.schema,
+                    source_function(self.plan, source, "row"),
+                    "",
+                    complete(self._on_row(source)),
+                )
+
+    def _function(self, suffix: str, arguments: str, create: str) -> Function:
+        return Function(self.plan.schema, function_name(self.plan, suffix), arguments, create)
+
+    def _recompute(self) -> str:
+        values = {
+            **self.values,
+            "write_static": self._write(_INTO),
+            "write_dynamic": self._write(""),
+        }
+        many = render("evaluate_whole", **values)
+        unit = self.plan.unit
+        if self.plan.by_key:
+            few = f"cardinality({self.variables[0]}) <= {self.plan.bulk_threshold}"
+            evaluate_few = render("evaluate_by_key", **values)
+        elif unit is not None:
+            units = units_of_keys(self.plan, unit, str(self.values["key_variables"]))
+            few = render("few_units", **values, units=units)
+            evaluate_few = render(
+                "evaluate_by_unit",
+                **values,
+                units=units,
+                unit_matches_query=unit_matches(unit, "query", "units"),
+            )
+        else:
+            return render("recompute", **values, evaluation=f"{many};")
+        evaluation = render("few_or_many", few=few, evaluate_few=evaluate_few, evaluate_many=many)
+        return render("recompute", **values, evaluation=evaluation)
+
+    def _write(self, into: str) -> str:
+        written = render("written", **self.values, into=into)
+        return render("write", **self.values, written=written)
+
+    def rebuild(self) -> str:
+        """Return the statement that creates the one that compares everything."""
+        written = render("written", **self.values, into=_INTO)
+        return render("rebuild", **self.values, written=written)
+
+    def rekey(self) -> str:
+        """Return the statement that creates its stand-in for while the table has no key."""
+        return render(
+            "rekey",
+            **self.values,
+            fresh_key=", ".join(f"fresh.{name}" for name in self.key),
+            fresh_columns=", ".join(
+                # A cast cuts off what is too long for these; the row is written in any case, then.
+                f"fresh.{identifier(column.name)}"
+                if re.match(r"bit|varbit|char(?!acter varying)", column.type)
+                else f"CAST(fresh.{identifier(column.name)} AS {unbounded(column.type)})"
+                for column in self.plan.columns
+            ),
+            key_matches_kept=self._match("kept", "fresh"),
+        )
+
+    def _truncated(self) -> str:
+        own = RelationFacts(self.plan.schema, self.plan.table)
+        strangers = [
+            stranger(relation)
+            for relation in (own, *(source.relation for source in self.plan.sources))
+        ]
+        return render(
+            "truncated",
+            **self.values,
+            stranger="\nAND ".join(strangers),
+            function_literal=literal(function_name(self.plan, "truncated")),
+        )
+
+    def _drain(self) -> str:
+        spooled = (
+            f"FROM {self.values['runtime']}.django_tviews_spool AS spool\n"
+            "WHERE spool.transaction_id = pg_current_xact_id() "
+            f"AND spool.tview = {self.values['tview']}"
+        )
+        routed = [s for s in self.plan.sources if s.strategy is not Strategy.REBUILD]
+        tables, deltas, states = [], {}, {}
+        # Materialized: no text of another source may be cast, whatever the query asks of a column.
+        for source in routed:
+            delta, state = f"delta_{source.number}", f"states_{source.number}"
+            tables.append((delta, "MATERIALIZED ", spool_delta(source, spooled)))
+            tables.append((state, "NOT MATERIALIZED ", current_and_removed(source, delta)))
+            deltas[source.number] = delta
+            states[source.relation] = state
+        asked = ", ".join(
+            f"CAST(spool.image[{place}] AS {column.type})"
+            for place, column in enumerate(self.plan.key, start=1)
+        )
+        requests = f"SELECT {asked}\n{spooled} AND spool.source = 0"
+        tables.append(("requests", "MATERIALIZED ", requests))
+        ctes = [f"{name} AS {hint}(\n{indented(text)}\n)" for name, hint, text in tables]
+        routes = self._routes(ctes, deltas, states, ("SELECT * FROM requests",))
+        return render(
+            "drain",
+            **self.values,
+            keys=self._look(f"changes <= {self.plan.bulk_threshold}", routes),
+            everything="spool.source = 0 AND spool.image IS NULL",
+        )
+
+    def _routes(
+        self,
+        ctes: list[str],
+        deltas: dict[int, str],
+        states: dict[RelationFacts, str],
+        extra: tuple[str, ...] = (),
+    ) -> dict[str, str]:
+        """A query for keys and locks, once into the variables and once for EXECUTE."""
+        variables = f"{self.values['key_variables']}, wanted"
+        return {
+            "routes_into": affected_keys(self.plan, ctes, deltas, states, extra, variables),
+            "routes": affected_keys(self.plan, ctes, deltas, states, extra),
+        }
+
+    def _on_change(self, source: SourcePlan, event: str) -> str:
+        delta = transition_delta(source, event)
+        values = {
+            **self.values,
+            "event": event,
+            "source": relation_name(source.relation),
+            "source_literal": literal(relation_name(source.relation)),
+            "stranger": stranger(source.relation),
+            "others_open": self._others_open(source),
+            "function": qualified(self.plan.schema, source_function(self.plan, source, event)),
+            "function_literal": literal(source_function(self.plan, source, event)),
+            "delta": delta,
+        }
+        spool = render("spool", **values, spooled=self._spooled(source, delta))
+        if self.plan.deferred:
+            return render("source", **values, reaction=spool)
+        maintenance = self._maintenance(source, event, values)
+        reaction = render("source_immediate", **values, spool=spool, maintenance=maintenance)
+        return render("source", **values, reaction=reaction)
+
+    def _spooled(self, source: SourcePlan, delta: str) -> str:
+        if source.strategy is Strategy.REBUILD:
+            return self._everything()
+        return (
+            f"WITH delta AS (\n{indented(delta)}\n)\n"
+            f"SELECT {self.values['tview']}, {source.number}, delta.{REMOVED}, "
+            f"{image(source, 'delta')}\nFROM delta"
+        )
+
+    def _maintenance(self, source: SourcePlan, event: str, values: dict[str, str | int]) -> str:
+        if source.strategy is Strategy.REBUILD:
+            return render("source_rebuild", **values)
+        ctes = self._with_delta(source, event, str(values["delta"]))
+        routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
+        keys = self._keys(source, event, routes)
+        if source.fold is None:
+            return render("source_recompute", **values, keys=keys)
+        return render("source_fold", **values, keys=keys, **self._folds(source, event, values))
+
+    def _folds(
+        self, source: SourcePlan, event: str, values: dict[str, str | int]
+    ) -> dict[str, str]:
+        """The statement that folds, once into the variables and once for EXECUTE."""
+        fold = {
+            **values,
+            **fold_values(self.plan.key, source, self._key_of("affected")),
+            "rows": transition_rows(source, event),
+        }
+        into = f"INTO {self.values['key_variables']}\n"
+        return {
+            "fold_into": render("fold", **fold, into=into),
+            "fold": render("fold", **fold, into=""),
+        }
+
+    def _everything(self) -> str:
+        return f"SELECT {self.values['tview']}, 0, false, NULL"
+
+    def _others_open(self, source: SourcePlan) -> str:
+        """Tell whether the statement may change, or have changed, other sources, too."""
+        if source.overlaps:
+            return "true"
+        return render("others_open", **self.values)
+
+    def _on_row(self, source: SourcePlan) -> str:
+        spooled = {}
+        for row, removed in (("OLD", "true"), ("NEW", "false")):
+            rows = shown(source, f"(SELECT {row}.*)")
+            spooled[row] = (
+                self._everything()
+                if source.strategy is Strategy.REBUILD
+                else f"SELECT {self.values['tview']}, {source.number}, {removed}, "
+                f"{image(source, 'changed')}\nFROM {rows} AS changed"
+            )
+        return render(
+            "row",
+            **self.values,
+            source=relation_name(source.relation),
+            source_literal=literal(relation_name(source.relation)),
+            function=qualified(self.plan.schema, source_function(self.plan, source, "row")),
+            spooled_old=spooled["OLD"],
+            spooled_new=spooled["NEW"],
+        )
+
+    def _keys(self, source: SourcePlan, event: str, routes: dict[str, str]) -> str:
+        """Find the keys; by joins only in a plan made for as many rows as there are."""
+        if any(route.steps for route in source.routes if isinstance(route, Route)):
+            rows = "old_rows" if event == "DELETE" else "new_rows"
+            limit = self.plan.bulk_threshold
+            counted = f"(SELECT count(*) FROM (SELECT FROM {rows} LIMIT {limit} + 1) AS counted)"
+            return self._look(f"{counted} <= {limit}", routes)
+        return render("look_once", **self.values, **routes)
+
+    def _look(self, few: str, routes: dict[str, str]) -> str:
+        """Find the keys until looking again finds no more.
+
+        Args:
+            few: the condition on which a plan made once will do.
+            routes: the queries for the keys.
+        """
+        keys = render("small_or_bulk", **self.values, **routes, few=few)
+        return render("look", **self.values, keys=keys)
+
+    def _states(self, source: SourcePlan, event: str) -> dict[RelationFacts, str]:
+        joined = any(
+            step.occurrence.relation == source.relation
+            for route in source.routes
+            if isinstance(route, Route)
+            for step in route.steps
+        )
+        return {source.relation: "states"} if joined and event != "INSERT" else {}
+
+    def _with_delta(self, source: SourcePlan, event: str, delta: str) -> list[str]:
+        ctes = [f"delta AS (\n{indented(delta)}\n)"]
+        if self._states(source, event):
+            states = indented(current_and_removed(source, "delta"))
+            ctes.append(f"states AS NOT MATERIALIZED (\n{states}\n)")
+        return ctes
+
+
+def events_of(source: SourcePlan) -> Iterator[str]:
+    """Yield the events on rows of a source that may change a TView."""
+    for event in ROW_EVENTS:
+        # An update changes nothing that is read of a source of which no column is read.
+        if event != "UPDATE" or source.columns:
+            yield event
+
+
+def environment_clauses(plan: Plan) -> str:
+    """Return the environment of a TView's maintenance as SET clauses of a function."""
+    clauses = []
+    for name, value in (*plan.environment, *PLANNING):
+        text = value if name in ("search_path", "DateStyle") else literal(value)
+        clauses.append(f"SET {name} = {text}")
+    return "\n".join(clauses)
+
+
+def rows_move(relation: RelationFacts) -> bool:
+    """Tell whether an update can move a row of a relation to another partition."""
+    return relation.kind in (RelationKind.PARTITIONED_TABLE, RelationKind.PARTITION)
+
+
+def stranger(relation: RelationFacts) -> str:
+    """Return a condition for a trigger function: it stands on a table that is none of a source's.
+
+    Partitions and children are looked up when it is asked, so that a function outlives them.
+    """
+    source = regclass(relation.schema, relation.name)
+    condition = f"TG_RELID <> {source}"
+    if len(relation.targets) == 1:
+        return condition
+    return f"{condition}\nAND {render('unrelated', source=source)}"
