@@ -381,7 +381,10 @@ class Proposer:
             return None
         sources = [Source("s0", below.key)]
         table = self._any(project.tables)
-        identity = project.readables()[below.key].columns["id"]
+        identity = project.readables()[below.key].columns.get("id")
+        if identity is None:
+            # What it reads goes in the same step.
+            return None
         if table and identity.kind in ("bigint", "fk") and self.chance(0.4):
             join = self.random.choice(["JOIN", "LEFT JOIN"])
             sources.append(Source("s1", table.key, join, "s0", "id", "id"))
