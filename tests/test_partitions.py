@@ -285,7 +285,7 @@ class TestPartitionsThatAreNewer:
             each
             for each in catalog.enabled_clones(sales.connection)
             # What looks out for rows that move, and what leaves below 2024 will be cloned from.
-            if each[2].endswith(("_moved", "_moved_1")) or each[1] == "sale_2024"
+            if "_moved_" in each[2] or each[1] == "sale_2024"
         }
         sales.run(
             "INSERT INTO sale_2025 VALUES (110, 2025, 'eu', 1, 1)",
