@@ -605,6 +605,16 @@ class TestComputedRelations:
         )
         assert ("a function over rows that an outer join may miss" in found[1]) is not known
 
+    def test_rows_that_nothing_ties_are_joined_after_what_they_are_computed_from(self) -> None:
+        query = (
+            "SELECT m.id, g.v FROM product p JOIN generate_series(1, p.id) AS g (v) ON true "
+            "CROSS JOIN maker m"
+        )
+        assert routes(query, "id, v") == [
+            "product | generate_series ON true | maker ON true | KEY maker.id, generate_series.g",
+            "maker | product ON true | generate_series ON true | KEY maker.id, generate_series.g",
+        ]
+
     def test_a_function_of_an_aggregate_tells_no_key(self) -> None:
         found = routes(
             "SELECT maker_id, unnest(array_agg(name ORDER BY id)) AS name FROM product "

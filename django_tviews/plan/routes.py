@@ -181,7 +181,11 @@ def find_way(tree: Alternative, number: int, key: Sequence[Expression]) -> Route
             f"{relation.full_name}, which supplies the key",
         )
     for column in missing:
-        search.join_all(column)
+        if not search.join_all(column):
+            relation = tree.occurrences[column.occurrence - 1].relation
+            return NoRoute(
+                occurrence, f"nothing tells which rows {relation.full_name} is computed from"
+            )
     return Route(
         occurrence,
         tuple(search.filters()),
@@ -289,10 +293,21 @@ class _Search:
                 self._join(number)
         return True
 
-    def join_all(self, column: ColumnOf) -> None:
-        """Join all rows of the relation that has the column."""
-        if self._at_hand(column) is None:
-            self._join(column.occurrence)
+    def join_all(self, column: ColumnOf) -> bool:
+        """Join all rows of the relation that has the column; tell whether that can be done."""
+        return self._at_hand(column) is not None or self._join_with_inputs(column.occurrence)
+
+    def _join_with_inputs(self, number: int) -> bool:
+        """Join a relation, and before it what it is computed from."""
+        occurrence = self.tree.occurrences[number - 1]
+        if occurrence.computed is not None and number not in self.joined:
+            inputs = sorted(occurrence.computed.occurrences)
+            if not all(self._join_with_inputs(each) for each in inputs):
+                return False
+            if not self._computable(occurrence, self.joined):
+                return False
+        self._join(number)
+        return True
 
     def _leads_to(self, condition: Condition, number: int) -> bool:
         """Tell whether rows of an occurrence may be found by the condition.
