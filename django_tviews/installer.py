@@ -36,6 +36,7 @@ from .relational.functions import may_be_called
 from .sql import created, objects, shared
 from .sql.quoting import complete, identifier, literal, qualified, regclass, relation_name
 from .sql.templates import render_statements
+from .sql.triggers import counting_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -566,20 +567,24 @@ def _uninstall(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledTView) -
     table = qualified(schema, tview.declaration.table)
     triggers = catalog.triggers(connection)
     mine = [each for each in triggers if each.tview == tview.oid]
-    # Who counts open statements stays on TViews, and on tables that another TView reads.
-    others = {each.oid: each for each in installed(connection) if each.oid != tview.oid}
-    kept = {(each.schema, each.declaration.table) for each in others.values()}
-    kept |= {(each.schema, each.table) for each in triggers if each.tview in others}
-    left = {(each.schema, each.table) for each in mine} | {(schema, tview.declaration.table)}
     runtime_schema = catalog.runtime_schema(connection) or schema
+    # What TViews share stays on tables that another TView reads. A TView that none reads keeps what
+    # it had before, which is all but the count of statements on its rows.
+    others = {each.oid: each for each in installed(connection) if each.oid != tview.oid}
+    kept = {(each.schema, each.table) for each in triggers if each.tview in others}
+    tviews = {(each.schema, each.declaration.table) for each in others.values()}
+    counting = counting_rows(runtime_schema)
+    left = {(each.schema, each.table) for each in mine} | {(schema, tview.declaration.table)}
     for trigger in triggers:
+        place = (trigger.schema, trigger.table)
         shared = (
             trigger.tview is None
             and trigger.function_schema in (runtime_schema, schema)
-            and (trigger.schema, trigger.table) in left - kept
+            and place in left - kept
+            and (place not in tviews or trigger.name in counting)
         )
         if trigger in mine or shared:
-            on = qualified(trigger.schema, trigger.table)
+            on = qualified(*place)
             execute(schema_editor, f"DROP TRIGGER {identifier(trigger.name)} ON {on}")
     for signature in catalog.own_functions(connection, schema, tview.label).values():
         execute(schema_editor, f"DROP FUNCTION {signature}")

@@ -180,7 +180,9 @@ class TestTViewsExactMixin:
         assert errors == []
 
     def test_it_verifies_after_the_tear_down(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Drifting, "tearDown", lambda _: execute("DELETE FROM testapp_product"))
+        monkeypatch.setattr(
+            Drifting, "tearDown", lambda _: execute("TRUNCATE testapp_product CASCADE")
+        )
         assert run("drift") == ([], [])
 
     def test_a_test_after_which_they_are_exact_passes(self) -> None:

@@ -45,6 +45,12 @@ def shared_triggers(
             )
 
 
+def counting_rows(runtime_schema: str) -> frozenset[str]:
+    """Name the triggers that count open statements on the rows of a table that TViews read."""
+    counting = shared_triggers(RelationFacts("", ""), runtime_schema, ROW_EVENTS)
+    return frozenset(trigger.name for trigger in counting)
+
+
 class Triggers:
     """Writes the triggers of one TView."""
 

@@ -63,7 +63,7 @@ VIEWS = (
     ),
     View(
         "an aggregate of the user's",
-        "SELECT kind, longest(name) AS name FROM item GROUP BY kind",
+        "SELECT kind, longest(name ORDER BY id) AS name FROM item GROUP BY kind",
         "kind integer, name text NULL",
         "kind",
     ),
