@@ -1,8 +1,7 @@
-"""A bounded run of random histories: the seed it always has, and one that nobody has tried."""
+"""A bounded run of random histories; what looks for new ones is a command."""
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,9 +15,7 @@ if TYPE_CHECKING:
 HISTORIES, SECONDS = 4, 8
 
 
-@pytest.mark.parametrize(
-    "seed", [20261123, random.SystemRandom().randrange(10**6)], ids=["known", "new"]
-)
+@pytest.mark.parametrize("seed", [20261123, 9311])
 def test_tviews_stay_exact_through_any_history_of_migrations(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, seed: int
 ) -> None:
