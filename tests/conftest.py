@@ -15,7 +15,7 @@ from support.database import database_settings
 from support.postgres import PrivateServer
 
 # Fixtures of all test modules.
-from tests.harness import database, maintained, own_database  # noqa: F401
+from tests.harness import database, maintained, own_connection, own_database  # noqa: F401
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController

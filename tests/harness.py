@@ -356,16 +356,32 @@ def database_of_its_own(
     server_url: str, own_database: str, blocker: DjangoDbBlocker
 ) -> Iterator[Database]:
     """Give an empty schema with the runtime in it, for a fixture of any scope."""
+    with _connected(server_url, own_database, blocker), fresh_database() as made:
+        yield made
+
+
+@contextmanager
+def _connected(
+    server_url: str, own_database: str, blocker: DjangoDbBlocker
+) -> Iterator[BaseDatabaseWrapper]:
     with blocker.unblock():
         usual = connections[ALIAS]
         place = {**usual.settings_dict, **database_settings(server_url), "NAME": own_database}
         connections[ALIAS] = type(usual)(place, ALIAS)
         try:
-            with fresh_database() as made:
-                yield made
+            yield connections[ALIAS]
         finally:
             connections[ALIAS].close()
             connections[ALIAS] = usual
+
+
+@pytest.fixture
+def own_connection(
+    server_url: str, own_database: str, django_db_blocker: DjangoDbBlocker
+) -> Iterator[BaseDatabaseWrapper]:
+    """Connect Django to the database of this process, whatever other tests run."""
+    with _connected(server_url, own_database, django_db_blocker) as connection:
+        yield connection
 
 
 @pytest.fixture(params=["small", "bulk"])
