@@ -21,6 +21,7 @@ from .installer import (
     readers_of,
     refuse_taken_names,
     registry_entry,
+    source_tables,
     unwatched,
     watched,
 )
@@ -28,7 +29,7 @@ from .locks import LockMode, bounded_waits, lock
 from .plan.plan import FORMAT_VERSION
 from .sql import created, names, objects, shared
 from .sql.definitions import trigger_shape
-from .sql.quoting import complete, identifier, literal, qualified, relation_name
+from .sql.quoting import complete, identifier, literal, qualified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -201,12 +202,7 @@ class _Alignment:
         Who holds such does not exclude who holds the others; and what the ring says of those who
         have committed, a snapshot from before that cannot compare with its own.
         """
-        sources = {
-            relation_name(target)
-            for source in self.plan.sources
-            for target in source.relation.targets
-        }
-        sources |= watched(self.connection, [self.tview])
+        sources = source_tables(self.plan) | watched(self.connection, [self.tview])
         with bounded_waits(self.schema_editor):
             lock(self.schema_editor, dict.fromkeys(sources, LockMode.SHARE_ROW_EXCLUSIVE))
         execute(

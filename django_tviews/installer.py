@@ -393,8 +393,12 @@ def lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
 
     What they wrote is then committed, and visible to the statement that fills the table.
     """
-    tables = {relation_name(each) for source in plan.sources for each in source.relation.targets}
-    lock(schema_editor, dict.fromkeys(tables, LockMode.SHARE_ROW_EXCLUSIVE))
+    lock(schema_editor, dict.fromkeys(source_tables(plan), LockMode.SHARE_ROW_EXCLUSIVE))
+
+
+def source_tables(plan: Plan) -> set[str]:
+    """Return the quoted names of the tables that a statement may name to change a source."""
+    return {relation_name(each) for source in plan.sources for each in source.relation.targets}
 
 
 def watched(connection: BaseDatabaseWrapper, tviews: Iterable[InstalledTView]) -> set[str]:

@@ -29,11 +29,12 @@ from .installer import (
     readers_of,
     refuse_other_collations,
     run_deferred_checks,
+    source_tables,
     view_statement,
 )
 from .locks import LockMode, lock
 from .sql import objects, shared
-from .sql.quoting import complete, identifier, qualified, regclass, relation_name
+from .sql.quoting import complete, identifier, qualified, regclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,11 +211,7 @@ class _Replacement:
         affected = [self.tview, *(self.readers if self.table.alters_table else ())]
         oids = {each.oid for each in affected}
         kept = {(trigger.relation, trigger.name) for trigger in objects.source_triggers(self.plan)}
-        modes = {
-            relation_name(target): LockMode.SHARE_ROW_EXCLUSIVE
-            for source in self.plan.sources
-            for target in source.relation.targets
-        }
+        modes = dict.fromkeys(source_tables(self.plan), LockMode.SHARE_ROW_EXCLUSIVE)
         for trigger in catalog.triggers(self.connection):
             relation = qualified(trigger.schema, trigger.table)
             if trigger.tview not in oids:

@@ -244,7 +244,7 @@ def _what(connection: BaseDatabaseWrapper, tview: InstalledTView, number: int) -
     """Find what the number of a lock on a TView stands for."""
     if number == 0:
         return Locked((tview.label,), "the whole TView")
-    place, _ = divmod(number - 1, LOCK_SLOTS)
+    place = (number - 1) // LOCK_SLOTS
     try:
         plan = plan_of(connection, tview)
     except TViewError:
@@ -252,27 +252,27 @@ def _what(connection: BaseDatabaseWrapper, tview: InstalledTView, number: int) -
     if place == KEYS:
         columns = tuple(column.name for column in plan.key)
         table = qualified(plan.schema, plan.table)
-        return _among(connection, plan, number, "key", table, columns)
+        return _among(connection, plan, place, number, "key", table, columns)
     for each in places(plan.sources):
         if each.number == place:
             what = f"rows of {each.relation.full_name}"
             if not each.columns:
                 return Locked((tview.label,), f"any {what}")
             table = relation_name(each.relation)
-            return _among(connection, plan, number, f"{what} with", table, each.columns)
+            return _among(connection, plan, place, number, f"{what} with", table, each.columns)
     return Locked((tview.label,), f"lock {number}")
 
 
 def _among(
     connection: BaseDatabaseWrapper,
     plan: Plan,
+    place: int,
     number: int,
     what: str,
     table: str,
     columns: Sequence[str],
 ) -> Locked:
     """Find the values in a table that have a lock."""
-    place, _ = divmod(number - 1, LOCK_SLOTS)
     names = [identifier(column) for column in columns]
     lock = named_lock(plan, "exclusive", place, names)
     texts = ", ".join(f"{name}::text" for name in names)

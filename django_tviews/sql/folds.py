@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django_tviews.plan.routes import Route
 
 from .joins import Joins
-from .quoting import equals, identifier
+from .quoting import identifier
 from .routes import REMOVED
 
 if TYPE_CHECKING:
@@ -96,14 +96,6 @@ def fold_values(
         "settled": "\nAND ".join(settled) or "true",
         "change_key": _listed(f"change.{name}" for name in affected),
         "change_keys": _listed(f"array_agg(change.{name})" for name in affected),
-        "change_matches_tview": " AND ".join(
-            f"tview.{identifier(column.name)} {equals(column.equality)} change.{name}"
-            for column, name in zip(key, affected, strict=True)
-        ),
-        "change_matches_folded": " AND ".join(
-            f"folded.{name} {equals(column.equality)} change.{name}"
-            for column, name in zip(key, affected, strict=True)
-        ),
     }
 
 

@@ -49,14 +49,13 @@ class Functions:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.table = qualified(plan.schema, plan.table)
         self.key = [identifier(column.name) for column in plan.key]
         # Columns win over variables of the same name; no column can be expected to have these.
         self.variables = [identifier(f"key_{place}?") for place in range(1, len(plan.key) + 1)]
         columns = [identifier(column.name) for column in plan.columns]
         self.values: dict[str, str | int] = {
             **runtime_values(plan.runtime_schema),
-            "table": self.table,
+            "table": qualified(plan.schema, plan.table),
             "tview": regclass(plan.schema, plan.table),
             "view": qualified(plan.schema, plan.view),
             "environment": environment_clauses(plan),
@@ -102,7 +101,7 @@ class Functions:
         """Name the key in a relation of the templates."""
         if relation == "query":
             return [identifier(column.output) for column in self.plan.key]
-        if relation in ("affected", "evaluated"):
+        if relation in ("affected", "evaluated", "change", "folded"):
             # Beside the key that the query gives, which may look different and be equal.
             places = range(1, len(self.key) + 1)
             return [identifier(f"affected_{place}?") for place in places]
@@ -297,6 +296,8 @@ class Functions:
             **values,
             **fold_values(self.plan.key, source, self._key_of("affected")),
             "rows": transition_rows(source, event),
+            "change_matches_tview": self._match("change", "tview"),
+            "change_matches_folded": self._match("change", "folded"),
         }
         into = f"INTO {self.values['key_variables']}\n"
         return {

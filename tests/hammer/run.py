@@ -71,7 +71,12 @@ def with_what_they_read(shapes: Sequence[Shape]) -> list[Shape]:
 def install(database: Database, shapes: Sequence[Shape], mode: str = "immediate") -> None:
     """Create the tables and TViews of a mode."""
     database.execute(SCHEMA)
-    for shape in with_what_they_read(shapes):
+    create(database, with_what_they_read(shapes), mode)
+
+
+def create(database: Database, shapes: Sequence[Shape], mode: str) -> None:
+    """Create the TViews of some shapes, those that others read first."""
+    for shape in shapes:
         database.tview(
             shape.query,
             shape.columns,

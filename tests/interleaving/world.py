@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from tests.hammer.run import create
 from tests.hammer.shapes import SCHEMA
 from tests.oracle import column_names, difference, quoted
 
@@ -39,15 +40,7 @@ class World:
         database.execute(SCHEMA)
         for statement in scenario.tables:
             database.execute(statement)
-        for shape in scenario.shapes:
-            database.tview(
-                shape.query,
-                shape.columns,
-                shape.key,
-                table=shape.name,
-                allow_rebuild=shape.allow_rebuild,
-                mode=mode,
-            )
+        create(database, scenario.shapes, mode)
         self._reset = self._statement_that_resets()
         self._compare = " UNION ALL ".join(
             f"(SELECT '{tview.declaration.label}', to_jsonb(differing)::text"

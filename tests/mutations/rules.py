@@ -671,7 +671,7 @@ _BUILDING = (
     Mutation(
         "A TView is filled while its sources cannot be written to.",
         "installer.py",
-        "    lock(schema_editor, dict.fromkeys(tables, LockMode.SHARE_ROW_EXCLUSIVE))\n",
+        "    lock(schema_editor, dict.fromkeys(source_tables(plan), LockMode.SHARE_ROW_EXCLUSIVE))\n",
         "",
         CONCURRENCY,
     ),

@@ -95,7 +95,8 @@ SELECT EXISTS (
 )
 $function$;
 --;;
--- Enter locks into the ring; only django_tviews_lock, which has set the search path, calls it.
+-- Enter locks into the ring. It has no search path of its own, which every writer would pay for:
+-- django_tviews_lock has set one before it calls this, and migrations call it by themselves.
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_enter(tview regclass, locks integer[]) RETURNS void
 LANGUAGE plpgsql AS $function$
 DECLARE
