@@ -124,6 +124,8 @@ class Laboratory:
                     **os.environ,
                     "TVIEWS_DATABASE_URL": self.server_url,
                     "PATH": self.path,
+                    # Options of the run around this one (--cov) are not for a mutant.
+                    "PYTEST_ADDOPTS": "",
                     # What is not mutated is compiled once.
                     "PYTHONDONTWRITEBYTECODE": "",
                     "PGOPTIONS": f"-c statement_timeout={STATEMENT_TIMEOUT}",
