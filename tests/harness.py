@@ -10,12 +10,14 @@ Statements run in autocommit mode, each a transaction of its own, unless a test 
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import psycopg
 import pytest
@@ -25,6 +27,7 @@ from django.test import override_settings
 from django_tviews import installer, replacement
 from django_tviews.alteration import TableAlteration
 from django_tviews.definition import Column, Declaration
+from django_tviews.plan.planner import make_plan
 from django_tviews.relational.canonical import canonical_sql
 from support.database import database_settings
 
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
     from pytest_django import DjangoDbBlocker
+
+    from django_tviews.plan.plan import Strategy
 
 ALIAS = "default"
 
@@ -329,6 +334,14 @@ def branch(name: str) -> Iterator[None]:
     """Install TViews so that one branch of maintenance, "small" or "bulk", does all the work."""
     threshold = {"small": 1_000_000, "bulk": 1}[name]
     with override_settings(DJANGO_TVIEWS={"BULK_THRESHOLD": threshold}):
+        yield
+
+
+@contextmanager
+def strategies(*allowed: Strategy) -> Iterator[None]:
+    """Install TViews whose plans may use these strategies, and recompute everything else."""
+    limited = functools.partial(make_plan, strategies=allowed)
+    with mock.patch.object(installer, "make_plan", limited):
         yield
 
 

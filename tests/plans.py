@@ -6,11 +6,14 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from django_tviews.definition import Column, Declaration
 from django_tviews.facts import ColumnFacts, Facts, RelationFacts, RelationKind, Volatility
+from django_tviews.plan.planner import make_plan
 from django_tviews.plan.routes import NoRoute, Route, find_routes
 from django_tviews.relational.builder import build_tree
 
 if TYPE_CHECKING:
+    from django_tviews.plan.plan import Plan
     from django_tviews.relational.tree import ColumnOf, QueryTree
 
 
@@ -117,6 +120,36 @@ FACTS = Facts(
 def tree_of(query: str) -> QueryTree:
     """Build the tree of a query over `FACTS`."""
     return build_tree(query, FACTS)
+
+
+def planned(
+    query: str, types: str, key: str = "k", *, computed: str = "", allow_rebuild: bool = False
+) -> Plan:
+    """Plan a query over `FACTS`.
+
+    Args:
+        query: the query.
+        types: the types of its output columns, in their order.
+        key: the columns of the key.
+        computed: the types that a server says the query computes, where they differ.
+        allow_rebuild: as in the inner class ``Maintenance``.
+    """
+    tree = tree_of(query)
+    names = [output.name for output in tree.outputs]
+    columns = tuple(
+        Column(name, type_sql, name not in key.split(", "), name)
+        for name, type_sql in zip(names, types.split(", "), strict=True)
+    )
+    return make_plan(
+        Declaration(
+            "shop.Card", "card", query, columns, tuple(key.split(", ")), allow_rebuild=allow_rebuild
+        ),
+        tree,
+        FACTS,
+        schema="shop",
+        runtime_schema="public",
+        output_types=dict(zip(names, (computed or types).split(", "), strict=True)),
+    )
 
 
 def routes(query: str, key: str = "id") -> list[str]:

@@ -11,42 +11,18 @@ import pytest
 from django.db import DataError, IntegrityError
 from hypothesis import strategies as st
 
-from django_tviews.definition import Column, Declaration
 from django_tviews.plan.plan import Strategy
-from django_tviews.plan.planner import make_plan
 
 from .harness import branch, fresh_database
-from .plans import FACTS, tree_of
+from .plans import planned
 
 if TYPE_CHECKING:
     from .harness import Database
 
 
-def strategy(query: str, types: str, key: str = "k", *, computed: str = "") -> Strategy:
-    """Plan a query over one table and return how its changes are applied.
-
-    Args:
-        query: groups of a table.
-        types: the types of its output columns, in their order.
-        key: the columns of the key.
-        computed: the types that a server says the query computes, where they differ.
-    """
-    tree = tree_of(query)
-    names = [output.name for output in tree.outputs]
-    columns = tuple(
-        Column(name, type_sql, name not in key.split(", "), name)
-        for name, type_sql in zip(names, types.split(", "), strict=True)
-    )
-    declaration = Declaration("shop.Card", "card", query, columns, tuple(key.split(", ")))
-    plan = make_plan(
-        declaration,
-        tree,
-        FACTS,
-        schema="shop",
-        runtime_schema="public",
-        output_types=dict(zip(names, (computed or types).split(", "), strict=True)),
-    )
-    return plan.sources[0].strategy
+def strategy(query: str, types: str) -> Strategy:
+    """Plan a query over one table and return how its changes are applied."""
+    return planned(query, types).sources[0].strategy
 
 
 @pytest.mark.parametrize(
@@ -74,6 +50,7 @@ def strategy(query: str, types: str, key: str = "k", *, computed: str = "") -> S
             "WHERE product_id > 2",
             "integer, bigint, bigint, integer",
         ),
+        ("SELECT 1 AS k, max(id) AS m, 2 AS two FROM maker", "integer, bigint, integer"),
     ],
 )
 def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None:
@@ -111,11 +88,6 @@ def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None
             "bigint, bigint, bigint",
         ),
         (
-            "SELECT p.maker_id AS k, count(*) AS n FROM product p JOIN review r "
-            "ON r.product_id = p.id GROUP BY 1",
-            "bigint, bigint",
-        ),
-        (
             "SELECT maker_id AS k, count(*) AS n FROM product p WHERE EXISTS "
             "(SELECT FROM review r WHERE r.product_id = p.id) GROUP BY 1",
             "bigint, bigint",
@@ -137,7 +109,6 @@ def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None
         ),
         ("SELECT maker_id AS k FROM product GROUP BY 1", "bigint"),
         ("SELECT 1 AS k, count(*) AS n FROM maker HAVING count(*) > 1", "integer, bigint"),
-        ("SELECT 1 AS k, max(id) AS m, 2 AS two FROM maker", "integer, bigint, integer"),
     ],
 )
 def test_anything_else_is_recomputed(query: str, types: str) -> None:
@@ -276,6 +247,30 @@ def test_rows_that_a_users_trigger_changes_again_are_counted_once(database: Data
         "UPDATE sale SET shop = 2",
         "DELETE FROM sale",
     )
+
+
+def test_a_group_that_loses_and_gets_the_same_rows_is_left_alone(database: Database) -> None:
+    database.execute(SALES)
+    database.tview(
+        "SELECT shop, count(*) AS sales, sum(price) AS price, max(price) AS best FROM sale "
+        "WHERE shop IS NOT NULL GROUP BY shop",
+        "shop integer, sales bigint, price numeric NULL, best numeric(8,2) NULL",
+        "shop",
+    )
+    database.run(
+        "INSERT INTO sale (id, shop, day, pieces, price) VALUES (1, 1, '2026-01-01', 1, 1), "
+        "(2, 2, '2026-01-01', 1, 1), (3, 2, '2026-01-01', 1, 'NaN')"
+    )
+    with database.rolled_back():
+        # Nobody holds the lock on group 2: others may be at work there.
+        database.execute("SET LOCAL session_replication_role = replica")
+        database.execute("UPDATE tview_1 SET sales = 41 WHERE shop = 2")
+        database.execute("SET LOCAL session_replication_role = origin")
+        database.execute("UPDATE sale SET price = CASE id WHEN 1 THEN 5 ELSE price END")
+        assert database.execute("SELECT shop, sales, price::text FROM tview_1 ORDER BY shop") == [
+            (1, 1, "5.00"),
+            (2, 41, "NaN"),
+        ]
 
 
 VALUES = st.sampled_from(["NULL", "0", "1", "-1", "2", "7"])

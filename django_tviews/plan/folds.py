@@ -1,27 +1,50 @@
 """Folds: the totals of groups follow from what they were and from the rows that came and went.
 
 A group of a hundred thousand rows need not be read again because one was added. Where a query
-shows nothing but keys and totals of one table (:mod:`django_tviews.relational.totals`), the rows
-that a statement has removed and added are totalled by key, and the difference goes into the row of
-the group.
+shows nothing but keys and totals of joined tables (:mod:`django_tviews.relational.totals`), the
+rows that a statement has removed and added are joined with the other tables and totalled by key,
+and the difference goes into the row of the group.
 
-**Claim.** If the row of a group was right before, it is right after. *Why.* Under the lock on its
-key (:mod:`.locks`) nobody else changes the group between the state in which its row was right and
-the end of this transaction, so the group differs by the rows of this statement alone. The
-transition tables hold them, and so do their rows as they are, without pairing old and new ones: of
-a row that was changed twice they hold both changes, whose intermediate image is added once and
-removed once. Then, for a group that keeps at least one row, and for the one of
-a query without GROUP BY:
+**Claim.** If the row of a group was right before, it is right after. *Why.* Let the statement have
+changed rows of the source T and of nothing else, and let T stand in FROM once, on no nullable side.
+
+*The rows of the group differ by those that the removed and added rows of T give alone.* Of two
+relations that are joined, each row of the one that is not on a nullable side gives its own rows,
+with or without a match, whatever other rows there are beside it. So what FROM gives for T is what
+it gives for the rows of T that stay, together with what it gives for those that change, and that
+goes for any tree of joins around T. It needs no key: a row of T may give several rows, or none.
+
+*The transition tables hold what has changed*, and so do their rows as they are, without pairing
+old and new ones: of a row that was changed twice they hold both changes, whose intermediate image
+is added once and removed once.
+
+*The other tables are as they were.* The statement has not changed them: it would have counted as
+open twice, or have left rows in the spool. Others change nothing that these rows are joined with
+from the snapshot that the fold reads to the end of this transaction. That is what :mod:`.locks`
+shows for a recomputation of the key, which reads the same combinations of rows; the fold holds the
+same locks, on the key as well as on places, and reads after them. So nobody else changes the group
+between the state in which its row was right and the end of this transaction either.
+
+*It finds no other keys than those locked.* Every row that it joins is a combination that a route
+of T leads from (:mod:`.routes`). Rows whose image is the same before and after have no route, and
+give the same rows added and removed, so that nothing is left of them.
+
+Then, for a group that keeps at least one row, and for the one of a query without GROUP BY:
 
 * ``count`` grows by the rows added, less those removed;
 * ``sum`` does so by their values, as long as addition is exact. It is for integers, and for
   numerics of a declared scale that the column holds; not for NaN, from which nothing leads back.
   A sum of no values is NULL, not zero: it may become so only if values were lost;
 * ``max`` is the greater of what it was and the greatest one added, unless the extreme may have
-  gone: none of the values removed was it, or one added is at least as great. ``min`` likewise.
+  gone: none of the values removed was it, or one added is at least as great. ``min`` likewise;
+* what is neither a total nor a part of the key stays the same, since it is read of rows that the
+  key leads to (:mod:`.dependencies`), and T is none of these.
 
 Whatever these conditions leave open is recomputed: a group that is new, that may have lost its
 last row, or one of whose totals they do not settle. ∎
+
+A source whose row the key leads to is recomputed: all rows of the group hang on that one, so the
+difference would be read off the whole group, twice.
 
 A fold may replace a recomputation only where one statement changed nothing but this table; what
 waited in the spool is recomputed.
@@ -32,13 +55,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django_tviews.facts import RelationKind
 from django_tviews.sqltypes import is_integer, is_numeric, is_ordered_by_looks, same_type, scale_of
+
+from .dependencies import rows_led_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from django_tviews.facts import RelationFacts
-    from django_tviews.relational.tree import Expression, Groups, QueryTree, Total
+    from django_tviews.relational.tree import (
+        Alternative,
+        Expression,
+        Groups,
+        Join,
+        Occurrence,
+        QueryTree,
+        Total,
+    )
 
     from .plan import KeyColumn, PlanColumn
 
@@ -62,28 +96,41 @@ class FoldedColumn:
 
 @dataclass(frozen=True)
 class Fold:
-    """How changed rows of the one source change the rows of their groups.
+    """How changed rows of a source change the rows of groups.
 
     Attributes:
-        columns: the columns that are not the key.
+        start: the occurrence of the source.
+        rows: what is grouped: an occurrence, by its number, or a join of several.
+        occurrences: all of them.
+        key: what the columns of the key are computed from.
+        columns: the columns that are totals.
         filter: the condition on the rows that are grouped.
         row_count: the column that counts all rows of a group, if there is one.
         one: the one group is there with rows or without.
     """
 
+    start: Occurrence
+    rows: int | Join
+    occurrences: tuple[Occurrence, ...]
+    key: tuple[Expression, ...]
     columns: tuple[FoldedColumn, ...]
     filter: Expression | None
     row_count: str | None
     one: bool = False
 
+    @property
+    def joins(self) -> bool:
+        """Other tables are read."""
+        return len(self.occurrences) > 1
 
-def find_fold(
+
+def find_folds(
     tree: QueryTree,
     columns: Sequence[PlanColumn],
     key: Sequence[KeyColumn],
     output_types: Mapping[str, str],
-) -> Fold | None:
-    """Find out whether the rows of a TView can be brought up to date by what has changed.
+) -> dict[RelationFacts, Fold]:
+    """Find out from which sources the rows of a TView follow from what has changed.
 
     Args:
         tree: its query.
@@ -91,60 +138,120 @@ def find_fold(
         key: those of them that identify a row.
         output_types: the types of the query's output columns, as far as a server has told them.
     """
-    groups = tree.alternatives[0].groups
+    alternative = tree.alternatives[0]
+    groups = alternative.groups
     if groups is None or len(tree.alternatives) > 1:
-        return None
-    if groups.keys != {column.output for column in key}:
-        return None
+        return {}
     if any(column.equality != "pg_catalog" for column in key):
-        return None
-    relation = tree.occurrences[0].relation
+        return {}
+    outputs = {output.name: output.expression for output in tree.outputs}
+    expressions = tuple(outputs[column.output] for column in key)
     totals = {total.output: total for total in groups.totals}
+    if totals.keys() & {column.output for column in key}:
+        return {}
+    led_to = rows_led_to(alternative, [each.column for each in expressions if each.column])
+    others = [outputs[each.output] for each in columns if each.output not in totals]
+    if not all(
+        each in expressions or each.occurrences <= led_to for each in (*groups.grouped_by, *others)
+    ):
+        return {}
+    facts = _Facts(alternative, groups)
     folded = []
     for column in columns:
         if column.output in totals:
             total = totals[column.output]
-            found = _folded(column, groups, total, relation, output_types.get(column.output, ""))
+            found = facts.folded(column, total, output_types.get(column.output, ""))
             if found is None:
-                return None
+                return {}
             folded.append(found)
-    if not folded:
-        return None
-    row_counts = (column.name for column in folded if _counts_rows(column.total, relation))
-    return Fold(tuple(folded), groups.filter, next(row_counts, None), groups.one)
-
-
-def _counts_rows(total: Total, relation: RelationFacts) -> bool:
-    if total.function != "count" or total.filter is not None:
-        return False
-    return total.argument is None or _never_null(total.argument, relation)
-
-
-def _never_null(expression: Expression, relation: RelationFacts) -> bool:
-    column = expression.column
-    return column is not None and relation.by_name[column.name].not_null
-
-
-def _folded(
-    column: PlanColumn, groups: Groups, total: Total, relation: RelationFacts, computed: str
-) -> FoldedColumn | None:
-    if total.function == "count":
-        return FoldedColumn(column.name, total) if is_integer(column.type) else None
-    if total.argument is None:
-        return None
-    read = total.argument.column
-    type_sql = relation.by_name[read.name].type if read is not None else ""
-    never_null = _never_null(total.argument, relation)
-    nullable = groups.one or total.filter is not None or not never_null
-    if total.function == "sum":
-        if not _adds_exactly(column.type, total, type_sql, computed):
-            return None
-        return FoldedColumn(
-            column.name, total, nullable and not total.or_zero, is_numeric(type_sql)
+    row_counts = (column.name for column in folded if facts.counts_rows(column.total))
+    row_count = next(row_counts, None)
+    return {
+        occurrence.relation: Fold(
+            occurrence,
+            groups.rows,
+            tree.occurrences,
+            expressions,
+            tuple(folded),
+            groups.filter,
+            row_count,
+            groups.one,
         )
-    if is_ordered_by_looks(type_sql) and same_type(type_sql, column.type):
-        return FoldedColumn(column.name, total, nullable)
-    return None
+        for occurrence in tree.occurrences
+        if folded and occurrence.number not in led_to and _is_folded(occurrence, tree)
+    }
+
+
+def _is_folded(occurrence: Occurrence, tree: QueryTree) -> bool:
+    """Tell whether changed rows of an occurrence give the changed rows of the groups."""
+    relation = occurrence.relation
+    return (
+        not occurrence.nullable
+        and relation.kind is RelationKind.TABLE
+        # Triggers show rows of children, too, and not all of them.
+        and relation.targets == (relation,)
+        and [each.relation for each in tree.occurrences].count(relation) == 1
+    )
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of the rows that are grouped.
+
+    Attributes:
+        alternative: the query.
+        groups: what it groups.
+    """
+
+    alternative: Alternative
+    groups: Groups
+
+    def counts_rows(self, total: Total) -> bool:
+        """Tell whether a total is the number of rows of the group."""
+        if total.function != "count" or total.filter is not None:
+            return False
+        return total.argument is None or self._never_null(total.argument)
+
+    def _never_null(self, expression: Expression) -> bool:
+        column = expression.column
+        if column is None:
+            return False
+        occurrence = self.alternative.occurrences[column.occurrence - 1]
+        return occurrence.relation.by_name[column.name].not_null and not occurrence.nullable
+
+    def _type(self, expression: Expression) -> str:
+        """The type of a column; an empty string for what is computed."""
+        column = expression.column
+        if column is None:
+            return ""
+        relation = self.alternative.occurrences[column.occurrence - 1].relation
+        return relation.by_name[column.name].type
+
+    def folded(self, column: PlanColumn, total: Total, computed: str) -> FoldedColumn | None:
+        """Return how a column is brought up to date; None if it cannot be.
+
+        Args:
+            column: of the TView.
+            total: what it shows.
+            computed: the type of that, if a server has told it.
+        """
+        if total.function == "count":
+            return FoldedColumn(column.name, total) if is_integer(column.type) else None
+        if total.argument is None:
+            return None
+        type_sql = self._type(total.argument)
+        nullable = (
+            self.groups.one or total.filter is not None or not self._never_null(total.argument)
+        )
+        if total.function == "sum":
+            if not _adds_exactly(column.type, total, type_sql, computed):
+                return None
+            return FoldedColumn(
+                column.name, total, nullable and not total.or_zero, is_numeric(type_sql)
+            )
+        if is_ordered_by_looks(type_sql) and same_type(type_sql, column.type):
+            return FoldedColumn(column.name, total, nullable)
+        return None
 
 
 def _adds_exactly(declared: str, total: Total, type_sql: str, computed: str) -> bool:

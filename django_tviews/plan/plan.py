@@ -102,8 +102,8 @@ class SourcePlan:
         routes: one for each occurrence of the source.
         overlaps: a statement may change it together with another source, because both read a
             partition or an inheritance child.
-        fold: how a statement that changes nothing else changes the rows of groups, if they follow
-            from what they were.
+        fold: how a statement that changes nothing else changes the rows of groups, if these
+            follow from what they were.
     """
 
     number: int

@@ -10,13 +10,13 @@ from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, Unsupporte
 from django_tviews.relational.constructs import refuse
 from django_tviews.sqltypes import is_written_in_one_way, keeps_values, without_length
 
-from .folds import find_fold
-from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, relevant_columns
+from .folds import find_folds
+from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, Strategy, relevant_columns
 from .routes import NoRoute, find_routes
 from .units import evaluated_by_key, find_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from django_tviews.definition import Declaration
     from django_tviews.facts import Facts, RelationFacts
@@ -34,6 +34,7 @@ def make_plan(
     bulk_threshold: int = 1000,
     output_types: Mapping[str, str] | None = None,
     reads_settings: bool = True,
+    strategies: Collection[Strategy] = tuple(Strategy),
 ) -> Plan:
     """Plan the maintenance of a TView.
 
@@ -47,6 +48,7 @@ def make_plan(
         bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
         output_types: the types of the query's output columns, where a server has told them.
         reads_settings: what the query computes may depend on settings such as TimeZone.
+        strategies: those that may be used; what none of them does is recomputed, or rebuilt.
 
     Raises:
         ColumnMismatch: a column without an output, or NOT NULL without a proof.
@@ -85,9 +87,9 @@ def make_plan(
     sources = _sources(tree, facts, key_outputs)
     deferred = declaration.mode == "deferred"
     # What is deferred waits in the spool, which is recomputed.
-    fold = None if deferred else find_fold(tree, columns, key, output_types or {})
-    if fold is not None:
-        sources = tuple(replace(source, fold=fold) for source in sources)
+    if Strategy.FOLD in strategies and not deferred:
+        folds = find_folds(tree, columns, key, output_types or {})
+        sources = tuple(replace(each, fold=folds.get(each.relation)) for each in sources)
     plan = Plan(
         label=declaration.label,
         schema=schema,

@@ -1,28 +1,32 @@
-"""Groups that show nothing but their key and totals of their rows.
+"""Groups that show nothing but totals of their rows, and what is the same in all of these.
 
 A *total* follows from what it was before and from the rows that have come and gone: a count, a
-sum, and, as long as the extreme stays, a minimum or a maximum. So a query like
+sum, and, as long as the extreme stays, a minimum or a maximum. So queries like these
 
     SELECT author_id, count(*), sum(pages) FROM book WHERE printed GROUP BY author_id
+    SELECT author.country_id, count(*) FROM book JOIN author ON … GROUP BY author.country_id
 
-need not be evaluated again when a book is added. Whether the types allow it, is for
-`django_tviews.plan.folds` to say; here is only what the text says.
+need not be evaluated again when a book is added. Whether the types allow it, and which changes,
+is for `django_tviews.plan.folds` to say; here is only what the text says.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import RelationKind
 
 from .canonical import output_name
 from .grouping import has_grouping_sets
-from .syntax import Node, kind, names, same
-from .tree import Expression, Groups, Total
+from .syntax import Node, kind, names
+from .tree import Expression, Groups, Join, Total
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .builder import Builder
-    from .scope import Scope
+    from .scope import Item, Scope
 
 _TOTALS = frozenset({"count", "max", "min", "sum"})
 
@@ -41,7 +45,7 @@ class Totals:
             scope: what its columns mean.
 
         Returns:
-            None if it is anything but groups of the rows of one table.
+            None if it is anything but groups of rows of tables.
         """
         grouped_by = scope.grouped_by
         if grouped_by is None or not self._is_plain(select):
@@ -53,56 +57,101 @@ class Totals:
         finally:
             scope.grouped_by = grouped_by
 
-    def _is_plain(self, select: Node) -> bool:
-        if len(select.from_clause) != 1 or kind(select.from_clause[0]) != "range_var":
-            return False
-        node = select.from_clause[0].range_var
-        relation = self._builder.facts.relations.get((node.schemaname or None, node.relname))
-        return (
-            relation is not None
-            and relation.kind is RelationKind.TABLE
-            # Triggers show rows of children, too, and not all of them.
-            and relation.targets == (relation,)
-            and len(self._builder.drafts) == 1
-            and not has_grouping_sets(select.group_clause)
-            and not (select.distinct_clause or select.window_clause)
-            and not any(
+    @staticmethod
+    def _is_plain(select: Node) -> bool:
+        return not (
+            has_grouping_sets(select.group_clause)
+            or select.distinct_clause
+            or select.window_clause
+            or any(
                 select.HasField(clause)
                 for clause in ("having_clause", "with_clause", "limit_count", "limit_offset")
             )
         )
 
     def _groups(self, select: Node, grouped_by: list[Node], scope: Scope) -> Groups | None:
-        condition = None
-        if select.HasField("where_clause"):
-            condition = self._builder.expressions.bind(select.where_clause, scope)
-            if condition.opaque:
-                return None
-        keys: list[str] = []
-        shown: list[Node] = []
+        rows = self._rows(select, scope)
+        if rows is None:
+            return None
+        conditions = [select.where_clause] if select.HasField("where_clause") else []
+        filters = self._bound(conditions, scope)
+        expressions = self._bound(grouped_by, scope)
+        if filters is None or expressions is None:
+            return None
         totals: list[Total] = []
         for target in select.target_list:
             name, value = output_name(target.res_target), target.res_target.val
-            if name is None:
-                return None
-            if any(same(value, node) for node in grouped_by):
-                keys.append(name)
-                shown.append(value)
-                continue
-            total = self._total(name, value, scope)
+            total = self._total(name, value, scope) if name is not None else None
             if total is not None:
                 totals.append(total)
-            elif not grouped_by and self._is_constant(value, scope):
-                keys.append(name)
-            else:
+            elif name is None or self._builder.expressions.contains_aggregate(value):
                 return None
-        if not all(any(same(node, value) for value in shown) for node in grouped_by):
-            return None
-        return Groups(frozenset(keys), tuple(totals), condition, one=not grouped_by)
+        condition = filters[0] if filters else None
+        return Groups(rows, expressions, tuple(totals), condition, one=not grouped_by)
 
-    def _is_constant(self, node: Node, scope: Scope) -> bool:
-        expression = self._builder.expressions.bind(node, scope)
-        return not (expression.opaque or expression.columns or expression.presences)
+    def _bound(self, nodes: list[Node], scope: Scope) -> tuple[Expression, ...] | None:
+        """Bind expressions; None if there is one that single rows do not tell."""
+        bound = tuple(self._builder.expressions.bind(node, scope) for node in nodes)
+        return None if any(each.opaque for each in bound) else bound
+
+    def _rows(self, select: Node, scope: Scope) -> int | Join | None:
+        """What a FROM clause of tables gives; None if anything else stands in the query."""
+        # Whatever is read by a subquery, or by a function, is a draft more.
+        if len(self._builder.drafts) != len(scope.items):
+            return None
+        joined: int | Join | None = None
+        left = iter(scope.items)
+        for node in select.from_clause:
+            found = self._joined(node, left, scope)
+            if found is None:
+                return None
+            joined = found[0] if joined is None else Join(joined, found[0], "JOIN", None)
+        return joined
+
+    def _joined(
+        self, node: Node, left: Iterator[Item], scope: Scope
+    ) -> tuple[int | Join, list[Item]] | None:
+        """What a FROM item gives, and the items that its conditions can name.
+
+        Args:
+            node: the item.
+            left: the items that have not been met yet.
+            scope: what the columns of the SELECT mean.
+        """
+        if kind(node) == "join_expr":
+            return self._join(node.join_expr, left, scope)
+        item = next(left, None)
+        if item is None or kind(node) != "range_var" or not item.rows or len(item.rows) != 1:
+            return None
+        (number,) = item.rows
+        relation = self._builder.drafts[number - 1].relation
+        if relation.kind is RelationKind.VIEW or (relation.descendants and not node.range_var.inh):
+            return None
+        return number, [item]
+
+    def _join(
+        self, join: Node, left: Iterator[Item], scope: Scope
+    ) -> tuple[Join, list[Item]] | None:
+        from postgast import pg_query_pb2
+
+        if join.is_natural or join.using_clause:
+            return None
+        sides = [self._joined(side, left, scope) for side in (join.larg, join.rarg)]
+        if sides[0] is None or sides[1] is None:
+            return None
+        items = [*sides[0][1], *sides[1][1]]
+        condition = None
+        if kind(join.quals):
+            bound = self._bound([join.quals], replace(scope, items=items))
+            if bound is None:
+                return None
+            (condition,) = bound
+        keyword = {
+            pg_query_pb2.JOIN_LEFT: "LEFT JOIN",
+            pg_query_pb2.JOIN_RIGHT: "RIGHT JOIN",
+            pg_query_pb2.JOIN_FULL: "FULL JOIN",
+        }.get(join.jointype, "JOIN")
+        return Join(sides[0][0], sides[1][0], keyword, condition), items
 
     def _total(self, name: str, value: Node, scope: Scope) -> Total | None:
         or_zero = _or_zero(value)

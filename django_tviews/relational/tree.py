@@ -203,17 +203,36 @@ class Total:
 
 
 @dataclass(frozen=True)
-class Groups:
-    """The outermost SELECT groups rows of one table and shows nothing but keys and totals.
+class Join:
+    """Two parts of a FROM clause, and how it joins them.
 
     Attributes:
-        keys: the output columns that it groups by; nothing else tells groups apart.
-        totals: the other output columns.
-        filter: the condition of WHERE.
-        one: there is no GROUP BY, so one group, with rows or without; its keys are constants.
+        left: an occurrence, by its number, or a join.
+        right: likewise.
+        keyword: ``JOIN``, or ``LEFT JOIN``, ``RIGHT JOIN``, ``FULL JOIN``.
+        condition: that of ON; None if every row is joined with every row.
     """
 
-    keys: frozenset[str]
+    left: int | Join
+    right: int | Join
+    keyword: str
+    condition: Expression | None
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The outermost SELECT groups rows of tables and shows nothing but totals of the groups.
+
+    Attributes:
+        rows: what it groups: an occurrence, by its number, or a join of several.
+        grouped_by: by what; nothing else tells groups apart.
+        totals: the output columns that are totals; the others are the same for a whole group.
+        filter: the condition of WHERE.
+        one: there is no GROUP BY, so one group, with rows or without.
+    """
+
+    rows: int | Join
+    grouped_by: tuple[Expression, ...]
     totals: tuple[Total, ...]
     filter: Expression | None = None
     one: bool = False
@@ -235,7 +254,7 @@ class Alternative:
             exclude: a NULL among the values of NOT IN.
         partitions: for each PARTITION BY outside of sublinks, the columns it consists of, as far
             as it consists of columns.
-        groups: what it consists of, if that is groups of the rows of one table.
+        groups: what it consists of, if that is groups of rows of tables.
     """
 
     occurrences: tuple[Occurrence, ...]

@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django_tviews.plan.routes import Route
+from django_tviews.relational.tree import Join
 
-from .joins import Joins
-from .quoting import identifier
+from .joins import Rows
+from .quoting import identifier, relation_name
 from .routes import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from django_tviews.plan.folds import FoldedColumn
-    from django_tviews.plan.plan import KeyColumn, SourcePlan
+    from django_tviews.plan.folds import Fold, FoldedColumn
+    from django_tviews.plan.plan import KeyColumn
     from django_tviews.relational.tree import Expression
 
 # How many rows a group has more than before; no column can be expected to have this name.
 _ROWS = identifier("rows?")
+# The changed rows, in ``fold.sql``.
+_MOVED = identifier("moved")
 
 
 @dataclass(frozen=True)
@@ -39,32 +41,23 @@ class _Part:
     value: str
 
 
-def fold_values(
-    key: Sequence[KeyColumn], source: SourcePlan, affected: Sequence[str]
-) -> dict[str, str]:
+def fold_values(key: Sequence[KeyColumn], fold: Fold, affected: Sequence[str]) -> dict[str, str]:
     """Return the values of the placeholders of ``fold.sql`` that concern the fold.
 
     Args:
         key: the TView's key.
-        source: the source, with its fold.
+        fold: of the source.
         affected: names for the key of a group.
-
-    Raises:
-        ValueError: the source cannot be folded.
     """
-    (route,) = source.routes
-    fold = source.fold
-    if fold is None or not isinstance(route, Route):
-        raise ValueError(f"{source.relation.full_name} cannot be folded")
-    rows = Joins(route)
+    rows = Rows(fold.occurrences)
     grouped_by = [
         f"CAST({rows.expression(expression)} AS {column.type})"
-        for expression, column in zip(route.keys[0], key, strict=True)
+        for expression, column in zip(fold.key, key, strict=True)
     ]
     known = [f"{expression} IS NOT NULL" for expression in grouped_by]
     if fold.filter is not None:
         known.append(f"({rows.expression(fold.filter)})")
-    totals = _Totals(rows)
+    totals = _Totals(rows, rows.alias(fold.start.number))
     parts = [totals.part(place, column) for place, column in enumerate(fold.columns, start=1)]
     if fold.one:
         stays = []
@@ -74,7 +67,7 @@ def fold_values(
         stays = [f"tview.{identifier(fold.row_count)} + change.{_ROWS} > 0"]
     settled = [*stays, *(each for part in parts for each in part.settled)]
     return {
-        "start": rows.start,
+        "joined": _joined(fold, fold.rows, rows),
         "grouped_by": _listed(
             f"{expression} AS {name}" for expression, name in zip(grouped_by, affected, strict=True)
         ),
@@ -99,11 +92,29 @@ def fold_values(
     }
 
 
-class _Totals:
-    """Totals of the changed rows."""
+def _joined(fold: Fold, joined: int | Join, rows: Rows) -> str:
+    """Write what FROM gives for the changed rows in the place of their source."""
+    if isinstance(joined, Join):
+        left, right = _joined(fold, joined.left, rows), _joined(fold, joined.right, rows)
+        condition = "true" if joined.condition is None else rows.expression(joined.condition)
+        return f"({left} {joined.keyword} {right} ON {condition})"
+    relation = _MOVED
+    if joined != fold.start.number:
+        relation = relation_name(fold.occurrences[joined - 1].relation)
+    return f"{relation} AS {rows.alias(joined)}"
 
-    def __init__(self, rows: Joins) -> None:
+
+class _Totals:
+    """Totals of the changed rows.
+
+    Args:
+        rows: what the changed rows are joined with, and they themselves.
+        start: their alias.
+    """
+
+    def __init__(self, rows: Rows, start: str) -> None:
         self._rows = rows
+        self._start = start
 
     def difference(self, function: str, argument: str, condition: Expression | None = None) -> str:
         """By how much a total grows: that of the rows added, less that of the rows removed."""
@@ -126,7 +137,15 @@ class _Totals:
         if total.function in ("min", "max"):
             return self._extreme(place, column, argument, stored)
         more = identifier(f"more_{place}?")
-        changes = [f"{self.difference(total.function, argument, total.filter)} AS {more}"]
+        difference = self.difference(total.function, argument, total.filter)
+        if column.may_be_nan:
+            added = self._of(total.function, argument, total.filter, removed=False)
+            removed = self._of(total.function, argument, total.filter, removed=True)
+            # Nothing may be left of a group that loses and gets the same rows: it is not locked.
+            difference = (
+                f"CASE WHEN {added} = 'NaN' AND {removed} = 'NaN' THEN 0 ELSE {difference} END"
+            )
+        changes = [f"{difference} AS {more}"]
         changed = [f"change.{more} <> 0"]
         settled = []
         value = f"{stored} + change.{more}"
@@ -164,7 +183,7 @@ class _Totals:
     def _of(
         self, function: str, argument: str, condition: Expression | None, *, removed: bool
     ) -> str:
-        wanted = f"{'' if removed else 'NOT '}{self._rows.start}.{REMOVED}"
+        wanted = f"{'' if removed else 'NOT '}{self._start}.{REMOVED}"
         if condition is not None:
             wanted += f" AND ({self._rows.expression(condition)})"
         return f"{function}({argument}) FILTER (WHERE {wanted})"

@@ -32,6 +32,8 @@ from .units import unit_matches, units_of_keys
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from django_tviews.plan.folds import Fold
+
 # Tells whether the query gives a row; no output can be expected to have this name.
 _FOUND = identifier("found?")
 
@@ -286,23 +288,27 @@ class Functions:
         keys = self._keys(source, event, routes)
         if source.fold is None:
             return render("source_recompute", **values, keys=keys)
-        return render("source_fold", **values, keys=keys, **self._folds(source, event, values))
+        few = f"cardinality({self.variables[0]}) <= {self.plan.bulk_threshold}"
+        if source.fold.joins:
+            few += f"\nAND {self._few_rows(event)}"
+        statements = self._folds(source, source.fold, event, values)
+        return render("source_fold", **values, keys=keys, few=few, **statements)
 
     def _folds(
-        self, source: SourcePlan, event: str, values: dict[str, str | int]
+        self, source: SourcePlan, fold: Fold, event: str, values: dict[str, str | int]
     ) -> dict[str, str]:
         """The statement that folds, once into the variables and once for EXECUTE."""
-        fold = {
+        parts = {
             **values,
-            **fold_values(self.plan.key, source, self._key_of("affected")),
+            **fold_values(self.plan.key, fold, self._key_of("affected")),
             "rows": transition_rows(source, event),
             "change_matches_tview": self._match("change", "tview"),
             "change_matches_folded": self._match("change", "folded"),
         }
         into = f"INTO {self.values['key_variables']}\n"
         return {
-            "fold_into": render("fold", **fold, into=into),
-            "fold": render("fold", **fold, into=""),
+            "fold_into": render("fold", **parts, into=into),
+            "fold": render("fold", **parts, into=""),
         }
 
     def _everything(self) -> str:
@@ -337,11 +343,15 @@ class Functions:
     def _keys(self, source: SourcePlan, event: str, routes: dict[str, str]) -> str:
         """Find the keys; by joins only in a plan made for as many rows as there are."""
         if any(route.steps for route in source.routes if isinstance(route, Route)):
-            rows = "old_rows" if event == "DELETE" else "new_rows"
-            limit = self.plan.bulk_threshold
-            counted = f"(SELECT count(*) FROM (SELECT FROM {rows} LIMIT {limit} + 1) AS counted)"
-            return self._look(f"{counted} <= {limit}", routes)
+            return self._look(self._few_rows(event), routes)
         return render("look_once", **self.values, **routes)
+
+    def _few_rows(self, event: str) -> str:
+        """Tell whether a plan made once will do for the changed rows."""
+        rows = "old_rows" if event == "DELETE" else "new_rows"
+        limit = self.plan.bulk_threshold
+        counted = f"(SELECT count(*) FROM (SELECT FROM {rows} LIMIT {limit} + 1) AS counted)"
+        return f"{counted} <= {limit}"
 
     def _look(self, few: str, routes: dict[str, str]) -> str:
         """Find the keys until looking again finds no more.

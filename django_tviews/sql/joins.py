@@ -1,4 +1,4 @@
-"""The joins of a route as SQL."""
+"""The rows of several relations, joined, as SQL."""
 
 from __future__ import annotations
 
@@ -7,34 +7,44 @@ from typing import TYPE_CHECKING
 from .quoting import identifier, kept_apart, relation_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from django_tviews.facts import RelationFacts
     from django_tviews.plan.routes import Route, Step
-    from django_tviews.relational.tree import ColumnOf, Expression
+    from django_tviews.relational.tree import ColumnOf, Expression, Occurrence
 
 
-class Joins:
-    """The relations of a route under their aliases."""
+class Rows:
+    """Rows of several occurrences under their aliases."""
 
-    def __init__(self, route: Route) -> None:
-        self._route = route
-        occurrences = [route.occurrence, *(step.occurrence for step in route.steps)]
+    def __init__(self, occurrences: Iterable[Occurrence]) -> None:
         self._aliases = {each.number: identifier(each.alias) for each in occurrences}
 
-    @property
-    def start(self) -> str:
-        """The alias of the relation that the route starts from."""
-        return self._aliases[self._route.occurrence.number]
+    def alias(self, number: int) -> str:
+        """Write the alias of an occurrence."""
+        return self._aliases[number]
 
     def column(self, column: ColumnOf) -> str:
         """Write a column of one of the relations."""
-        return f"{self._aliases[column.occurrence]}.{identifier(column.name)}"
+        return f"{self.alias(column.occurrence)}.{identifier(column.name)}"
 
     def expression(self, expression: Expression) -> str:
         """Write an expression over the relations."""
         # The line breaks of an expression stand in its literals: it was written on one line.
         return kept_apart(expression.render(self.column))
+
+
+class Joins(Rows):
+    """The relations of a route under their aliases."""
+
+    def __init__(self, route: Route) -> None:
+        super().__init__([route.occurrence, *(step.occurrence for step in route.steps)])
+        self._route = route
+
+    @property
+    def start(self) -> str:
+        """The alias of the relation that the route starts from."""
+        return self.alias(self._route.occurrence.number)
 
     def lines(self, states: Mapping[RelationFacts, str]) -> Iterator[str]:
         """Yield a join for each step of the route.
@@ -48,7 +58,7 @@ class Joins:
 
     def _joined(self, step: Step, states: Mapping[RelationFacts, str]) -> str:
         occurrence = step.occurrence
-        alias = self._aliases[occurrence.number]
+        alias = self.alias(occurrence.number)
         if occurrence.computed is None:
             relation = occurrence.relation
             return f"{states.get(relation, relation_name(relation))} AS {alias}"

@@ -180,6 +180,8 @@ class Hammer:
             [
                 f"INSERT INTO {table} VALUES ({values[0]}) ON CONFLICT (id) DO UPDATE SET "
                 + ", ".join(f"{column} = excluded.{column}" for column in columns),
+                # The only INSERT that is alone, so that it may be folded.
+                f"INSERT INTO {table} VALUES ({values[0]}) ON CONFLICT (id) DO NOTHING",
                 f"UPDATE {table} SET {changed} = {value} WHERE id = {row}",
                 f"UPDATE {table} SET {changed} = {value} WHERE id IN ({row}, {other})",
                 f"DELETE FROM {table} WHERE id = {row}",

@@ -98,6 +98,14 @@ SHAPES = (
         "id text, products bigint, price bigint NULL",
     ),
     Shape(
+        # The key stands in the review; what is summed up does not.
+        "priced_reviews",
+        "SELECT r.author_id AS id, count(*) AS reviews, sum(p.price) AS price,"
+        " max(p.price) AS best FROM review r JOIN product p ON p.id = r.product_id"
+        " WHERE r.author_id IS NOT NULL GROUP BY r.author_id",
+        "id integer, reviews bigint, price bigint NULL, best integer NULL",
+    ),
+    Shape(
         "star",
         "SELECT s.country_id AS country, r.author_id AS author, count(*) AS n FROM review r"
         " JOIN product p ON p.id = r.product_id JOIN supplier s ON s.id = p.supplier_id"

@@ -413,6 +413,24 @@ MORE = (
         ),
     ),
     Scenario(
+        "what a fold reads changes while it adds",
+        _shapes("priced_reviews"),
+        _REVIEWED,
+        (
+            ("UPDATE product SET price = price + 10 WHERE id = 1",),
+            ("INSERT INTO review VALUES (3, 1, 1, 4)",),
+        ),
+    ),
+    Scenario(
+        "what a fold reads goes while rows move to it",
+        _shapes("priced_reviews"),
+        _REVIEWED,
+        (
+            ("DELETE FROM product WHERE id = 1",),
+            ("UPDATE review SET product_id = 3 - product_id",),
+        ),
+    ),
+    Scenario(
         "a nullable side of the key",
         _shapes("coalesced_key"),
         "INSERT INTO product VALUES (1, 'one', 5, 'a', 1)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .folds import FOLDS
 from .laboratory import Mutation
 from .locks import LOCKS
 
@@ -753,6 +754,7 @@ MUTATIONS = (
     *_ORDERS,
     *_REFUSALS,
     *LOCKS,
+    *FOLDS,
     *_BUILDING,
     *_ENVIRONMENT,
 )

@@ -6,7 +6,7 @@ change AS MATERIALIZED (
     FROM (
         SELECT @{grouped_by},
             @{changes}
-        FROM moved AS @{start}
+        FROM @{joined}
         WHERE @{known}
         GROUP BY @{places}
     ) AS change

@@ -1,0 +1,109 @@
+"""The rules of folds, each with the edit that switches it off."""
+
+from __future__ import annotations
+
+from .laboratory import Mutation
+
+PLANS = ("tests/test_folds.py", "tests/test_folds_of_joins.py")
+DATA = ("tests/test_folds_of_joins.py", "tests/test_folds.py")
+
+FOLDS = (
+    Mutation(
+        "A row on a nullable side is no difference: a match may begin or end.",
+        "plan/folds.py",
+        "        not occurrence.nullable\n        and relation.kind",
+        "        relation.kind",
+        DATA,
+    ),
+    Mutation(
+        "Changed rows of a table that stands in FROM twice meet each other.",
+        "plan/folds.py",
+        "[each.relation for each in tree.occurrences].count(relation) == 1",
+        "True",
+        PLANS,
+    ),
+    Mutation(
+        "A row that the key leads to is shown as it is, and not folded.",
+        "plan/folds.py",
+        "occurrence.number not in led_to and",
+        "",
+        DATA,
+    ),
+    Mutation(
+        "What a fold leaves as it is follows from the key.",
+        "plan/folds.py",
+        "each in expressions or each.occurrences <= led_to for each",
+        "True for each",
+        PLANS,
+    ),
+    Mutation(
+        "A nullable side follows from the key only if all that decides its match does.",
+        "plan/dependencies.py",
+        "column.occurrence != occurrence.number and not self._is_known(column)",
+        "False",
+        DATA,
+    ),
+    Mutation(
+        "Equal values lead to one row only if they hash alike.",
+        "plan/dependencies.py",
+        "or condition.sublinks or not self._hash_alike(condition)",
+        "or condition.sublinks",
+        DATA,
+    ),
+    Mutation(
+        "A group with rows that may be its last is recomputed.",
+        "sql/folds.py",
+        'stays = [f"change.{_ROWS} >= 0"]',
+        "stays = []",
+        PLANS,
+    ),
+    Mutation(
+        "A group without rows left is recomputed.",
+        "sql/folds.py",
+        '+ change.{_ROWS} > 0"]',
+        '+ change.{_ROWS} >= 0"]',
+        PLANS,
+    ),
+    Mutation(
+        "Nothing leads back from NaN.",
+        "sql/folds.py",
+        """settled += [f"({stored} <> 'NaN') IS NOT FALSE", f"change.{more} <> 'NaN'"]""",
+        "pass",
+        PLANS,
+    ),
+    Mutation(
+        "A group that loses and gets the same rows is left alone, NaN or not.",
+        "sql/folds.py",
+        "CASE WHEN {added} = 'NaN' AND {removed} = 'NaN' THEN 0 ELSE {difference} END",
+        "{difference}",
+        PLANS,
+    ),
+    Mutation(
+        "An extreme that may have left is looked for again.",
+        "sql/folds.py",
+        "            (stays,),\n",
+        "            (),\n",
+        PLANS,
+    ),
+    Mutation(
+        "Rows that are not grouped are not folded.",
+        "sql/folds.py",
+        'known.append(f"({rows.expression(fold.filter)})")',
+        "pass",
+        PLANS,
+    ),
+    Mutation(
+        "A fold joins as the query does.",
+        "sql/folds.py",
+        'return f"({left} {joined.keyword} {right} ON {condition})"',
+        'return f"({left} JOIN {right} ON {condition})"',
+        DATA,
+    ),
+    Mutation(
+        "Only addition that is exact is folded.",
+        "plan/folds.py",
+        "return held >= scale if held is not None else not total.or_zero",
+        "return True",
+        PLANS,
+    ),
+)

@@ -1,0 +1,323 @@
+"""Folds of joined tables: what changed rows give with the others is the difference of the groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from django_tviews.plan.plan import Strategy
+
+from .harness import branch, strategies
+from .plans import planned
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from django_tviews.plan.plan import Plan
+
+    from .harness import Database
+
+
+def folded(plan: Plan) -> str:
+    """Name the sources whose changes are folded."""
+    found = [each.relation.name for each in plan.sources if each.strategy is Strategy.FOLD]
+    return ", ".join(found)
+
+
+@pytest.mark.parametrize(
+    ("query", "types", "sources"),
+    [
+        # The key leads to the category; the rows of the group are those of the other two.
+        (
+            "SELECT c.id AS k, c.name AS c, count(*) AS n, sum(r.stars) AS s FROM review r "
+            "JOIN product p ON p.id = r.product_id JOIN category c ON c.id = p.category_id "
+            "WHERE p.maker_id > 3 GROUP BY c.id, c.name",
+            "bigint, text, bigint, bigint",
+            "review, product",
+        ),
+        # Which category a product has, is the same for all of its reviews.
+        (
+            "SELECT r.product_id AS k, upper(c.name) AS c, count(*) AS n FROM review r "
+            "JOIN product p ON p.id = r.product_id JOIN category c ON c.id = p.category_id "
+            "GROUP BY r.product_id, upper(c.name)",
+            "bigint, text, bigint",
+            "review",
+        ),
+        (
+            "SELECT r.product_id AS k, p.name AS p, count(*) AS n FROM review r "
+            "LEFT JOIN product p ON p.id = r.product_id AND p.maker_id > 3 "
+            "GROUP BY r.product_id, p.name",
+            "bigint, text, bigint",
+            "review",
+        ),
+        # A row of a nullable side decides what is shown in place of NULLs.
+        (
+            "SELECT coalesce(c.name, 'none') AS k, count(*) AS n, count(c.id) AS c FROM product p "
+            "LEFT JOIN category c ON c.id = p.category_id GROUP BY 1",
+            "text, bigint, bigint",
+            "product",
+        ),
+        (
+            "SELECT r.product_id AS k, count(*) AS n FROM maker m RIGHT JOIN (review r "
+            "LEFT JOIN product p ON p.id = r.product_id) ON m.id = p.maker_id GROUP BY 1",
+            "bigint, bigint",
+            "review",
+        ),
+        # Neither the number of rows that a row gives matters, nor how they are found.
+        (
+            "SELECT d.id AS k, count(*) AS n FROM product p JOIN discount d "
+            "ON p.price BETWEEN d.low AND d.high GROUP BY d.id",
+            "bigint, bigint",
+            "product",
+        ),
+        (
+            "SELECT 1 AS k, count(*) AS n FROM review r, tag t WHERE t.product_id = r.product_id",
+            "integer, bigint",
+            "review, tag",
+        ),
+        # Twice in FROM: the changed rows meet each other.
+        (
+            "SELECT c.id AS k, count(*) AS n FROM product p JOIN category c ON c.id = p.category_id "
+            "LEFT JOIN category d ON d.id = c.parent_id GROUP BY c.id",
+            "bigint, bigint",
+            "product",
+        ),
+        (
+            "SELECT a.maker_id AS k, count(*) AS n FROM product a JOIN product b "
+            "ON b.category_id = a.category_id GROUP BY a.maker_id",
+            "bigint, bigint",
+            "",
+        ),
+        ("SELECT c.id AS k, count(*) AS n FROM partition c GROUP BY 1", "bigint, bigint", ""),
+    ],
+)
+def test_what_changed_rows_give_with_the_others_is_folded(
+    query: str, types: str, sources: str
+) -> None:
+    assert folded(planned(query, types)) == sources
+
+
+@pytest.mark.parametrize(
+    ("query", "types"),
+    [
+        # Another row may have matched: what is shown for the key is not the same in the group.
+        (
+            "SELECT r.product_id AS k, p.name AS p, count(*) AS n FROM review r "
+            "LEFT JOIN product p ON p.id = r.product_id AND r.stars > 3 "
+            "GROUP BY r.product_id, p.name",
+            "bigint, text, bigint",
+        ),
+        (
+            "SELECT r.product_id AS k, t.name AS t, count(*) AS n FROM review r "
+            "JOIN tag t ON t.product_id = r.product_id GROUP BY 1, 2",
+            "bigint, text, bigint",
+        ),
+        # Two products may have weights, or numbers, that are equal to one key.
+        (
+            "SELECT e.weight AS k, p.name AS p, count(*) AS n FROM event e "
+            "JOIN product p ON p.id = p.weight AND e.weight = p.weight "
+            "WHERE e.weight IS NOT NULL GROUP BY 1, 2",
+            "integer, text, bigint",
+        ),
+        # Only part of what FROM gives is told by tables.
+        (
+            "SELECT r.product_id AS k, count(*) AS n FROM review r JOIN LATERAL "
+            "generate_series(1, r.stars) AS g ON true GROUP BY 1",
+            "bigint, bigint",
+        ),
+        (
+            "SELECT r.product_id AS k, count(*) AS n FROM review r JOIN product p "
+            "USING (id) GROUP BY 1",
+            "bigint, bigint",
+        ),
+        (
+            "SELECT r.product_id AS k, count(*) AS n FROM review r JOIN product p "
+            "ON p.id = r.product_id AND EXISTS (SELECT FROM maker) GROUP BY 1",
+            "bigint, bigint",
+        ),
+        (
+            "SELECT p.maker_id AS k, count(v.mean) AS n FROM product p JOIN rated v "
+            "ON v.id = p.id GROUP BY 1",
+            "bigint, bigint",
+        ),
+    ],
+)
+def test_any_other_join_is_recomputed(query: str, types: str) -> None:
+    assert folded(planned(query, types, allow_rebuild=True)) == ""
+
+
+TABLES = (
+    "CREATE TABLE category (id integer PRIMARY KEY, name text NOT NULL, region text)",
+    "CREATE TABLE product (id integer PRIMARY KEY, category_id integer, name text NOT NULL, "
+    "price numeric(8,2), active boolean NOT NULL DEFAULT true)",
+    "CREATE TABLE line (id integer PRIMARY KEY, product_id integer, quantity integer NOT NULL, "
+    "discount numeric(6,3), day date, "
+    "follows integer REFERENCES line ON DELETE CASCADE ON UPDATE CASCADE)",
+    "CREATE TABLE band (low integer NOT NULL, high integer NOT NULL, name text NOT NULL)",
+)
+
+# Each: the query, the columns, the key, and the sources that are folded.
+TOTALS = {
+    "by_category": (
+        "SELECT c.id, c.name, count(*) AS lines, sum(l.quantity) AS pieces, "
+        "count(l.discount) AS discounts, min(l.day) AS opened, max(p.price) AS best, "
+        "sum(p.price) AS prices, COALESCE(sum(l.discount) FILTER (WHERE l.quantity > 3), 0) AS big "
+        "FROM line l JOIN product p ON p.id = l.product_id JOIN category c ON c.id = p.category_id "
+        "WHERE p.active AND l.quantity > 0 GROUP BY c.id, c.name",
+        "id integer, name text, lines bigint, pieces bigint NULL, discounts bigint, "
+        "opened date NULL, best numeric(8,2) NULL, prices numeric NULL, big numeric(12,3)",
+        "id",
+        {"line", "product"},
+    ),
+    "by_product": (
+        "SELECT l.product_id AS id, p.name, c.region, count(p.id) AS found, sum(p.price) AS prices, "
+        "max(l.quantity) AS most FROM line l LEFT JOIN product p ON p.id = l.product_id "
+        "LEFT JOIN category c ON c.id = p.category_id "
+        "WHERE l.product_id IS NOT NULL GROUP BY l.product_id, p.name, c.region",
+        "id integer, name text NULL, region text NULL, found bigint, prices numeric(20,2) NULL, "
+        "most integer NULL",
+        "id",
+        {"line"},
+    ),
+    "by_region": (
+        "SELECT COALESCE(c.region, 'none') AS region, p.active, count(*) AS n, "
+        "sum(l.quantity) AS pieces, min(c.id) AS least FROM (category c "
+        "RIGHT JOIN product p ON c.id = p.category_id) JOIN line l ON p.id = l.product_id "
+        "GROUP BY 1, 2",
+        "region text, active boolean, n bigint, pieces bigint NULL, least integer NULL",
+        "region, active",
+        {"line", "product"},
+    ),
+    "by_band": (
+        "SELECT b.name, sum(l.quantity) AS pieces, max(l.day) AS last FROM line l, band b "
+        "WHERE l.quantity BETWEEN b.low AND b.high GROUP BY b.name",
+        "name text, pieces bigint NULL, last date NULL",
+        "name",
+        {"line", "band"},
+    ),
+    "one": (
+        "SELECT 1 AS id, count(*) AS n, sum(l.quantity) AS pieces, COALESCE(sum(p.price), 0) AS paid, "
+        "max(p.price) AS best FROM line l JOIN product p ON p.id = l.product_id",
+        "id integer, n bigint, pieces bigint NULL, paid numeric(20,2), best numeric(8,2) NULL",
+        "id",
+        {"line", "product"},
+    ),
+}
+
+STATEMENTS = (
+    "INSERT INTO category VALUES (1, 'nuts', 'north'), (2, 'bolts', 'south'), (3, 'nails', NULL)",
+    "INSERT INTO band VALUES (0, 5, 'few'), (3, 9, 'some'), (5, 100, 'many'), (0, 3, 'few')",
+    "INSERT INTO product VALUES (1, 1, 'a', 9.99), (2, 1, 'b', 1.10), (3, 2, 'c', NULL), "
+    "(4, NULL, 'd', 7), (5, 9, 'e', 2)",
+    # Product 6 comes later, if at all.
+    "INSERT INTO line VALUES (1, 1, 3, 0.125, '2026-01-01', NULL), (2, 1, 4, NULL, '2026-01-02', 1), "
+    "(3, 2, 1, 1, NULL, 2), (4, 3, 6, NULL, '2026-01-03', NULL), (5, 6, 2, 0.5, '2026-01-04', NULL), "
+    "(6, NULL, 8, NULL, NULL, NULL), (7, 4, 5, 2, '2026-02-01', NULL), "
+    "(8, 5, 5, 2, '2026-02-02', NULL)",
+    "INSERT INTO line SELECT g, g % 5 + 1, g % 7, g / 7.0, date '2026-03-01' + g "
+    "FROM generate_series(100, 125) AS g",
+    "UPDATE line SET quantity = quantity + 1",
+    "UPDATE line SET product_id = 2 WHERE id IN (1, 4)",
+    "UPDATE line SET product_id = product_id % 6 + 1",
+    "UPDATE line SET quantity = 0 WHERE id < 5",
+    "UPDATE line SET discount = NULL WHERE id % 2 = 0",
+    "UPDATE line SET id = id + 1000 WHERE id < 3",
+    "INSERT INTO product VALUES (6, 2, 'f', 3.50, false)",
+    "UPDATE product SET price = price + 1, name = name || name",
+    "UPDATE product SET price = 'NaN' WHERE id = 2",
+    "UPDATE product SET price = price WHERE id IN (1, 3)",
+    "UPDATE product SET active = NOT active WHERE id IN (1, 6)",
+    "UPDATE line SET quantity = 4 WHERE product_id = 2",
+    "UPDATE product SET price = 4 WHERE id = 2",
+    "UPDATE product SET category_id = 3 WHERE id = 1",
+    "UPDATE product SET category_id = coalesce(category_id, 0) % 3 + 1",
+    "UPDATE product SET id = id + 10 WHERE id IN (3, 4)",
+    "UPDATE category SET name = upper(name), region = 'west' WHERE id > 1",
+    "UPDATE category SET id = 9 WHERE id = 2",
+    "UPDATE band SET high = high + 2 WHERE name = 'few'",
+    "INSERT INTO line VALUES (4, 2, 9, 1, '2026-05-01'), (9, 2, 9, 1, '2025-05-01') "
+    "ON CONFLICT (id) DO UPDATE SET product_id = 1, quantity = 3",
+    "MERGE INTO line USING (VALUES (9), (10)) AS given (id) ON line.id = given.id "
+    "WHEN MATCHED THEN UPDATE SET quantity = 50 "
+    "WHEN NOT MATCHED THEN INSERT VALUES (given.id, 2, 4, 1, '2026-03-01')",
+    "WITH priced AS (UPDATE product SET price = 8, category_id = 1 RETURNING id) "
+    "INSERT INTO line SELECT 50 + id, id, 2, NULL, NULL FROM priced",
+    "DELETE FROM product WHERE id = 1",
+    "DELETE FROM line WHERE product_id = 2",
+    "DELETE FROM line WHERE follows IS NULL AND id < 200",
+    "DELETE FROM band WHERE low = 3",
+    "DELETE FROM category",
+    "TRUNCATE product",
+    "DELETE FROM line",
+)
+
+
+@pytest.mark.parametrize("size", ["small", "bulk"])
+def test_totals_of_joins_stay_exact_whatever_happens_to_the_rows(
+    database: Database, size: str
+) -> None:
+    for table in TABLES:
+        database.execute(table)
+    with branch(size):
+        for name, (query, columns, key, _) in TOTALS.items():
+            database.tview(query, columns, key, table=name)
+    for name, (_, _, _, sources) in TOTALS.items():
+        assert folding(database, name) == sources
+    database.run(*STATEMENTS)
+
+
+@pytest.mark.parametrize("allowed", [set(Strategy), set(Strategy) - {Strategy.FOLD}])
+def test_no_strategy_can_be_told_from_another_by_what_it_leaves(
+    database: Database, allowed: Collection[Strategy]
+) -> None:
+    for table in TABLES:
+        database.execute(table)
+    with strategies(*allowed):
+        for name, (query, columns, key, _) in TOTALS.items():
+            database.tview(query, columns, key, table=name)
+    folds = Strategy.FOLD in allowed
+    for name, (_, _, _, sources) in TOTALS.items():
+        assert folding(database, name) == (sources if folds else set())
+    database.run(*STATEMENTS[:8])
+
+
+def folding(database: Database, tview: str) -> set[str]:
+    """Name the sources whose triggers fold."""
+    prefix = f"tviews_{tview}_on_"
+    found = database.execute(
+        "SELECT DISTINCT substr(proname, %s) FROM pg_proc WHERE starts_with(proname, %s) "
+        "AND prosrc LIKE '%%Add to the groups%%' AND pronamespace = %s::regnamespace",
+        len(prefix) + 1,
+        prefix,
+        database.schema,
+    )
+    return {str(name).rpartition("_")[0] for (name,) in found}
+
+
+def test_a_group_of_a_join_is_added_to_and_not_read_again(database: Database) -> None:
+    for table in TABLES:
+        database.execute(table)
+    database.tview(
+        "SELECT c.id, c.name, count(*) AS lines, sum(l.quantity) AS pieces FROM line l "
+        "JOIN product p ON p.id = l.product_id JOIN category c ON c.id = p.category_id "
+        "GROUP BY c.id, c.name",
+        "id integer, name text, lines bigint, pieces bigint NULL",
+        table="by_category",
+    )
+    database.run(*STATEMENTS[:4])
+    for change, lines in (
+        ("INSERT INTO line VALUES (9, 1, 1)", 44),
+        ("UPDATE line SET product_id = 3 WHERE id = 1", 42),
+        ("DELETE FROM line WHERE id = 3", 42),
+        ("INSERT INTO line VALUES (9, 6, 1)", 43),
+        ("UPDATE product SET price = 3 WHERE id = 1", 43),
+        ("UPDATE product SET category_id = 2 WHERE id = 2", 42),
+    ):
+        with database.rolled_back():
+            # What is wrong before stays wrong by as much: nothing has evaluated the query.
+            database.execute("SET LOCAL session_replication_role = replica")
+            database.execute("UPDATE by_category SET lines = 43 WHERE id = 1")
+            database.execute("SET LOCAL session_replication_role = origin")
+            database.execute(change)
+            assert database.value("SELECT lines FROM by_category WHERE id = 1") == lines, change
