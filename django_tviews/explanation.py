@@ -13,6 +13,7 @@ from .errors import MetadataNotFound
 from .indexes import IndexAdvice, missing_indexes
 from .maintenance import chosen, plan_of
 from .plan.locks import locks_of
+from .plan.plan import Strategy
 from .sql import created, objects
 from .sql.quoting import relation_name
 from .sql.routes import describe
@@ -42,7 +43,10 @@ class EventExplanation:
     Attributes:
         event: ``INSERT``, ``UPDATE``, ``DELETE`` or ``TRUNCATE``; or ``ROW``, for rows of a
             partitioned source that no statement trigger sees.
-        strategy: ``recompute`` for the affected keys, ``rebuild`` for everything, or ``skip``.
+        strategy: ``recompute`` for the affected keys, ``fold``, ``patch``, ``rebuild`` for
+            everything, or ``skip``.
+        patched: the columns of the TView that a ``patch`` writes.
+        deciding: the columns of the source whose change makes it a ``recompute``.
         sql: the triggers, and their function unless others call it, too, as they are created;
             "" for ``skip``.
     """
@@ -50,12 +54,17 @@ class EventExplanation:
     event: str
     strategy: str
     sql: str
+    patched: tuple[str, ...] = ()
+    deciding: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Write the strategy for people."""
+        text = " of ".join(filter(None, (self.strategy, ", ".join(self.patched))))
+        if self.deciding:
+            text += f", recompute if {' or '.join(self.deciding)} changes"
         if self.event == "UPDATE" and self.strategy != SKIP:
-            return f"{self.strategy}, skip if only other columns change"
-        return self.strategy
+            text += ", skip if only other columns change"
+        return text
 
 
 @dataclass(frozen=True)
@@ -217,12 +226,21 @@ def _source(
         if event not in triggers:
             events.append(EventExplanation(event, SKIP, ""))
             continue
-        strategy = "rebuild" if event == "TRUNCATE" else source.strategy
+        strategy = Strategy.REBUILD if event == "TRUNCATE" else source.strategy_of(event)
+        patch = source.patch if strategy is Strategy.PATCH else None
         called = dict.fromkeys(_called(trigger)[1] for trigger in triggers[event])
         statements = [functions.get(signature, "") for signature in called]
         for trigger in triggers[event]:
             statements += map(_statement, trigger.statements)
-        events.append(EventExplanation(event, strategy, "\n\n".join(filter(None, statements))))
+        events.append(
+            EventExplanation(
+                event,
+                strategy,
+                "\n\n".join(filter(None, statements)),
+                tuple(column.name for column in patch.columns) if patch else (),
+                patch.deciding if patch else (),
+            )
+        )
     return SourceExplanation(
         source=source.relation.full_name,
         columns=tuple(name for name, _ in source.columns),

@@ -33,6 +33,7 @@ from .relational.builder import build_tree
 from .relational.canonical import called_functions, formatted, read_relations
 from .relational.constructs import refuse, refuse_function
 from .relational.functions import may_be_called
+from .relational.parts import find_parts
 from .sql import created, objects, shared
 from .sql.quoting import complete, identifier, literal, qualified, regclass, relation_name
 from .sql.templates import render_statements
@@ -374,6 +375,7 @@ def _plan(
         bulk_threshold=settings.BULK_THRESHOLD,
         output_types=output_types,
         reads_settings=reads_settings,
+        parts=find_parts(query, facts),
     )
     helpers = {each.definition for each in facts.relations.values() if each.definition}
     return replaced(plan, definitions=(query, *sorted(helpers)))

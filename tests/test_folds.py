@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def strategy(query: str, types: str) -> Strategy:
     """Plan a query over one table and return how its changes are applied."""
-    return planned(query, types).sources[0].strategy
+    return planned(query, types).sources[0].strategy_of("UPDATE")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def folded(plan: Plan) -> str:
     """Name the sources whose changes are folded."""
-    found = [each.relation.name for each in plan.sources if each.strategy is Strategy.FOLD]
+    found = [
+        each.relation.name for each in plan.sources if each.strategy_of("INSERT") is Strategy.FOLD
+    ]
     return ", ".join(found)
 
 

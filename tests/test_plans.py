@@ -866,7 +866,7 @@ class TestPlan:
         assert refusal.value.context["construct"] == "no-route"
         assert "allow_rebuild" in refusal.value.hint
         plan = self.plan(query, "id bigint, top? numeric", allow_rebuild=True)
-        assert [source.strategy for source in plan.sources] == [
+        assert [source.strategy_of("UPDATE") for source in plan.sources] == [
             Strategy.RECOMPUTE,
             Strategy.REBUILD,
         ]

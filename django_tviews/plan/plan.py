@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from django_tviews.relational.tree import QueryTree
 
     from .folds import Fold
+    from .patches import Patch
     from .units import Unit
 
 # Version of what is generated from one plan; a change of the templates raises it.
@@ -49,6 +50,7 @@ class Strategy(StrEnum):
     """How a source's change reaches the TView."""
 
     FOLD = "fold"
+    PATCH = "patch"
     RECOMPUTE = "recompute"
     REBUILD = "rebuild"
 
@@ -104,6 +106,7 @@ class SourcePlan:
             partition or an inheritance child.
         fold: how a statement that changes nothing else changes the rows of groups, if these
             follow from what they were.
+        patch: which columns a statement that changes nothing else is confined to, if not to all.
     """
 
     number: int
@@ -113,15 +116,26 @@ class SourcePlan:
     routes: tuple[Route | NoRoute, ...]
     overlaps: bool = False
     fold: Fold | None = None
+    patch: Patch | None = None
 
-    @property
-    def strategy(self) -> Strategy:
-        """How its changes are applied."""
-        if any(isinstance(route, NoRoute) for route in self.routes):
+    def strategy_of(self, event: str) -> Strategy:
+        """How its changes are applied.
+
+        Args:
+            event: ``INSERT``, ``UPDATE`` or ``DELETE``.
+        """
+        if not self.routed:
             return Strategy.REBUILD
         if self.fold is not None:
             return Strategy.FOLD
+        if self.patch is not None and self.patch.is_for(event):
+            return Strategy.PATCH
         return Strategy.RECOMPUTE
+
+    @property
+    def routed(self) -> bool:
+        """Every change of it leads to the keys that it may affect."""
+        return all(isinstance(route, Route) for route in self.routes)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from django_tviews.relational.constructs import refuse
 from django_tviews.sqltypes import is_written_in_one_way, keeps_values, without_length
 
 from .folds import find_folds
+from .patches import find_patch
 from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, Strategy, relevant_columns
 from .routes import NoRoute, find_routes
 from .units import evaluated_by_key, find_unit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from django_tviews.definition import Declaration
     from django_tviews.facts import Facts, RelationFacts
+    from django_tviews.relational.parts import Parts
     from django_tviews.relational.tree import Output, QueryTree
 
 
@@ -34,6 +36,7 @@ def make_plan(
     bulk_threshold: int = 1000,
     output_types: Mapping[str, str] | None = None,
     reads_settings: bool = True,
+    parts: Parts | None = None,
     strategies: Collection[Strategy] = tuple(Strategy),
 ) -> Plan:
     """Plan the maintenance of a TView.
@@ -48,6 +51,7 @@ def make_plan(
         bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
         output_types: the types of the query's output columns, where a server has told them.
         reads_settings: what the query computes may depend on settings such as TimeZone.
+        parts: what its output columns read, if they have no say in which rows there are.
         strategies: those that may be used; what none of them does is recomputed, or rebuilt.
 
     Raises:
@@ -90,6 +94,10 @@ def make_plan(
     if Strategy.FOLD in strategies and not deferred:
         folds = find_folds(tree, columns, key, output_types or {})
         sources = tuple(replace(each, fold=folds.get(each.relation)) for each in sources)
+    if Strategy.PATCH in strategies and not deferred and parts is not None and by_key:
+        sources = tuple(
+            replace(each, patch=find_patch(parts, each, columns, key_outputs)) for each in sources
+        )
     plan = Plan(
         label=declaration.label,
         schema=schema,

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import RelationFacts, RelationKind
-from django_tviews.plan.plan import Plan, SourcePlan, Strategy
 from django_tviews.plan.routes import Route
 from django_tviews.text import indented
 
@@ -14,6 +13,7 @@ from .comparison import unbounded
 from .created import Function
 from .folds import fold_values
 from .names import function_name, quoted_function, source_function
+from .patches import decided_otherwise, patch_values
 from .quoting import complete, equals, identifier, literal, qualified, regclass, relation_name
 from .routes import (
     REMOVED,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django_tviews.plan.folds import Fold
+    from django_tviews.plan.plan import Plan, SourcePlan
 
 # Tells whether the query gives a row; no output can be expected to have this name.
 _FOUND = identifier("found?")
@@ -213,7 +214,7 @@ class Functions:
             "WHERE spool.transaction_id = pg_current_xact_id() "
             f"AND spool.tview = {self.values['tview']}"
         )
-        routed = [s for s in self.plan.sources if s.strategy is not Strategy.REBUILD]
+        routed = [source for source in self.plan.sources if source.routed]
         tables, deltas, states = [], {}, {}
         # Materialized: no text of another source may be cast, whatever the query asks of a column.
         for source in routed:
@@ -272,7 +273,7 @@ class Functions:
         return render("source", **values, reaction=reaction)
 
     def _spooled(self, source: SourcePlan, delta: str) -> str:
-        if source.strategy is Strategy.REBUILD:
+        if not source.routed:
             return self._everything()
         return (
             f"WITH delta AS (\n{indented(delta)}\n)\n"
@@ -281,18 +282,20 @@ class Functions:
         )
 
     def _maintenance(self, source: SourcePlan, event: str, values: dict[str, str | int]) -> str:
-        if source.strategy is Strategy.REBUILD:
+        if not source.routed:
             return render("source_rebuild", **values)
         ctes = self._with_delta(source, event, str(values["delta"]))
         routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
         keys = self._keys(source, event, routes)
-        if source.fold is None:
-            return render("source_recompute", **values, keys=keys)
-        few = f"cardinality({self.variables[0]}) <= {self.plan.bulk_threshold}"
-        if source.fold.joins:
-            few += f"\nAND {self._few_rows(event)}"
-        statements = self._folds(source, source.fold, event, values)
-        return render("source_fold", **values, keys=keys, few=few, **statements)
+        if source.fold is not None:
+            few = f"cardinality({self.variables[0]}) <= {self.plan.bulk_threshold}"
+            if source.fold.joins:
+                few += f"\nAND {self._few_rows(event)}"
+            statements = self._folds(source, source.fold, event, values)
+            return render("source_fold", **values, keys=keys, few=few, **statements)
+        if source.patch is not None and source.patch.is_for(event):
+            return render("source_patch", **values, keys=keys, patch=self._patch(source, values))
+        return render("source_recompute", **values, keys=keys)
 
     def _folds(
         self, source: SourcePlan, fold: Fold, event: str, values: dict[str, str | int]
@@ -311,6 +314,13 @@ class Functions:
             "fold": render("fold", **parts, into=""),
         }
 
+    def _patch(self, source: SourcePlan, values: dict[str, str | int]) -> str:
+        patch = render("patch", **values, **patch_values(self.plan, source))
+        if not (source.patch and source.patch.deciding):
+            return patch
+        decided = decided_otherwise(source)
+        return render("patch_or_recompute", **values, patch=patch, decided_otherwise=decided)
+
     def _everything(self) -> str:
         return f"SELECT {self.values['tview']}, 0, false, NULL"
 
@@ -326,7 +336,7 @@ class Functions:
             rows = shown(source, f"(SELECT {row}.*)")
             spooled[row] = (
                 self._everything()
-                if source.strategy is Strategy.REBUILD
+                if not source.routed
                 else f"SELECT {self.values['tview']}, {source.number}, {removed}, "
                 f"{image(source, 'changed')}\nFROM {rows} AS changed"
             )

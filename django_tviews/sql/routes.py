@@ -181,11 +181,6 @@ def transition_delta(source: SourcePlan, event: str) -> str:
         for name, schema in source.identity
     )
     names = ", ".join([REMOVED, *columns])
-    key = ", ".join(identifier(name) for name, _ in source.identity)
-    changed_twice = "\n".join(
-        f"    OR (SELECT count(*) > count(DISTINCT ({key})) FROM {table})"
-        for table in ("old_rows", "new_rows")
-    )
     return (
         "SELECT image.*\n"
         f"FROM {old_rows} AS o FULL JOIN {new_rows} AS n ON {pairing}\n"
@@ -194,8 +189,21 @@ def transition_delta(source: SourcePlan, event: str) -> str:
         f"    (false, {new_image})\n"
         f") AS image ({names})\n"
         f"WHERE (record_image_ne(ROW({old_image}), ROW({new_image}))\n"
-        f"{changed_twice})\n"
+        f"{changed_twice(source)})\n"
         f"  AND image.{identifier(source.identity[0][0])} IS NOT NULL"
+    )
+
+
+def changed_twice(source: SourcePlan) -> str:
+    """Return, after another condition, the one that an UPDATE has changed a row twice.
+
+    Args:
+        source: the source, which has a key.
+    """
+    key = ", ".join(identifier(name) for name, _ in source.identity)
+    return "\n".join(
+        f"    OR (SELECT count(*) > count(DISTINCT ({key})) FROM {table})"
+        for table in ("old_rows", "new_rows")
     )
 
 

@@ -1,0 +1,91 @@
+"""Patches: a recomputation narrowed to the columns that can have changed.
+
+An author has a new name. The cards of his posts show it in one column, and everything else in them
+is as it was, so that only this column is evaluated and written.
+
+**Claim.** Let *N* be columns of a TView, none of them of its key, and let a statement change
+nothing that the query reads if it shows all columns but *N*. If the row of a key was right before,
+it is right after its columns *N* have been evaluated again. *Why.* Take two TViews in place of one:
+one shows the key and *N*, the other the key and the rest. Both have rows for the same keys, since
+output columns have no say in that (:mod:`django_tviews.relational.parts`). To the second one the
+statement is one that changes nothing it reads: there is nothing to maintain, however others write
+at the same time. The first one is recomputed for the keys that the routes lead to, under the locks
+of :mod:`.locks`, as it would be by itself; and as the second one has a row where it had one before,
+so has the first. ∎
+
+Which columns are *N* depends on the source:
+
+* where only output columns read it, in subqueries, *N* are those that do, whatever becomes of its
+  rows;
+* where it is also read to find the rows, or in the key, some of its columns *decide*. As long as an
+  UPDATE leaves them alone, *N* are the output columns that read others of its columns. The rows
+  before and after it are paired by a key of the source, none of them changed twice; if they look
+  the same in all columns that decide, then whatever reads only these is as it was.
+
+A patch may replace a recomputation only where one statement changed nothing but this table; what
+waited in the spool is recomputed. It evaluates the query, so it shows the rows as they are, not as
+the transition tables show them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from django_tviews.relational.parts import Parts
+
+    from .plan import PlanColumn, SourcePlan
+
+
+@dataclass(frozen=True)
+class Patch:
+    """How changed rows of a source change some columns of the TView.
+
+    Attributes:
+        columns: these columns.
+        decides: which rows there are depends on the source, so that it is for UPDATE only.
+        deciding: the columns of the source that an UPDATE must leave alone.
+    """
+
+    columns: tuple[PlanColumn, ...]
+    decides: bool
+    deciding: tuple[str, ...]
+
+    def is_for(self, event: str) -> bool:
+        """Tell whether it may serve after such an event."""
+        return event == "UPDATE" or (event in ("INSERT", "DELETE") and not self.decides)
+
+
+def find_patch(
+    parts: Parts, source: SourcePlan, columns: Sequence[PlanColumn], key: Collection[str]
+) -> Patch | None:
+    """Find out which columns of a TView the changes of a source are confined to.
+
+    Args:
+        parts: what the output columns of its query read.
+        source: the source.
+        columns: the columns of its table.
+        key: the output columns that identify a row.
+    """
+    relation = source.relation
+    finding = [parts.rows, *(part.reads for part in parts.shown if part.output in key)]
+    if not any(reads.reads(relation) for reads in finding):
+        outputs = {part.output for part in parts.shown if part.reads.reads(relation)}
+        deciding: frozenset[str] = frozenset()
+        decides = False
+    else:
+        deciding = frozenset().union(*(reads.columns(relation) for reads in finding))
+        outputs = {part.output for part in parts.shown if part.reads.columns(relation) - deciding}
+        decides = True
+    # Without a key nothing tells which rows belong together; where several sources change, or none
+    # leads to keys, everything is recomputed.
+    if not outputs or (deciding and not source.identity) or source.overlaps or not source.routed:
+        return None
+    return Patch(
+        tuple(column for column in columns if column.output in outputs),
+        decides,
+        tuple(name for name, _ in source.columns if name in deciding),
+    )

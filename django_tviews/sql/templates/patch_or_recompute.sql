@@ -1,0 +1,8 @@
+-- What has changed may decide which rows there are, and what their other columns show.
+IF @{first_key_variable} IS NOT NULL AND EXISTS (
+    @{decided_otherwise}
+) THEN
+    PERFORM @{recompute}(@{key_variables});
+ELSE
+    @{patch}
+END IF;
