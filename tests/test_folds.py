@@ -51,6 +51,47 @@ def strategy(query: str, types: str) -> Strategy:
             "integer, bigint, bigint, integer",
         ),
         ("SELECT 1 AS k, max(id) AS m, 2 AS two FROM maker", "integer, bigint, integer"),
+        (
+            "SELECT maker_id AS k, bool_and(id > 3) AS a, bool_or(price > 3) AS o, "
+            "every(code IS NULL) FILTER (WHERE id > 1) AS e FROM product GROUP BY 1",
+            "bigint, boolean, boolean, boolean",
+        ),
+        # Extremes and sums of what is computed.
+        (
+            "SELECT maker_id AS k, max(id * 2) AS m, min(CAST(price AS numeric(8,2))) AS p, "
+            "max(date_trunc('day', created_at)) AS d FROM product GROUP BY 1",
+            "bigint, bigint, numeric(8,2), timestamp with time zone",
+        ),
+        *(
+            (f"SELECT maker_id AS k, sum({value}) AS n FROM product GROUP BY 1", f"bigint, {held}")
+            for value, held in (
+                ("CAST(price AS numeric(8,2)) * id", "numeric(20,2)"),
+                ("CAST(price AS numeric(8,2)) * id", "numeric"),
+                ("CAST(price AS numeric(8,2)) * (1 - 0.125)", "numeric(20,5)"),
+                ("- CAST(price AS numeric(8,2)) + id * .5", "numeric"),
+                ("coalesce(CAST(price AS numeric(8,2)), 0)", "numeric(20,2)"),
+                ("CASE WHEN id > 3 THEN CAST(price AS numeric(8,2)) END", "numeric"),
+                ("CASE WHEN id > 3 THEN CAST(price AS numeric(8,2)) ELSE 0.5 END", "numeric(9,3)"),
+                ("greatest(id, CAST(id AS numeric))", "numeric"),
+            )
+        ),
+        # An average beside its sum and its count.
+        (
+            "SELECT product_id AS k, avg(stars) AS a, sum(stars) AS s, count(stars) AS n "
+            "FROM review GROUP BY 1",
+            "bigint, numeric(3,1), bigint, bigint",
+        ),
+        (
+            "SELECT maker_id AS k, avg(id) AS a, COALESCE(sum(id), 0.00) AS s, count(*) AS n "
+            "FROM product GROUP BY 1",
+            "bigint, double precision, numeric(20,0), bigint",
+        ),
+        (
+            "SELECT product_id AS k, avg(stars * 0.5) FILTER (WHERE id > 3) AS a, "
+            "sum(stars * 0.5) FILTER (WHERE id > 3) AS s, "
+            "count(stars * 0.5) FILTER (WHERE id > 3) AS n FROM review GROUP BY 1",
+            "bigint, numeric, numeric, bigint",
+        ),
     ],
 )
 def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None:
@@ -69,6 +110,35 @@ def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None
         (
             "SELECT maker_id AS k, sum(category_id) AS n FROM product GROUP BY 1",
             "bigint, numeric(12,-2)",
+        ),
+        *(
+            (f"SELECT maker_id AS k, sum({value}) AS n FROM product GROUP BY 1", f"bigint, {held}")
+            for value, held in (
+                ("CAST(price AS numeric(8,2)) * id", "numeric(20,1)"),
+                ("CAST(price AS numeric(8,2)) / id", "numeric(20,2)"),
+                ("CAST(price AS numeric(8,2)) * weight", "numeric(20,2)"),
+                ("CAST(price AS numeric(8,2)) OPERATOR(shop.*) id", "numeric(20,2)"),
+                ("coalesce(CAST(price AS numeric(8,2)), 0)", "numeric"),
+                ("id * 1e-5", "numeric"),
+                ("CAST(weight AS numeric)", "numeric(20,2)"),
+            )
+        ),
+        # An average without its sum, its count, or all the decimals of the sum.
+        (
+            "SELECT product_id AS k, avg(stars) AS a, sum(stars) AS s, count(*) AS n "
+            "FROM review GROUP BY 1",
+            "bigint, numeric, bigint, bigint",
+        ),
+        (
+            "SELECT product_id AS k, avg(stars) AS a, sum(stars) FILTER (WHERE id > 3) AS s, "
+            "count(stars) AS n FROM review GROUP BY 1",
+            "bigint, numeric, bigint, bigint",
+        ),
+        (
+            "SELECT maker_id AS k, avg(coalesce(CAST(price AS numeric(8,2)), 0)) AS a, "
+            "sum(coalesce(CAST(price AS numeric(8,2)), 0)) AS s, count(*) AS n "
+            "FROM product GROUP BY 1",
+            "bigint, numeric, numeric(20,2), bigint",
         ),
         # Not totals.
         ("SELECT maker_id AS k, avg(category_id) AS n FROM product GROUP BY 1", "bigint, numeric"),
@@ -141,6 +211,19 @@ TOTALS = {
         "shop integer, day date, price numeric NULL, tip numeric NULL, tips numeric(20,4), "
         "best numeric(8,2) NULL, least integer NULL",
         "shop, day",
+    ),
+    "averages": (
+        "SELECT shop, count(*) AS sales, sum(pieces) AS pieces, avg(pieces) AS mean, "
+        "sum(tip) AS tip, count(tip) AS tips, avg(tip) AS mean_tip, "
+        "sum(price * pieces) FILTER (WHERE NOT void) AS paid, sum(price * (1 - tip)) AS net, "
+        "COALESCE(sum(CASE WHEN void THEN price ELSE 0 END), 0) AS refunded, "
+        "bool_and(void) AS all_void, bool_or(bonus > 3) AS some_bonus, max(day + pieces) AS last "
+        "FROM sale WHERE shop IS NOT NULL GROUP BY shop",
+        "shop integer, sales integer, pieces numeric NULL, mean double precision NULL, "
+        "tip numeric(20,5) NULL, tips bigint, mean_tip numeric NULL, paid numeric NULL, "
+        "net numeric NULL, refunded numeric(20,2), all_void boolean NULL, "
+        "some_bonus boolean NULL, last date NULL",
+        "shop",
     ),
     "one": (
         "SELECT 1 AS id, count(*) AS n, sum(pieces) AS pieces, COALESCE(sum(bonus), 0) AS paid, "
@@ -249,6 +332,25 @@ def test_rows_that_a_users_trigger_changes_again_are_counted_once(database: Data
     )
 
 
+def test_a_sum_is_a_number_again_once_no_nan_is_left(database: Database) -> None:
+    database.execute(SALES)
+    database.tview(
+        "SELECT shop, count(*) AS sales, sum(price) AS price, avg(price) AS mean FROM sale "
+        "WHERE shop IS NOT NULL GROUP BY shop",
+        "shop integer, sales bigint, price numeric NULL, mean numeric NULL",
+        "shop",
+    )
+    database.run(
+        "INSERT INTO sale (id, shop, day, pieces, price) VALUES (1, 1, '2026-01-01', 1, 1), "
+        "(2, 1, '2026-01-01', 1, 'NaN'), (3, 1, '2026-01-01', 1, 2)",
+        "UPDATE sale SET price = 5 WHERE id = 1",
+        "UPDATE sale SET price = 7 WHERE id = 2",
+        "UPDATE sale SET price = 'NaN' WHERE id > 1",
+        "DELETE FROM sale WHERE id = 2",
+        "DELETE FROM sale WHERE id = 3",
+    )
+
+
 def test_a_group_that_loses_and_gets_the_same_rows_is_left_alone(database: Database) -> None:
     database.execute(SALES)
     database.tview(
@@ -316,6 +418,19 @@ AGGREGATES = (
     ("max(d)", "date NULL"),
     ("min(a)", "integer NULL"),
     ("max(b)", "numeric(8,2) NULL"),
+    ("max(a - k)", "integer NULL"),
+    ("sum(a * b)", "numeric NULL"),
+    ("sum(b * 0.125 - k)", "numeric(30,6) NULL"),
+    ("sum(CASE WHEN a > 0 THEN b ELSE 0 END)", "numeric(20,2) NULL"),
+    ("bool_and(a > 0)", "boolean NULL"),
+    ("bool_or(d > '2026-01-02')", "boolean NULL"),
+    ("every(b IS NULL)", "boolean NULL"),
+    # An average follows from its sum and its count.
+    ("avg(a), sum(a), count(a)", "numeric NULL, bigint NULL, integer"),
+    ("avg(a), sum(a), count(a)", "numeric(6,1) NULL, numeric NULL, bigint"),
+    ("avg(id), sum(id), count(*)", "double precision NULL, bigint NULL, bigint"),
+    ("avg(b), sum(b), count(b)", "numeric NULL, numeric(40,7) NULL, bigint"),
+    ("avg(b * 3.50), sum(b * 3.50), count(b * 3.50)", "numeric NULL, numeric NULL, bigint"),
 )
 
 
@@ -324,14 +439,16 @@ def groupings(draw: st.DrawFn) -> tuple[str, str]:
     """Draw a query over items, and its columns."""
     chosen = draw(st.lists(st.sampled_from(AGGREGATES), min_size=1, max_size=5))
     outputs, columns = [], []
-    for place, (aggregate, type_sql) in enumerate(chosen):
-        total, declared = aggregate, type_sql
-        if draw(st.booleans()):
-            total += f" FILTER (WHERE {draw(CONDITIONS)})"
-        if aggregate.startswith("sum") and type_sql != "numeric NULL" and draw(st.booleans()):
-            total, declared = f"COALESCE({total}, 0)", type_sql.removesuffix(" NULL")
-        outputs.append(f"{total} AS total_{place}")
-        columns.append(f"total_{place} {declared}")
+    for place, (aggregates, types) in enumerate(chosen):
+        condition = f" FILTER (WHERE {draw(CONDITIONS)})" if draw(st.booleans()) else ""
+        for part, (aggregate, type_sql) in enumerate(
+            zip(aggregates.split(", "), types.split(", "), strict=True)
+        ):
+            total, declared = aggregate + condition, type_sql
+            if aggregate.startswith("sum") and type_sql != "numeric NULL" and draw(st.booleans()):
+                total, declared = f"COALESCE({total}, 0)", type_sql.removesuffix(" NULL")
+            outputs.append(f"{total} AS total_{place}_{part}")
+            columns.append(f"total_{place}_{part} {declared}")
     key, grouped = draw(
         st.sampled_from([("k", " GROUP BY k"), ("k % 2", " GROUP BY k % 2"), ("1", "")])
     )

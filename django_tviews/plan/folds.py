@@ -33,10 +33,14 @@ Then, for a group that keeps at least one row, and for the one of a query withou
 
 * ``count`` grows by the rows added, less those removed;
 * ``sum`` does so by their values, as long as addition is exact. It is for integers, and for
-  numerics of a declared scale that the column holds; not for NaN, from which nothing leads back.
-  A sum of no values is NULL, not zero: it may become so only if values were lost;
+  numerics whose decimals are known and fit into the column; not for NaN, from which nothing leads
+  back. A sum of no values is NULL, not zero: a column that counts the values tells, or else it may
+  become so only if values were lost;
+* ``avg`` is the sum divided by the number of values, as PostgreSQL itself divides them
+  (``numeric_avg``, ``int8_avg``). The TView must show both; no average leads back to its sum;
 * ``max`` is the greater of what it was and the greatest one added, unless the extreme may have
-  gone: none of the values removed was it, or one added is at least as great. ``min`` likewise;
+  gone: none of the values removed was it, or one added is at least as great. ``min`` likewise, and
+  so are ``bool_or`` and ``bool_and``, as TRUE is greater than FALSE;
 * what is neither a total nor a part of the key stays the same, since it is read of rows that the
   key leads to (:mod:`.dependencies`), and T is none of these.
 
@@ -56,6 +60,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import RelationKind
+from django_tviews.relational.tree import Decimals
 from django_tviews.sqltypes import is_integer, is_numeric, is_ordered_by_looks, same_type, scale_of
 
 from .dependencies import rows_led_to
@@ -65,9 +70,7 @@ if TYPE_CHECKING:
 
     from django_tviews.facts import RelationFacts
     from django_tviews.relational.tree import (
-        Alternative,
         Expression,
-        Groups,
         Join,
         Occurrence,
         QueryTree,
@@ -84,14 +87,18 @@ class FoldedColumn:
     Attributes:
         name: the column.
         total: what it shows.
-        nullable: a group may have no value to total.
+        nullable: it is NULL in a group without any value to total.
         may_be_nan: a value may be NaN.
+        counted_by: the column that counts the values, if there is one.
+        summed_by: of an average, the column of the sum.
     """
 
     name: str
     total: Total
     nullable: bool = False
     may_be_nan: bool = False
+    counted_by: str | None = None
+    summed_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -155,30 +162,28 @@ def find_folds(
         each in expressions or each.occurrences <= led_to for each in (*groups.grouped_by, *others)
     ):
         return {}
-    facts = _Facts(alternative, groups)
-    folded = []
-    for column in columns:
-        if column.output in totals:
-            total = totals[column.output]
-            found = facts.folded(column, total, output_types.get(column.output, ""))
-            if found is None:
-                return {}
-            folded.append(found)
-    row_counts = (column.name for column in folded if facts.counts_rows(column.total))
-    row_count = next(row_counts, None)
+    shown = _Shown(
+        tuple((each, totals[each.output]) for each in columns if each.output in totals),
+        groups.one,
+        output_types,
+    )
+    folded = [shown.folded(column, total) for column, total in shown.totals]
+    known = tuple(each for each in folded if each is not None)
+    if not known or len(known) < len(folded):
+        return {}
     return {
         occurrence.relation: Fold(
             occurrence,
             groups.rows,
             tree.occurrences,
             expressions,
-            tuple(folded),
+            known,
             groups.filter,
-            row_count,
+            shown.row_count,
             groups.one,
         )
         for occurrence in tree.occurrences
-        if folded and occurrence.number not in led_to and _is_folded(occurrence, tree)
+        if occurrence.number not in led_to and _is_folded(occurrence, tree)
     }
 
 
@@ -195,78 +200,98 @@ def _is_folded(occurrence: Occurrence, tree: QueryTree) -> bool:
 
 
 @dataclass(frozen=True)
-class _Facts:
-    """What is known of the rows that are grouped.
+class _Shown:
+    """The totals that a TView shows.
 
     Attributes:
-        alternative: the query.
-        groups: what it groups.
+        totals: each with its column.
+        one: the one group is there with rows or without.
+        computed: the types of the query's output columns, as far as a server has told them; of a
+            sum only those of smallint and integer are bigint.
     """
 
-    alternative: Alternative
-    groups: Groups
+    totals: tuple[tuple[PlanColumn, Total], ...]
+    one: bool
+    computed: Mapping[str, str]
 
-    def counts_rows(self, total: Total) -> bool:
-        """Tell whether a total is the number of rows of the group."""
-        if total.function != "count" or total.filter is not None:
-            return False
-        return total.argument is None or self._never_null(total.argument)
+    @property
+    def row_count(self) -> str | None:
+        """The column that counts all rows of a group, if there is one."""
+        return self._counter(None)
 
-    def _never_null(self, expression: Expression) -> bool:
-        column = expression.column
-        if column is None:
-            return False
-        occurrence = self.alternative.occurrences[column.occurrence - 1]
-        return occurrence.relation.by_name[column.name].not_null and not occurrence.nullable
+    def _counter(self, counted: Total | None) -> str | None:
+        """The column that counts the values that a total is made of, or all rows."""
+        wanted = counted.filter if counted is not None else None
+        every_row = counted is None or not counted.nullable
+        for column, total in self.totals:
+            if total.function != "count" or total.filter != wanted:
+                continue
+            if counted is not None and total.argument == counted.argument:
+                return column.name
+            if every_row and (total.argument is None or not total.nullable):
+                return column.name
+        return None
 
-    def _type(self, expression: Expression) -> str:
-        """The type of a column; an empty string for what is computed."""
-        column = expression.column
-        if column is None:
-            return ""
-        relation = self.alternative.occurrences[column.occurrence - 1].relation
-        return relation.by_name[column.name].type
-
-    def folded(self, column: PlanColumn, total: Total, computed: str) -> FoldedColumn | None:
+    def folded(self, column: PlanColumn, total: Total) -> FoldedColumn | None:
         """Return how a column is brought up to date; None if it cannot be.
 
         Args:
             column: of the TView.
             total: what it shows.
-            computed: the type of that, if a server has told it.
         """
-        if total.function == "count":
-            return FoldedColumn(column.name, total) if is_integer(column.type) else None
-        if total.argument is None:
+        nullable = self.one or total.filter is not None or total.nullable
+        match total.function:
+            case "count":
+                return FoldedColumn(column.name, total) if is_integer(column.type) else None
+            case "sum":
+                return self._sum(column, total, nullable=nullable and not total.or_zero)
+            case "avg":
+                return self._average(column, total, nullable=nullable)
+            case "min" | "max":
+                ordered = is_ordered_by_looks(total.type) and same_type(total.type, column.type)
+            case _:
+                ordered = same_type(column.type, "boolean")
+        return FoldedColumn(column.name, total, nullable) if ordered else None
+
+    def _sum(self, column: PlanColumn, total: Total, *, nullable: bool) -> FoldedColumn | None:
+        if not self._is_held(column, total):
             return None
-        type_sql = self._type(total.argument)
-        nullable = (
-            self.groups.one or total.filter is not None or not self._never_null(total.argument)
+        return FoldedColumn(
+            column.name,
+            total,
+            nullable,
+            not self._is_of_integers(column, total),
+            self._counter(total),
         )
-        if total.function == "sum":
-            if not _adds_exactly(column.type, total, type_sql, computed):
-                return None
-            return FoldedColumn(
-                column.name, total, nullable and not total.or_zero, is_numeric(type_sql)
-            )
-        if is_ordered_by_looks(type_sql) and same_type(type_sql, column.type):
-            return FoldedColumn(column.name, total, nullable)
+
+    def _average(self, column: PlanColumn, total: Total, *, nullable: bool) -> FoldedColumn | None:
+        # How many decimals the sum has decides how many its quotient has.
+        if total.decimals is None or not total.decimals.always:
+            return None
+        counter = self._counter(total)
+        for other, summed in self.totals:
+            same_values = (summed.argument, summed.filter) == (total.argument, total.filter)
+            if (
+                counter
+                and summed.function == "sum"
+                and same_values
+                and self._is_held(other, summed)
+            ):
+                integers = self._is_of_integers(other, summed)
+                return FoldedColumn(column.name, total, nullable, not integers, counter, other.name)
         return None
 
+    def _is_of_integers(self, column: PlanColumn, total: Total) -> bool:
+        return is_integer(total.type) or self.computed.get(column.output) == "bigint"
 
-def _adds_exactly(declared: str, total: Total, type_sql: str, computed: str) -> bool:
-    """Tell whether a sum in a column is all that later sums need of the rows summed.
-
-    Args:
-        declared: the type of the column.
-        total: the sum.
-        type_sql: the type of what is summed, if that is a column.
-        computed: the type of the sum; only those of smallint and integer are bigint.
-    """
-    if is_integer(type_sql) or (not type_sql and computed == "bigint"):
-        return is_integer(declared) or (is_numeric(declared) and (scale_of(declared) or 0) >= 0)
-    scale, held = scale_of(type_sql), scale_of(declared)
-    if not is_numeric(type_sql) or not is_numeric(declared) or scale is None or scale < 0:
-        return False
-    # A zero that stands for no values has no decimals, unless the column gives it some.
-    return held >= scale if held is not None else not total.or_zero
+    def _is_held(self, column: PlanColumn, total: Total) -> bool:
+        """Tell whether a column of a sum has all that later sums need of the values summed."""
+        integers = self._is_of_integers(column, total)
+        decimals = Decimals(0) if integers else total.decimals
+        if decimals is None or not is_numeric(column.type):
+            return integers and is_integer(column.type)
+        held = scale_of(column.type)
+        if held is not None:
+            return held >= decimals.most
+        # Nothing but the values decides how many it shows; the zero of no values has none.
+        return decimals.always and (not total.or_zero or decimals.most == 0)

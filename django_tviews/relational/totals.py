@@ -12,12 +12,14 @@ is for `django_tviews.plan.folds` to say; here is only what the text says.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import RelationKind
 
 from .canonical import output_name
+from .decimals import DecimalsOf
 from .grouping import has_grouping_sets
 from .syntax import Node, kind, names
 from .tree import Expression, Groups, Join, Total
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from .builder import Builder
     from .scope import Item, Scope
 
-_TOTALS = frozenset({"count", "max", "min", "sum"})
+_TOTALS = frozenset({"avg", "bool_and", "bool_or", "count", "every", "max", "min", "sum"})
+
+_ZERO = re.compile(r"0(?:\.0*)?")
 
 
 class Totals:
@@ -36,6 +40,7 @@ class Totals:
 
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
+        self._decimals = DecimalsOf(builder)
 
     def of(self, select: Node, scope: Scope) -> Groups | None:
         """Return the groups that the outermost SELECT consists of.
@@ -166,17 +171,25 @@ class Totals:
             return None
         if or_zero is not None and function != "sum":
             return None
-        argument: Expression | None = None
-        if not node.agg_star:
-            if len(node.args) != 1:
-                return None
-            argument = self._builder.expressions.bind(node.args[0], scope)
-        condition: Expression | None = None
-        if node.HasField("agg_filter"):
-            condition = self._builder.expressions.bind(node.agg_filter, scope)
-        if any(part is not None and part.opaque for part in (argument, condition)):
+        if len(node.args) > 1:
             return None
-        return Total(name, function, argument, condition, or_zero is not None)
+        filters = [node.agg_filter] if node.HasField("agg_filter") else []
+        bound = self._bound([*node.args, *filters], scope)
+        if bound is None:
+            return None
+        condition = bound[-1] if filters else None
+        if node.agg_star:
+            return Total(name, function, None, condition)
+        return Total(
+            name,
+            function,
+            bound[0],
+            condition,
+            or_zero is not None,
+            self._builder.types.of(node.args[0], scope),
+            self._decimals.value(node.args[0], scope),
+            self._builder.nullability.of(node.args[0], scope, False),
+        )
 
 
 def _or_zero(node: Node) -> Node | None:
@@ -193,6 +206,7 @@ def _or_zero(node: Node) -> Node | None:
         return None
     written = zero.a_const.WhichOneof("val")
     is_zero = (written == "ival" and zero.a_const.ival.ival == 0) or (
-        written == "sval" and zero.a_const.sval.sval == "0"
+        written in ("fval", "sval")
+        and _ZERO.fullmatch(getattr(getattr(zero.a_const, written), written)) is not None
     )
     return value if is_zero else None

@@ -184,15 +184,31 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Decimals:
+    """How many decimals numeric values have.
+
+    Attributes:
+        most: none has more.
+        always: each has as many.
+    """
+
+    most: int
+    always: bool = True
+
+
+@dataclass(frozen=True)
 class Total:
     """An output column that follows from what it was and from the rows that have come and gone.
 
     Attributes:
         output: its name.
-        function: ``count``, ``sum``, ``min`` or ``max``.
+        function: the aggregate: ``count``, ``sum``, ``avg``, ``min``, ``bool_and``…
         argument: of what; None for ``count(*)``.
         filter: the condition of FILTER.
         or_zero: a sum of nothing is zero: ``COALESCE(sum(…), 0)``.
+        type: the type of the argument, where the text tells it.
+        decimals: those of the argument's values, where the text tells them.
+        nullable: the structure of the query does not rule out that the argument is NULL.
     """
 
     output: str
@@ -200,6 +216,9 @@ class Total:
     argument: Expression | None
     filter: Expression | None = None
     or_zero: bool = False
+    type: str = ""
+    decimals: Decimals | None = None
+    nullable: bool = False
 
 
 @dataclass(frozen=True)

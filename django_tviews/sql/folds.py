@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 _ROWS = identifier("rows?")
 # The changed rows, in ``fold.sql``.
 _MOVED = identifier("moved")
+_NAN = "CAST('NaN' AS numeric)"
+# By which operator a value is more extreme, and which function picks the one that is.
+_UPPER, _LOWER = (">", "greatest"), ("<", "least")
+_EXTREMES = {
+    **dict.fromkeys(("max", "bool_or"), _UPPER),
+    **dict.fromkeys(("min", "bool_and", "every"), _LOWER),
+}
 
 
 @dataclass(frozen=True)
@@ -134,38 +141,57 @@ class _Totals:
         total = column.total
         argument = "*" if total.argument is None else self._rows.expression(total.argument)
         stored = f"tview.{identifier(column.name)}"
-        if total.function in ("min", "max"):
+        if total.function in _EXTREMES:
             return self._extreme(place, column, argument, stored)
-        more = identifier(f"more_{place}?")
-        difference = self.difference(total.function, argument, total.filter)
+        if total.function == "count":
+            more = identifier(f"more_{place}?")
+            difference = self.difference("count", argument, total.filter)
+            change = f"change.{more}"
+            return _Part(
+                (f"{difference} AS {more}",), (f"{change} <> 0",), (), f"{stored} + {change}"
+            )
+        return self._sum(place, column, argument, stored)
+
+    def _sum(self, place: int, column: FoldedColumn, argument: str, stored: str) -> _Part:
+        """What a sum contributes, or an average, which is a sum divided."""
+        condition = column.total.filter
+        more, values = identifier(f"more_{place}?"), identifier(f"values_{place}?")
+        if column.summed_by is not None:
+            stored = f"tview.{identifier(column.summed_by)}"
+        difference = self.difference("sum", argument, condition)
+        settled = []
         if column.may_be_nan:
-            added = self._of(total.function, argument, total.filter, removed=False)
-            removed = self._of(total.function, argument, total.filter, removed=True)
+            added = self._of("sum", argument, condition, removed=False)
+            removed = self._of("sum", argument, condition, removed=True)
             # Nothing may be left of a group that loses and gets the same rows: it is not locked.
             difference = (
-                f"CASE WHEN {added} = 'NaN' AND {removed} = 'NaN' THEN 0 ELSE {difference} END"
+                f"CASE WHEN {added} = {_NAN} AND {removed} = {_NAN} THEN 0 ELSE {difference} END"
             )
+            settled += [f"({stored} <> {_NAN}) IS NOT FALSE", f"change.{more} <> {_NAN}"]
         changes = [f"{difference} AS {more}"]
         changed = [f"change.{more} <> 0"]
-        settled = []
         value = f"{stored} + change.{more}"
-        if column.may_be_nan:
-            settled += [f"({stored} <> 'NaN') IS NOT FALSE", f"change.{more} <> 'NaN'"]
         if column.nullable:
-            values = identifier(f"values_{place}?")
-            changes.append(f"{self.difference('count', argument, total.filter)} AS {values}")
+            value = f"coalesce({stored}, 0) + change.{more}"
+        if column.nullable or column.summed_by is not None:
+            changes.append(f"{self.difference('count', argument, condition)} AS {values}")
             changed.append(f"change.{values} <> 0")
+        if column.counted_by is not None:
+            number = f"(tview.{identifier(column.counted_by)} + change.{values})"
+            if column.summed_by is not None:
+                decimals = column.total.decimals.most if column.total.decimals else 0
+                value = f"round(CAST({value} AS numeric), {decimals}) / {number}"
+            if column.nullable:
+                value = f"CASE WHEN {number} > 0 THEN {value} END"
+        elif column.nullable:
             settled.append(f"change.{values} >= 0")
-            value = (
-                f"CASE WHEN {stored} IS NOT NULL OR change.{values} > 0 "
-                f"THEN coalesce({stored}, 0) + change.{more} END"
-            )
+            value = f"CASE WHEN {stored} IS NOT NULL OR change.{values} > 0 THEN {value} END"
         return _Part(tuple(changes), tuple(changed), tuple(settled), value)
 
     def _extreme(self, place: int, column: FoldedColumn, argument: str, stored: str) -> _Part:
         added, removed = identifier(f"added_{place}?"), identifier(f"removed_{place}?")
         function, condition = column.total.function, column.total.filter
-        better, picks = (">", "greatest") if function == "max" else ("<", "least")
+        better, picks = _EXTREMES[function]
         stays = (
             f"(change.{removed} IS NULL OR change.{added} {better}= change.{removed} "
             f"OR {stored} {better} change.{removed})"
