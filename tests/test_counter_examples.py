@@ -596,6 +596,33 @@ class TestEqualThatIsNotTheSame:
                 collations={"name": "ci"},
             )
 
+    def test_a_key_that_table_and_query_collate_differently(self, database: Database) -> None:
+        database.execute("CREATE TABLE t (id integer PRIMARY KEY, name text NOT NULL)")
+        query = 'SELECT name COLLATE "C" AS name, count(*) AS n FROM t GROUP BY 1'
+        with pytest.raises(ColumnMismatch, match=r'collation "ucs_basic", but .* by "C"'):
+            database.tview(query, "name text, n bigint", "name", collations={"name": "ucs_basic"})
+        database.tview(query, "name text, n bigint", "name", collations={"name": '"C"'})
+        database.run("INSERT INTO t VALUES (1, 'a'), (2, 'b')", "UPDATE t SET name = 'a'")
+
+    @pytest.mark.parametrize(
+        ("computed", "declared"),
+        [
+            ("v", "integer"),
+            ("v", "numeric(8, 1)"),
+            ("v::numeric(8, 2)", "numeric(8, 1)"),
+            ("v::double precision", "real"),
+            ("at", "date"),
+            ("at", "timestamp(0)"),
+        ],
+    )
+    def test_a_key_that_assignment_would_change(
+        self, database: Database, computed: str, declared: str
+    ) -> None:
+        database.execute("CREATE TABLE t (v numeric NOT NULL, at timestamp NOT NULL)")
+        query = f"SELECT {computed} AS id, count(*) AS n FROM t GROUP BY 1"
+        with pytest.raises(ColumnMismatch, match="which assignment may change"):
+            database.tview(query, f"id {declared}, n bigint")
+
     def test_xml(self, maintained: Database) -> None:
         maintained.execute("CREATE TABLE t (id integer PRIMARY KEY, v xml)")
         maintained.tview("SELECT id, v FROM t", "id integer, v xml NULL")
@@ -643,6 +670,33 @@ class TestEqualThatIsNotTheSame:
             "id integer, n bigint",
         )
         maintained.run("DELETE FROM p WHERE id < 3", "DELETE FROM p")
+
+
+class TestFunctionsThatTheTextDoesNotName:
+    """What an operator or a cast calls is as bad as if it were called by name."""
+
+    @pytest.fixture
+    def odd(self, database: Database) -> Database:
+        database.execute("""
+            CREATE TABLE t (id integer PRIMARY KEY, name text);
+            CREATE TYPE labelled AS (label text);
+            CREATE FUNCTION drawn(integer, integer) RETURNS double precision
+                VOLATILE LANGUAGE sql AS 'SELECT random()';
+            CREATE FUNCTION label_of(integer) RETURNS labelled
+                STABLE LANGUAGE sql AS 'SELECT ROW(current_user)::labelled';
+            CREATE OPERATOR <~> (FUNCTION = drawn, LEFTARG = integer, RIGHTARG = integer);
+            CREATE CAST (integer AS labelled) WITH FUNCTION label_of(integer);
+        """)
+        return database
+
+    @pytest.mark.parametrize(
+        ("expression", "construct"),
+        [("id <~> 1", "volatile-function"), ("id::labelled", "unpinned-function")],
+    )
+    def test_they_are_refused(self, odd: Database, expression: str, construct: str) -> None:
+        with pytest.raises(UnsupportedQuery) as refusal:
+            odd.tview(f"SELECT id, ({expression})::text AS v FROM t", "id integer, v text NULL")
+        assert refusal.value.context["construct"] == construct
 
 
 class TestStatesInBetween:
@@ -926,6 +980,32 @@ class TestFillBesideWriters:
         database.tview("SELECT id FROM t", "id integer")
         release.join()
         database.check("COMMIT of the writer")
+        assert database.value("SELECT count(*) FROM tview_1") == 1
+
+    def test_a_first_fill_tries_again_for_its_locks_before_it_builds_anything(
+        self, database: Database
+    ) -> None:
+        database.execute("CREATE TABLE t (id integer PRIMARY KEY)")
+        writer, watcher = database.connect(), database.connect()
+        writer.execute("BEGIN")
+        writer.execute("INSERT INTO t VALUES (1)")
+        ended = threading.Event()
+
+        def commit_after_the_first_wait() -> None:
+            waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 't'::regclass AND NOT granted)"
+            for expected in (True, False):
+                while watcher.execute(waits).fetchone() != (expected,) and not ended.wait(0.01):
+                    pass
+            writer.execute("COMMIT")
+
+        release = threading.Thread(target=commit_after_the_first_wait)
+        release.start()
+        try:
+            with override_settings(DJANGO_TVIEWS={"LOCK_TIMEOUT": "100ms", "LOCK_RETRIES": 9}):
+                database.tview("SELECT id FROM t", "id integer")
+        finally:
+            ended.set()
+            release.join()
         assert database.value("SELECT count(*) FROM tview_1") == 1
 
     def test_a_writer_that_waits_for_the_fill_is_maintained(self, database: Database) -> None:

@@ -20,6 +20,7 @@ from django_tviews.errors import (
     TViewReadOnly,
     UnsupportedQuery,
 )
+from django_tviews.plan.plan import MAINTENANCE_ENVIRONMENT
 from tests.dumps import dump, empty_database, psql, restore
 
 if TYPE_CHECKING:
@@ -398,6 +399,74 @@ def test_settings_of_the_session_make_no_difference(database: Database, setting:
         database.execute(f"SET {setting}")
 
 
+# Each with a value that a session may have instead.
+@pytest.mark.parametrize(
+    ("setting", "other"),
+    [
+        ("TimeZone", "Pacific/Chatham"),
+        ("DateStyle", "SQL, DMY"),
+        ("IntervalStyle", "iso_8601"),
+        ("extra_float_digits", "-10"),
+        ("bytea_output", "escape"),
+        ("lc_monetary", "POSIX"),
+        ("lc_numeric", "POSIX"),
+        ("lc_time", "POSIX"),
+        ("array_nulls", "off"),
+        ("quote_all_identifiers", "on"),
+        ("gin_fuzzy_search_limit", "7"),
+        ("row_security", "on"),
+    ],
+)
+def test_functions_of_the_project_run_in_the_maintenance_environment(
+    database: Database, setting: str, other: str
+) -> None:
+    # It is not what it is declared to be, so that it tells where it is called.
+    database.execute(f"""
+        CREATE FUNCTION seen(id integer) RETURNS text IMMUTABLE LANGUAGE plpgsql
+            AS $$ BEGIN RETURN current_setting('{setting}'); END $$;
+        CREATE TABLE t (id integer PRIMARY KEY);
+        INSERT INTO t VALUES (1);
+    """)
+    tview = database.tview("SELECT id, seen(id) AS seen FROM t", "id integer, seen text NULL")
+    database.execute(f"SET {setting} = '{other}'")
+    database.run("INSERT INTO t VALUES (2)")
+    assert {seen for _, seen in database.rows(tview)} == {dict(MAINTENANCE_ENVIRONMENT)[setting]}
+
+
+def test_functions_that_the_writer_puts_before_those_of_postgresql_are_not_called(
+    maintained: Database,
+) -> None:
+    schema = maintained.schema
+    maintained.execute("""
+        CREATE TABLE parent (id integer PRIMARY KEY, name text NOT NULL);
+        CREATE TABLE child (id integer PRIMARY KEY, parent_id integer NOT NULL);
+        INSERT INTO parent VALUES (1, 'a'), (2, 'b');
+        INSERT INTO child VALUES (1, 1), (2, 2);
+    """)
+    maintained.tview(
+        "SELECT c.id, p.name FROM child c JOIN parent p ON p.id = c.parent_id",
+        "id integer, name text",
+    )
+    maintained.execute("""
+        CREATE FUNCTION record_image_ne(record, record) RETURNS boolean LANGUAGE plpgsql
+            AS 'BEGIN RETURN false; END';
+        CREATE FUNCTION unnest(integer[]) RETURNS SETOF integer LANGUAGE sql
+            AS 'SELECT 0 WHERE false';
+        CREATE FUNCTION current_setting(text, boolean) RETURNS text LANGUAGE sql
+            AS $$ SELECT '9' $$;
+    """)
+    for statement in (
+        f"UPDATE {schema}.parent SET name = name || '!'",
+        f"DELETE FROM {schema}.child WHERE id = 1",
+        f"WITH moved AS (UPDATE {schema}.parent SET id = 3 WHERE id = 2 RETURNING id) "
+        f"UPDATE {schema}.child SET parent_id = moved.id FROM moved",
+    ):
+        maintained.execute(f"SET search_path = {schema}, pg_catalog")
+        maintained.execute(statement)
+        maintained.execute(f"SET search_path = pg_catalog, {schema}, public")
+        maintained.check(statement)
+
+
 class TestErrorsOfAWrite:
     """What cannot be known beforehand fails the write cleanly, with a name."""
 
@@ -439,6 +508,20 @@ class TestErrorsOfAWrite:
         family.check("the refusal")
         family.run("DELETE FROM child WHERE id = 1", "INSERT INTO child VALUES (5, 1, 'fine')")
         assert len(family.rows(tview)) == 2
+
+    def test_a_key_that_comes_twice_in_a_rebuild_that_writes_neither_row(
+        self, family: Database
+    ) -> None:
+        family.execute("ALTER TABLE parent DROP CONSTRAINT parent_pkey")
+        family.tview(
+            "SELECT id, name FROM parent ORDER BY id, name LIMIT 9",
+            "id integer, name text NULL",
+            allow_rebuild=True,
+        )
+        with pytest.raises(DatabaseError) as refusal:
+            family.execute("INSERT INTO parent VALUES (1, 'a')")
+        assert isinstance(TViewError.from_database_error(refusal.value), KeyNotUnique)
+        family.check("the refusal")
 
     def test_a_value_that_is_null_after_all(self, family: Database) -> None:
         # Declared NOT NULL by hand, behind the back of the declaration.

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db import DatabaseError
 from django.test import override_settings
 
 from django_tviews import installer
-from django_tviews.errors import DependencyDepthExceeded, DependentColumn, InvalidTViewName
+from django_tviews.errors import (
+    CascadeDepthExceeded,
+    DependencyDepthExceeded,
+    DependentColumn,
+    InvalidTViewName,
+    TViewError,
+)
 from tests.harness import fresh_database
 
 if TYPE_CHECKING:
@@ -119,6 +126,49 @@ def test_tviews_over_tviews_through_all_kinds_of_statements(tower: Database) -> 
         "TRUNCATE company, person, post",
         "INSERT INTO company VALUES (1, 'again')",
     )
+
+
+def test_a_tview_never_sees_those_below_it_as_they_were(maintained: Database) -> None:
+    maintained.execute("""
+        CREATE TABLE score (id integer PRIMARY KEY, points integer NOT NULL);
+        CREATE TABLE bonus (id integer PRIMARY KEY, score_id integer NOT NULL);
+        INSERT INTO score VALUES (1, 10), (2, 20);
+    """)
+    # Its name comes after that of the TView over it.
+    maintained.tview("SELECT id, points FROM score", "id integer, points integer", table="z_below")
+    maintained.tview(
+        "SELECT s.id, 1 / CASE WHEN z.points = s.points THEN 1 ELSE 0 END AS agreed, "
+        "(SELECT count(*) FROM bonus b WHERE b.score_id = s.id) AS n "
+        "FROM score s JOIN z_below z ON z.id = s.id",
+        "id integer, agreed integer NULL, n bigint",
+        table="a_above",
+    )
+    maintained.run(
+        "UPDATE score SET points = points + 1",
+        "WITH given AS (INSERT INTO bonus VALUES (1, 1), (2, 1)) "
+        "UPDATE score SET points = points + 1",
+        "WITH taken AS (DELETE FROM bonus WHERE id = 1 RETURNING score_id) "
+        "UPDATE score SET points = 0 FROM taken WHERE score.id = taken.score_id",
+        "INSERT INTO score VALUES (1, 7) ON CONFLICT (id) DO UPDATE SET points = excluded.points",
+        "TRUNCATE score",
+    )
+
+
+def test_a_tview_whose_maintenance_changes_what_it_reads_is_refused_by_name(
+    database: Database,
+) -> None:
+    database.execute("CREATE TABLE score (id integer PRIMARY KEY, points integer NOT NULL)")
+    database.tview("SELECT id, points FROM score", "id integer, points integer", table="card")
+    database.execute(f"""
+        INSERT INTO score VALUES (1, 1);
+        CREATE FUNCTION more() RETURNS trigger LANGUAGE plpgsql
+            AS 'BEGIN UPDATE {database.schema}.score SET points = points + 1; RETURN NULL; END';
+        CREATE TRIGGER more AFTER UPDATE ON card FOR EACH STATEMENT EXECUTE FUNCTION more();
+    """)
+    with pytest.raises(DatabaseError, match="by its own maintenance again and again") as refusal:
+        database.execute("UPDATE score SET points = 0")
+    assert isinstance(TViewError.from_database_error(refusal.value), CascadeDepthExceeded)
+    database.check("the refusal")
 
 
 def test_a_tview_over_a_rebuilt_tview(maintained: Database) -> None:

@@ -73,6 +73,20 @@ def test_a_computed_value_that_has_one_look_may_be_looked_at(expression: str) ->
         assert tree_of(query).outputs[0].name == "id"
 
 
+@pytest.mark.parametrize("join", ["LEFT", "FULL"])
+def test_what_an_outer_join_demands_does_not_order_the_rows_that_it_does_not_match(
+    join: str,
+) -> None:
+    query = (
+        "SELECT COALESCE(p.maker_id, 0) AS id, array_agg(p.name ORDER BY r.id) AS names "
+        f"FROM product p {join} JOIN review r ON r.product_id = p.id GROUP BY 1"
+    )
+    with pytest.raises(UnsupportedQuery) as refusal:
+        tree_of(query)
+    assert refusal.value.context["construct"] == "open-order"
+    assert tree_of(query.replace(f"{join} JOIN", "JOIN")).outputs
+
+
 def test_enums_domains_and_ranges_of_whole_numbers_have_one_look(maintained: Database) -> None:
     maintained.execute("CREATE TYPE mood AS ENUM ('sad', 'glad')")
     maintained.execute("CREATE DOMAIN positive AS integer CHECK (VALUE > 0)")

@@ -160,6 +160,18 @@ class TestOuterJoins:
             "| product ON (maker.id = product.maker_id) AND (product.price > 5) | KEY product.id",
         ]
 
+    def test_a_condition_of_the_join_ties_no_rows_of_the_sides_that_stay(self) -> None:
+        assert routes(
+            "SELECT p.id, d.id AS discount, m.name FROM product p CROSS JOIN discount d "
+            "LEFT JOIN maker m ON m.id = p.maker_id AND p.price > d.low",
+            "id, discount",
+        ) == [
+            "product | discount ON true | KEY product.id, discount.id",
+            "discount | product ON true | KEY product.id, discount.id",
+            "maker | product ON (maker.id = product.maker_id) "
+            "| discount ON (product.price > discount.low) | KEY product.id, discount.id",
+        ]
+
     def test_where_over_a_nullable_side_does_not_filter_it(self) -> None:
         assert routes(
             "SELECT p.id FROM product p LEFT JOIN category c ON c.id = p.category_id "

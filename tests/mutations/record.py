@@ -23,8 +23,8 @@ _HEAD = """\
 # Mutations
 
 The rules that maintenance rests on. Each is switched off in a copy of the package by an edit
-(`tests/mutations/rules.py`), and a test has to fail: the one below the rule. Rules that no test is
-known for yet are not listed; `python -m tests.mutations --new` tries them.
+(`tests/mutations/rules.py`), and a test has to fail: the one below the rule. Every rule has one;
+`python -m tests.mutations` tries them all again, `--new` those that have just been added.
 
 """
 _ENTRY = re.compile(r"^\* (?P<rule>.+) `(?P<path>[\w/.]+)`\n  `(?P<test>tests/.+)`$", re.MULTILINE)
