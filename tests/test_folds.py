@@ -281,6 +281,11 @@ STATEMENTS = (
 )
 
 
+SALE_OF_ANOTHER_DAY = (
+    "INSERT INTO sale (id, shop, day, pieces, price) VALUES (1, 9, '2026-05-01', 1, 5)"
+)
+
+
 @pytest.mark.parametrize("size", ["small", "bulk"])
 def test_totals_stay_exact_whatever_happens_to_the_rows(database: Database, size: str) -> None:
     database.execute(SALES)
@@ -373,6 +378,70 @@ def test_a_group_that_loses_and_gets_the_same_rows_is_left_alone(database: Datab
             (1, 1, "5.00"),
             (2, 41, "NaN"),
         ]
+
+
+def test_an_extreme_that_a_cascade_replaces_at_once_is_none(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE node (id integer PRIMARY KEY, tree integer NOT NULL, "
+        "above integer REFERENCES node ON UPDATE CASCADE)"
+    )
+    for mode in ("immediate", "deferred"):
+        database.tview(
+            "SELECT tree, max(above) AS above, count(*) AS nodes FROM node GROUP BY tree",
+            "tree integer, above integer NULL, nodes bigint",
+            "tree",
+            table=mode,
+            mode=mode,
+        )
+    database.run(
+        "INSERT INTO node VALUES (7, 1, NULL), (20, 2, NULL), (8, 1, 7)",
+        # 8 is put under 20, which the same statement makes 10.
+        "UPDATE node SET id = id - 10, above = 20 WHERE id IN (8, 20)",
+    )
+
+
+@pytest.mark.parametrize("size", ["small", "bulk"])
+@pytest.mark.parametrize("statements_in_one", [1, 3])
+def test_deferred_totals_are_folded_once_for_a_transaction(
+    database: Database, size: str, statements_in_one: int
+) -> None:
+    database.execute(SALES)
+    with branch(size):
+        for name, (query, columns, key) in TOTALS.items():
+            database.tview(query, columns, key, table=name, mode="deferred")
+    for first in range(0, len(STATEMENTS), statements_in_one):
+        with database.transaction():
+            for statement in STATEMENTS[first : first + statements_in_one]:
+                database.execute(statement)
+        database.check(statement)
+    # What nothing but changes of rows has made, nothing has evaluated the query for.
+    database.execute(SALE_OF_ANOTHER_DAY)
+    with database.rolled_back():
+        database.execute("SET LOCAL session_replication_role = replica")
+        database.execute("UPDATE counted SET sales = 41")
+        database.execute("SET LOCAL session_replication_role = origin")
+        database.execute(SALE_OF_ANOTHER_DAY.replace("(1,", "(2,"))
+        database.execute("UPDATE sale SET pieces = 5 WHERE id = 2")
+        database.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        assert database.value("SELECT sales FROM counted") == 42
+
+
+def test_an_extreme_that_a_transaction_brings_and_takes_is_none(database: Database) -> None:
+    database.execute(SALES)
+    query, columns, key = TOTALS["uncounted"]
+    database.tview(query, columns, key, table="uncounted", mode="deferred")
+    database.run(*(SALE_OF_ANOTHER_DAY.replace("(1,", f"({number},") for number in (1, 2)))
+    with database.transaction():
+        # The best price of both is 100 for a while, and neither keeps it.
+        for number in (1, 2):
+            database.execute(f"UPDATE sale SET price = 100 WHERE id = {number}")
+            database.execute(f"UPDATE sale SET price = {number} WHERE id = {number}")
+    database.check()
+    with database.transaction():
+        database.execute("UPDATE sale SET price = 1 WHERE id = 2")
+        database.execute("UPDATE sale SET price = 2 WHERE id = 1")
+        database.execute("UPDATE sale SET price = 1 WHERE id = 1")
+    database.check()
 
 
 VALUES = st.sampled_from(["NULL", "0", "1", "-1", "2", "7"])
@@ -469,10 +538,16 @@ def groupings(draw: st.DrawFn) -> tuple[str, str]:
 @hypothesis.given(
     queries=st.lists(groupings(), min_size=1, max_size=4),
     size=st.sampled_from(["small", "bulk"]),
-    changes=st.lists(CHANGES, min_size=4, max_size=15),
+    over=st.sampled_from(["item", "a TView of items"]),
+    mode=st.sampled_from(["immediate", "deferred"]),
+    transactions=st.lists(st.lists(CHANGES, min_size=1, max_size=4), min_size=2, max_size=8),
 )
-def test_folded_totals_equal_their_query_after_any_statement(
-    queries: list[tuple[str, str]], size: str, changes: list[str]
+def test_folded_totals_equal_their_query_after_any_transaction(
+    queries: list[tuple[str, str]],
+    size: str,
+    over: str,
+    mode: str,
+    transactions: list[list[str]],
 ) -> None:
     with fresh_database() as database:
         database.execute(
@@ -480,13 +555,26 @@ def test_folded_totals_equal_their_query_after_any_statement(
             "k integer, a integer, b numeric(8,2), d date)"
         )
         with branch(size):
+            if over != "item":
+                database.tview(
+                    "SELECT id, k, a, b, d FROM item",
+                    "id integer, k integer NULL, a integer NULL, b numeric(8,2) NULL, d date NULL",
+                    table="copied",
+                )
+                queries = [(query.replace(" item", " copied"), types) for query, types in queries]
             for place, (query, columns) in enumerate(queries):
-                database.tview(query, columns, table=f"totals_{place}")
+                database.tview(query, columns, table=f"totals_{place}", mode=mode)
         folded = (
             "SELECT count(*) FROM pg_proc WHERE prosrc LIKE %s AND pronamespace = %s::regnamespace"
         )
-        assert database.value(folded, "%Add to the groups%", database.schema) == 3 * len(queries)
-        for change in changes:
-            with contextlib.suppress(DataError, IntegrityError):
-                database.execute(change)
-            database.check(change)
+        # The drain, and, of immediate ones, the functions of three events.
+        folding = len(queries) * (1 if mode == "deferred" else 4)
+        assert database.value(folded, "%Add to the groups%", database.schema) == folding
+        for changes in transactions:
+            with contextlib.suppress(DataError, IntegrityError), database.transaction():
+                for change in changes:
+                    with contextlib.suppress(DataError, IntegrityError), database.transaction():
+                        database.execute(change)
+                    if mode == "immediate":
+                        database.check(change)
+            database.check("; ".join(changes))

@@ -19,11 +19,12 @@ old and new ones: of a row that was changed twice they hold both changes, whose 
 is added once and removed once.
 
 *The other tables are as they were.* The statement has not changed them: it would have counted as
-open twice, or have left rows in the spool. Others change nothing that these rows are joined with
-from the snapshot that the fold reads to the end of this transaction. That is what :mod:`.locks`
-shows for a recomputation of the key, which reads the same combinations of rows; the fold holds the
-same locks, on the key as well as on places, and reads after them. So nobody else changes the group
-between the state in which its row was right and the end of this transaction either.
+open twice, or have left rows of theirs in the spool. Others change nothing that these rows are
+joined with from the snapshot that the fold reads to the end of this transaction. That is what
+:mod:`.locks` shows for a recomputation of the key, which reads the same combinations of rows; the
+fold holds the same locks, on the key as well as on places, and reads after them. So nobody else
+changes the group between the state in which its row was right and the end of this transaction
+either.
 
 *It finds no other keys than those locked.* Every row that it joins is a combination that a route
 of T leads from (:mod:`.routes`). Rows whose image is the same before and after have no route, and
@@ -39,8 +40,9 @@ Then, for a group that keeps at least one row, and for the one of a query withou
 * ``avg`` is the sum divided by the number of values, as PostgreSQL itself divides them
   (``numeric_avg``, ``int8_avg``). The TView must show both; no average leads back to its sum;
 * ``max`` is the greater of what it was and the greatest one added, unless the extreme may have
-  gone: none of the values removed was it, or one added is at least as great. ``min`` likewise, and
-  so are ``bool_or`` and ``bool_and``, as TRUE is greater than FALSE;
+  gone: none of the values removed was it, or one added is greater, or is as great and no row was
+  changed twice, so that what was added is there. ``min`` likewise, and so are ``bool_or`` and
+  ``bool_and``, as TRUE is greater than FALSE;
 * what is neither a total nor a part of the key stays the same, since it is read of rows that the
   key leads to (:mod:`.dependencies`), and T is none of these.
 
@@ -50,8 +52,11 @@ last row, or one of whose totals they do not settle. ∎
 A source whose row the key leads to is recomputed: all rows of the group hang on that one, so the
 difference would be read off the whole group, twice.
 
-A fold may replace a recomputation only where one statement changed nothing but this table; what
-waited in the spool is recomputed.
+What waits in the spool, of one statement or of all that a transaction has done, is folded likewise
+if it is about one source alone: the row was right before the first of these changes, and is read
+under its lock. Images there are of rows that have changed, each as often as they did; of several
+changes of one row the intermediate ones add up to nothing, and are taken out before extremes are
+looked for.
 """
 
 from __future__ import annotations

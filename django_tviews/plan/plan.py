@@ -104,8 +104,7 @@ class SourcePlan:
         routes: one for each occurrence of the source.
         overlaps: a statement may change it together with another source, because both read a
             partition or an inheritance child.
-        fold: how a statement that changes nothing else changes the rows of groups, if these
-            follow from what they were.
+        fold: how its changes alone change the rows of groups, if these follow from what they were.
         patch: which columns a statement that changes nothing else is confined to, if not to all.
     """
 

@@ -89,11 +89,10 @@ def make_plan(
         for column in declaration.columns
     )
     sources = _sources(tree, facts, key_outputs)
-    deferred = declaration.mode == "deferred"
-    # What is deferred waits in the spool, which is recomputed.
-    if Strategy.FOLD in strategies and not deferred:
+    if Strategy.FOLD in strategies:
         folds = find_folds(tree, columns, key, output_types or {})
         sources = tuple(replace(each, fold=folds.get(each.relation)) for each in sources)
+    deferred = declaration.mode == "deferred"
     if Strategy.PATCH in strategies and not deferred and parts is not None and by_key:
         sources = tuple(
             replace(each, patch=find_patch(parts, each, columns, key_outputs)) for each in sources

@@ -48,13 +48,16 @@ class _Part:
     value: str
 
 
-def fold_values(key: Sequence[KeyColumn], fold: Fold, affected: Sequence[str]) -> dict[str, str]:
+def fold_values(
+    key: Sequence[KeyColumn], fold: Fold, affected: Sequence[str], replaced: str
+) -> dict[str, str]:
     """Return the values of the placeholders of ``fold.sql`` that concern the fold.
 
     Args:
         key: the TView's key.
         fold: of the source.
         affected: names for the key of a group.
+        replaced: tells that some of the rows that have come may be gone again.
     """
     rows = Rows(fold.occurrences)
     grouped_by = [
@@ -64,7 +67,7 @@ def fold_values(key: Sequence[KeyColumn], fold: Fold, affected: Sequence[str]) -
     known = [f"{expression} IS NOT NULL" for expression in grouped_by]
     if fold.filter is not None:
         known.append(f"({rows.expression(fold.filter)})")
-    totals = _Totals(rows, rows.alias(fold.start.number))
+    totals = _Totals(rows, rows.alias(fold.start.number), replaced)
     parts = [totals.part(place, column) for place, column in enumerate(fold.columns, start=1)]
     if fold.one:
         stays = []
@@ -111,17 +114,24 @@ def _joined(fold: Fold, joined: int | Join, rows: Rows) -> str:
     return f"{relation} AS {rows.alias(joined)}"
 
 
+def shows_extremes(fold: Fold) -> bool:
+    """Tell whether a fold depends on more than sums of what has come and gone."""
+    return any(column.total.function in _EXTREMES for column in fold.columns)
+
+
 class _Totals:
     """Totals of the changed rows.
 
     Args:
         rows: what the changed rows are joined with, and they themselves.
         start: their alias.
+        replaced: tells that some of those that have come may be gone again.
     """
 
-    def __init__(self, rows: Rows, start: str) -> None:
+    def __init__(self, rows: Rows, start: str, replaced: str) -> None:
         self._rows = rows
         self._start = start
+        self._replaced = replaced
 
     def difference(self, function: str, argument: str, condition: Expression | None = None) -> str:
         """By how much a total grows: that of the rows added, less that of the rows removed."""
@@ -192,16 +202,19 @@ class _Totals:
         added, removed = identifier(f"added_{place}?"), identifier(f"removed_{place}?")
         function, condition = column.total.function, column.total.filter
         better, picks = _EXTREMES[function]
+        # An extreme that has both come and gone need not be there.
+        replaced = f"change.{added} = change.{removed} AND ({self._replaced})"
         stays = (
-            f"(change.{removed} IS NULL OR change.{added} {better}= change.{removed} "
-            f"OR {stored} {better} change.{removed})"
+            f"(change.{removed} IS NULL OR change.{added} {better} change.{removed} "
+            f"OR {stored} {better} change.{removed} "
+            f"OR change.{added} = change.{removed} AND NOT ({self._replaced}))"
         )
         return _Part(
             (
                 f"{self._of(function, argument, condition, removed=False)} AS {added}",
                 f"{self._of(function, argument, condition, removed=True)} AS {removed}",
             ),
-            (f"change.{added} IS DISTINCT FROM change.{removed}",),
+            (f"change.{added} IS DISTINCT FROM change.{removed}", replaced),
             (stays,),
             f"{picks}({stored}, change.{added})",
         )

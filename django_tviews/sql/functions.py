@@ -11,17 +11,20 @@ from django_tviews.text import indented
 
 from .comparison import unbounded
 from .created import Function
-from .folds import fold_values
+from .folds import fold_values, shows_extremes
 from .names import function_name, quoted_function, source_function
 from .patches import decided_otherwise, patch_values
 from .quoting import complete, equals, identifier, literal, qualified, regclass, relation_name
 from .routes import (
     REMOVED,
     affected_keys,
+    changed_twice,
     current_and_removed,
     image,
+    image_columns,
     shown,
     spool_delta,
+    transition_changes,
     transition_delta,
     transition_rows,
 )
@@ -231,12 +234,41 @@ class Functions:
         tables.append(("requests", "MATERIALIZED ", requests))
         ctes = [f"{name} AS {hint}(\n{indented(text)}\n)" for name, hint, text in tables]
         routes = self._routes(ctes, deltas, states, ("SELECT * FROM requests",))
+        few = f"changes <= {self.plan.bulk_threshold}"
+        looks_rows_up = any(map(_looks_rows_up, routed))
         return render(
             "drain",
             **self.values,
-            keys=self._look(f"changes <= {self.plan.bulk_threshold}", routes),
+            keys=self._look(few, routes) if looks_rows_up else self._look_once(routes),
             everything="spool.source = 0 AND spool.image IS NULL",
+            taken=self._taken(spooled, few),
         )
+
+    def _taken(self, spooled: str, few: str) -> str:
+        """Take everything out of the spool, and fold it if that is possible."""
+        taken = f"DELETE {spooled};"
+        for source in self.plan.sources:
+            if source.fold is not None:
+                moved = self._moved(source, source.fold, f"DELETE {spooled}")
+                folding = self._folding(source.fold, moved, few)
+                taken = render(
+                    "drain_fold",
+                    **self.values,
+                    number=source.number,
+                    folding=folding,
+                    otherwise=taken,
+                )
+        return taken
+
+    def _moved(self, source: SourcePlan, fold: Fold, take: str) -> list[tuple[str, str]]:
+        """Return tables for WITH: the changed rows of a source, taken out of the spool."""
+        if not shows_extremes(fold):
+            return [("moved", f"{take}\nRETURNING {image_columns(source)}")]
+        # An image that a later change has replaced was never there, as far as an extreme can tell.
+        return [
+            ("taken", f"{take}\nRETURNING spool.removed, spool.image"),
+            ("moved", f"SELECT {image_columns(source)}\n{render('difference')}"),
+        ]
 
     def _routes(
         self,
@@ -254,6 +286,7 @@ class Functions:
 
     def _on_change(self, source: SourcePlan, event: str) -> str:
         delta = transition_delta(source, event)
+        spooled = delta if source.fold is None else transition_changes(source, event)
         values = {
             **self.values,
             "event": event,
@@ -265,7 +298,7 @@ class Functions:
             "function_literal": literal(source_function(self.plan, source, event)),
             "delta": delta,
         }
-        spool = render("spool", **values, spooled=self._spooled(source, delta))
+        spool = render("spool", **values, spooled=self._spooled(source, spooled))
         if self.plan.deferred:
             return render("source", **values, reaction=spool)
         maintenance = self._maintenance(source, event, values)
@@ -291,28 +324,39 @@ class Functions:
             few = f"cardinality({self.variables[0]}) <= {self.plan.bulk_threshold}"
             if source.fold.joins:
                 few += f"\nAND {self._few_rows(event)}"
-            statements = self._folds(source, source.fold, event, values)
-            return render("source_fold", **values, keys=keys, few=few, **statements)
+            moved = [("moved", transition_rows(source, event))]
+            folding = self._folding(source.fold, moved, few, changed_twice(source, event))
+            return render("source_fold", **values, keys=keys, folding=folding)
         if source.patch is not None and source.patch.is_for(event):
             return render("source_patch", **values, keys=keys, patch=self._patch(source, values))
         return render("source_recompute", **values, keys=keys)
 
-    def _folds(
-        self, source: SourcePlan, fold: Fold, event: str, values: dict[str, str | int]
-    ) -> dict[str, str]:
-        """The statement that folds, once into the variables and once for EXECUTE."""
+    def _folding(
+        self, fold: Fold, moved: list[tuple[str, str]], few: str, replaced: str = "false"
+    ) -> str:
+        """Return the statements that fold changed rows of a source.
+
+        Args:
+            fold: of the source.
+            moved: tables for WITH, the last of which has the changed rows.
+            few: the condition on which a plan made once will do.
+            replaced: tells that some of the rows that have come may be gone again.
+        """
         parts = {
-            **values,
-            **fold_values(self.plan.key, fold, self._key_of("affected")),
-            "rows": transition_rows(source, event),
+            **self.values,
+            **fold_values(self.plan.key, fold, self._key_of("affected"), replaced),
+            "moved": ",\n".join(f"{name} AS (\n{indented(text)}\n)" for name, text in moved),
             "change_matches_tview": self._match("change", "tview"),
             "change_matches_folded": self._match("change", "folded"),
         }
         into = f"INTO {self.values['key_variables']}\n"
-        return {
-            "fold_into": render("fold", **parts, into=into),
-            "fold": render("fold", **parts, into=""),
-        }
+        return render(
+            "folding",
+            **self.values,
+            few=few,
+            fold_into=render("fold", **parts, into=into),
+            fold=render("fold", **parts, into=""),
+        )
 
     def _patch(self, source: SourcePlan, values: dict[str, str | int]) -> str:
         patch = render("patch", **values, **patch_values(self.plan, source))
@@ -352,8 +396,11 @@ class Functions:
 
     def _keys(self, source: SourcePlan, event: str, routes: dict[str, str]) -> str:
         """Find the keys; by joins only in a plan made for as many rows as there are."""
-        if any(route.steps for route in source.routes if isinstance(route, Route)):
+        if _looks_rows_up(source):
             return self._look(self._few_rows(event), routes)
+        return self._look_once(routes)
+
+    def _look_once(self, routes: dict[str, str]) -> str:
         return render("look_once", **self.values, **routes)
 
     def _few_rows(self, event: str) -> str:
@@ -388,6 +435,11 @@ class Functions:
             states = indented(current_and_removed(source, "delta"))
             ctes.append(f"states AS NOT MATERIALIZED (\n{states}\n)")
         return ctes
+
+
+def _looks_rows_up(source: SourcePlan) -> bool:
+    """Tell whether the keys that its rows affect depend on other rows."""
+    return any(route.steps for route in source.routes if isinstance(route, Route))
 
 
 def events_of(source: SourcePlan) -> Iterator[str]:

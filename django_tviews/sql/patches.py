@@ -72,5 +72,5 @@ def decided_otherwise(source: SourcePlan) -> str:
         f"SELECT FROM {shown(source, 'old_rows')} AS o\n"
         f"FULL JOIN {shown(source, 'new_rows')} AS n ON {pairing}\n"
         f"WHERE record_image_ne(ROW({old_image}), ROW({new_image}))\n"
-        f"{changed_twice(source)}"
+        f"    OR {changed_twice(source, 'UPDATE')}"
     )

@@ -12,7 +12,7 @@ from .joins import Joins
 from .quoting import equals, identifier, kept_apart, relation_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from django_tviews.facts import RelationFacts
     from django_tviews.plan.locks import Lookup
@@ -162,13 +162,18 @@ def _branch(
     return "\n".join([head, *lines])
 
 
-def transition_delta(source: SourcePlan, event: str) -> str:
+def transition_delta(source: SourcePlan, event: str, *, once: bool = False) -> str:
     """Return a query for the rows that a statement changed, from its transition tables.
 
     Rows whose image is the same before and after are left out, if the source has a key to pair
     them by and the statement changed none of them twice. A cascade within the table does: while
     ``SET id = id + 10`` moves row 8 to 18, the rows that refer to it are updated, and both
     updates stand in the same transition tables. Then 18 is old and new, and not the same.
+
+    Args:
+        source: the source.
+        event: ``INSERT``, ``UPDATE`` or ``DELETE``.
+        once: give no rows at all if the statement changed any of them twice.
     """
     if event != "UPDATE" or not source.identity:
         return transition_rows(source, event)
@@ -181,6 +186,7 @@ def transition_delta(source: SourcePlan, event: str) -> str:
         for name, schema in source.identity
     )
     names = ", ".join([REMOVED, *columns])
+    unless_or_if = "AND NOT" if once else "OR"
     return (
         "SELECT image.*\n"
         f"FROM {old_rows} AS o FULL JOIN {new_rows} AS n ON {pairing}\n"
@@ -189,20 +195,46 @@ def transition_delta(source: SourcePlan, event: str) -> str:
         f"    (false, {new_image})\n"
         f") AS image ({names})\n"
         f"WHERE (record_image_ne(ROW({old_image}), ROW({new_image}))\n"
-        f"{changed_twice(source)})\n"
+        f"    {unless_or_if} ({changed_twice(source, event)}))\n"
         f"  AND image.{identifier(source.identity[0][0])} IS NOT NULL"
     )
 
 
-def changed_twice(source: SourcePlan) -> str:
-    """Return, after another condition, the one that an UPDATE has changed a row twice.
+def transition_changes(source: SourcePlan, event: str) -> str:
+    """Return a query for the rows that a statement changed, each as often as it did.
+
+    `transition_delta` gives them more often if one was changed twice.
 
     Args:
-        source: the source, which has a key.
+        source: the source.
+        event: ``INSERT``, ``UPDATE`` or ``DELETE``.
     """
+    if event != "UPDATE" or not source.identity:
+        return transition_rows(source, event)
+    return "\nUNION ALL ".join(
+        [
+            transition_delta(source, event, once=True),
+            *(
+                f"{rows}\nWHERE {changed_twice(source, event)}"
+                for rows in _transition_tables(source, event)
+            ),
+        ]
+    )
+
+
+def changed_twice(source: SourcePlan, event: str) -> str:
+    """Return a condition that holds if a statement changed a row twice.
+
+    Args:
+        source: the source.
+        event: ``INSERT``, ``UPDATE`` or ``DELETE``.
+    """
+    if event != "UPDATE" or not source.identity:
+        # Only a cascade does, and that needs a key.
+        return "false"
     key = ", ".join(identifier(name) for name, _ in source.identity)
-    return "\n".join(
-        f"    OR (SELECT count(*) > count(DISTINCT ({key})) FROM {table})"
+    return " OR ".join(
+        f"(SELECT count(*) > count(DISTINCT ({key})) FROM {table})"
         for table in ("old_rows", "new_rows")
     )
 
@@ -214,13 +246,15 @@ def transition_rows(source: SourcePlan, event: str) -> str:
         source: the source.
         event: ``INSERT``, ``UPDATE`` or ``DELETE``.
     """
+    return "\nUNION ALL ".join(_transition_tables(source, event))
+
+
+def _transition_tables(source: SourcePlan, event: str) -> Iterator[str]:
     columns = [identifier(name) for name, _ in source.columns]
-    rows = []
     if event != "INSERT":
-        rows.append(_one_sided(shown(source, "old_rows"), "true", columns))
+        yield _one_sided(shown(source, "old_rows"), "true", columns)
     if event != "DELETE":
-        rows.append(_one_sided(shown(source, "new_rows"), "false", columns))
-    return "\nUNION ALL ".join(rows)
+        yield _one_sided(shown(source, "new_rows"), "false", columns)
 
 
 def shown(source: SourcePlan, rows: str) -> str:
@@ -273,12 +307,17 @@ def _from_text(text: str, type_sql: str) -> str:
 
 def spool_delta(source: SourcePlan, spooled: str) -> str:
     """Return a query for the changed rows of a source that stand in the spool."""
+    return f"SELECT {image_columns(source)}\n{spooled} AND spool.source = {source.number}"
+
+
+def image_columns(source: SourcePlan) -> str:
+    """Return what a query for rows of a source shows of their images in the spool."""
     outputs = [f"spool.removed AS {REMOVED}"]
     outputs += [
         f"{_from_text(f'spool.image[{place}]', type_sql)} AS {identifier(name)}"
         for place, (name, type_sql) in enumerate(source.columns, start=1)
     ]
-    return f"SELECT {', '.join(outputs)}\n{spooled} AND spool.source = {source.number}"
+    return ", ".join(outputs)
 
 
 def current_and_removed(source: SourcePlan, delta: str) -> str:

@@ -206,8 +206,8 @@ _CHANGES = (
     Mutation(
         "Images are not paired where a statement has changed a row twice.",
         "sql/routes.py",
-        'f"{changed_twice(source)})\\n"',
-        'f")\\n"',
+        '        f"    {unless_or_if} ({changed_twice(source, event)}))\\n"',
+        '        ")\\n"',
         ROUTES,
     ),
     Mutation(

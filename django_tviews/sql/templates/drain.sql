@@ -12,9 +12,12 @@ DECLARE
     wanted integer[];
     everything boolean;
     changes bigint;
+    -- The number of the source, if there are changes of one only.
+    alone smallint;
 BEGIN
-    SELECT count(*), coalesce(bool_or(@{everything}), false)
-    INTO changes, everything
+    SELECT count(*), coalesce(bool_or(@{everything}), false),
+        CASE WHEN min(spool.source) = max(spool.source) THEN min(spool.source) END
+    INTO changes, everything, alone
     FROM @{runtime}.django_tviews_spool AS spool
     WHERE spool.transaction_id = pg_current_xact_id() AND spool.tview = @{tview};
     IF everything THEN
@@ -22,8 +25,7 @@ BEGIN
     ELSE
         @{keys}
     END IF;
-    DELETE FROM @{runtime}.django_tviews_spool AS spool
-    WHERE spool.transaction_id = pg_current_xact_id() AND spool.tview = @{tview};
+    @{taken}
     IF everything THEN
         SELECT * INTO inserted, updated, deleted FROM @{rebuild}();
     ELSIF @{first_key_variable} IS NOT NULL THEN

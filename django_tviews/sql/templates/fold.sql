@@ -1,6 +1,4 @@
-WITH moved AS (
-    @{rows}
-),
+WITH @{moved},
 change AS MATERIALIZED (
     SELECT *
     FROM (
