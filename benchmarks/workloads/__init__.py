@@ -16,6 +16,7 @@ WORKLOADS: Final[Mapping[str, Workload]] = {
     for workload in (
         blog.JOIN,
         blog.GROUPING,
+        blog.JOINED_GROUPING,
         blog.DOCUMENT,
         blog.DERIVED,
         blog.STACKED,

@@ -101,6 +101,12 @@ _MOVED_POSTS = StatementOperation(
     "UPDATE post SET author_id = 4 + mod(id + 1, greatest(%(scale)s / 20, 10))"
     " WHERE id BETWEEN %(first)s AND %(last)s",
 )
+_MOVED_POSTS_WITH_COMMENTS = StatementOperation(
+    "give posts with comments another author",
+    "UPDATE post SET author_id = 4 + mod(author_id + 1, greatest(%(scale)s / 20, 10))"
+    " WHERE id BETWEEN 11 AND 10 + %(size)s",
+    largest=1_000,
+)
 _GONE_POSTS = StatementOperation(
     "delete posts", "DELETE FROM post WHERE id BETWEEN %(first)s AND %(last)s"
 )
@@ -181,6 +187,30 @@ GROUPING = Workload(
         ),
     ),
     changes=_POST_CHANGES,
+)
+
+JOINED_GROUPING = Workload(
+    name="joined_grouping",
+    title="count, sum and average by group of a parent",
+    queries="joined_grouping",
+    schema=_AUTHOR_AND_POST + _COMMENT,
+    contents=(_AUTHORS, _POSTS, _COMMENTS, _POST_AUTHOR, _COMMENT_POST),
+    views=(
+        View(
+            "author_rating",
+            "SELECT p.author_id AS id, count(*) AS comments, sum(c.rating) AS rating,"
+            " avg(c.rating) AS mean FROM comment c JOIN post p ON p.id = c.post_id"
+            " GROUP BY p.author_id",
+            {"id": "bigint", "comments": "bigint", "rating": "bigint", "mean": "numeric"},
+        ),
+    ),
+    changes=(
+        _NEW_POSTS,
+        _UPDATED_POSTS,
+        *_COMMENT_CHANGES,
+        _MOVED_POSTS_WITH_COMMENTS,
+        _GONE_POSTS,
+    ),
 )
 
 DOCUMENT = Workload(
