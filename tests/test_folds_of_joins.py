@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+from django.db import IntegrityError
+from hypothesis import strategies as st
 
 from django_tviews.plan.plan import Strategy
 
-from .harness import branch, strategies
+from .harness import branch, fresh_database, strategies
 from .plans import planned
 
 if TYPE_CHECKING:
@@ -342,3 +347,122 @@ def test_a_group_of_a_join_is_added_to_and_not_read_again(database: Database, mo
             database.execute(change)
             database.execute("SET CONSTRAINTS ALL IMMEDIATE")
             assert database.value("SELECT lines FROM by_category WHERE id = 1") == lines, change
+
+
+FIGURES = ("NULL", "0", "1", "-1", "2", "3")
+# Of each table: its columns beside the identifier, with what they are set to.
+COLUMNS = {
+    "item": {"shop_id": ("NULL", "1", "2", "3"), "a": FIGURES, "b": ("NULL", "1.10", "0", "'NaN'")},
+    "shop": {"town_id": ("NULL", "1", "2"), "v": FIGURES, "w": ("NULL", "-0.125", "7.5")},
+    "town": {"n": FIGURES},
+}
+JOINS = (
+    "item i JOIN shop s ON s.id = i.shop_id",
+    "item i LEFT JOIN shop s ON s.id = i.shop_id AND s.v > 0",
+    "item i JOIN shop s ON s.v <= i.a",
+    "item i JOIN shop s ON s.id = i.shop_id LEFT JOIN town t ON t.id = s.town_id",
+    "item i LEFT JOIN (shop s JOIN town t ON t.id = s.town_id) ON s.id = i.shop_id",
+    "town t RIGHT JOIN shop s ON t.id = s.town_id JOIN item i ON i.shop_id = s.id",
+    "item i, shop s JOIN town t ON t.id = s.town_id",
+)
+KEYS = ("i.shop_id", "COALESCE(s.town_id, 0)", "COALESCE(s.v, i.a, 0)", "COALESCE(i.a, 7)", "1")
+TOTALLED = (
+    ("count(*)", "bigint"),
+    ("count(s.id)", "bigint"),
+    ("sum(i.a)", "bigint NULL"),
+    ("sum(i.a * s.w)", "numeric NULL"),
+    ("sum(i.b * s.w)", "numeric(30,5) NULL"),
+    ("avg(i.a), sum(i.a), count(i.a)", "numeric NULL, bigint NULL, bigint"),
+    ("avg(s.w), sum(s.w), count(s.w)", "numeric NULL, numeric NULL, bigint"),
+    ("max(s.v)", "integer NULL"),
+    ("min(s.w)", "numeric(6,3) NULL"),
+    ("bool_or(s.v > i.a)", "boolean NULL"),
+)
+
+
+@st.composite
+def grouped_joins(draw: st.DrawFn) -> tuple[str, str]:
+    """Draw totals of a join, and their columns."""
+    rows, key = draw(st.sampled_from(JOINS)), draw(st.sampled_from(KEYS))
+    outputs, columns = [], ["id integer"]
+    conditions = ["i.shop_id IS NOT NULL"] if key == "i.shop_id" else []
+    if "," in rows:
+        conditions.append("i.shop_id = s.id")
+    if draw(st.booleans()):
+        conditions.append(draw(st.sampled_from(["i.a > 0", "s.v IS NULL", "s.v <> 1"])))
+    for aggregates, types in draw(st.lists(st.sampled_from(TOTALLED), min_size=1, max_size=4)):
+        condition = " FILTER (WHERE i.a > s.v)" if draw(st.booleans()) else ""
+        for aggregate, type_sql in zip(aggregates.split(", "), types.split(", "), strict=True):
+            name = f"total_{len(outputs)}"
+            outputs.append(f"{aggregate}{condition} AS {name}")
+            columns.append(f"{name} {type_sql}")
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    grouped = "" if key == "1" else f" GROUP BY {key}"
+    return (
+        f"SELECT {key} AS id, {', '.join(outputs)} FROM {rows}{where}{grouped}",
+        ", ".join(columns),
+    )
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> str:
+    """Draw a statement that writes to one of the tables, or to two."""
+    table = draw(st.sampled_from([*COLUMNS, "item"]))
+    column = draw(st.sampled_from(sorted(COLUMNS[table])))
+    value = draw(st.sampled_from(COLUMNS[table][column]))
+    row = draw(st.integers(1, 4))
+    values = st.tuples(*map(st.sampled_from, COLUMNS[table].values()))
+    rows = ", ".join(
+        f"({number}, {', '.join(draw(values))})"
+        for number in draw(st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True))
+    )
+    update = f"UPDATE {table} SET {column} = {value}"
+    return draw(
+        st.sampled_from(
+            [
+                f"INSERT INTO {table} VALUES {rows} ON CONFLICT DO NOTHING",
+                f"INSERT INTO {table} VALUES {rows} ON CONFLICT (id) DO UPDATE SET {column} = {value}",
+                update,
+                f"{update} WHERE id = {row}",
+                f"UPDATE {table} SET id = id + 4 WHERE id = {row}",
+                f"DELETE FROM {table} WHERE id = {row}",
+                f"DELETE FROM {table} WHERE id > {row}",
+                f"WITH moved AS ({update} RETURNING id) "
+                "UPDATE item SET shop_id = 1 FROM moved WHERE moved.id = item.shop_id",
+            ]
+        )
+    )
+
+
+@pytest.mark.usefixtures("database")
+@hypothesis.settings(
+    max_examples=int(os.environ.get("TVIEWS_FOLD_EXAMPLES", "8")),
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+@hypothesis.given(
+    queries=st.lists(grouped_joins(), min_size=1, max_size=4),
+    size=st.sampled_from(["small", "bulk"]),
+    statements=st.lists(changes(), min_size=6, max_size=16),
+)
+def test_folded_totals_of_joins_equal_their_query_after_any_statement(
+    queries: list[tuple[str, str]], size: str, statements: list[str]
+) -> None:
+    with fresh_database() as database:
+        database.execute(
+            "CREATE TABLE item (id integer PRIMARY KEY, shop_id integer, a integer, b numeric(8,2))"
+        )
+        database.execute(
+            "CREATE TABLE shop (id integer PRIMARY KEY, town_id integer, v integer, w numeric(6,3))"
+        )
+        database.execute("CREATE TABLE town (id integer PRIMARY KEY, n integer)")
+        with branch(size):
+            for place, (query, columns) in enumerate(queries):
+                database.tview(query, columns, table=f"totals_{place}")
+                assert "item" in folding(database, f"totals_{place}")
+        for table, columns_of in COLUMNS.items():
+            values = ", ".join(str(found[-1]) for found in columns_of.values())
+            database.run(f"INSERT INTO {table} SELECT g, {values} FROM generate_series(1, 5) AS g")
+        for statement in statements:
+            with contextlib.suppress(IntegrityError):
+                database.execute(statement)
+            database.check(statement)
