@@ -9,7 +9,7 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING
 
-from tests.programs import django_beside_a_server
+from tests.programs import add_strategies, django_beside_a_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,9 @@ def main() -> int:
     parser.add_argument("--keep-going", action="store_true", help="do not stop at a failure")
     parser.add_argument("--no-shrink", action="store_true", help="report failures as they are")
     parser.add_argument("--examples", action="store_true", help="show a query for each refusal")
+    add_strategies(parser)
     arguments = parser.parse_args()
-    with django_beside_a_server():
+    with django_beside_a_server(arguments.without):
         return _run(arguments)
 
 

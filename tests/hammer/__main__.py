@@ -7,7 +7,7 @@ import random
 import sys
 import time
 
-from tests.programs import django_beside_a_server
+from tests.programs import add_strategies, django_beside_a_server
 
 from .run import LEVELS, RETRIED, Hammer, Outcome, install
 from .shapes import SHAPES
@@ -31,8 +31,9 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--only", default="", help="a part of the name of shapes")
     parser.add_argument("--round", type=float, default=10.0, help="seconds between new choices")
+    add_strategies(parser)
     arguments = parser.parse_args()
-    with django_beside_a_server():
+    with django_beside_a_server(arguments.without):
         return _run(arguments)
 
 

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from itertools import product
 
-from tests.programs import django_beside_a_server
+from tests.programs import add_strategies, django_beside_a_server
 
 from .scenarios import LEVELS, SCENARIOS
 
@@ -22,8 +22,9 @@ def main() -> int:
     """Run them; exit code 1 if one left a differing row or failed otherwise."""
     parser = argparse.ArgumentParser(prog="python -m tests.interleaving", description=__doc__)
     parser.add_argument("--only", default="", help="a part of the name of scenarios")
+    add_strategies(parser)
     arguments = parser.parse_args()
-    with django_beside_a_server():
+    with django_beside_a_server(arguments.without):
         return _run(arguments.only)
 
 

@@ -19,7 +19,7 @@ import sys
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from tests.programs import django_beside_a_server
+from tests.programs import add_strategies, django_beside_a_server
 
 from .workload import Upkeep, View, declared
 
@@ -664,8 +664,9 @@ def main() -> int:
     parser.add_argument("--scale", type=int, default=10, help="1 has 45 orders")
     parser.add_argument("--rounds", type=int, default=20, help="RF1, RF2 and an update each")
     parser.add_argument("--seed", type=int, default=22, help="where choices come from")
+    add_strategies(parser)
     arguments = parser.parse_args()
-    with django_beside_a_server():
+    with django_beside_a_server(arguments.without):
         return _run(arguments)
 
 
