@@ -115,6 +115,7 @@ def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None
             (f"SELECT maker_id AS k, sum({value}) AS n FROM product GROUP BY 1", f"bigint, {held}")
             for value, held in (
                 ("CAST(price AS numeric(8,2)) * id", "numeric(20,1)"),
+                ("CAST(price AS numeric(8,2)) * 0.125", "numeric(20,4)"),
                 ("CAST(price AS numeric(8,2)) / id", "numeric(20,2)"),
                 ("CAST(price AS numeric(8,2)) * weight", "numeric(20,2)"),
                 ("CAST(price AS numeric(8,2)) OPERATOR(shop.*) id", "numeric(20,2)"),
