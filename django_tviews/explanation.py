@@ -45,7 +45,7 @@ class EventExplanation:
             partitioned source that no statement trigger sees.
         strategy: ``recompute`` for the affected keys, ``fold``, ``patch``, ``rebuild`` for
             everything, or ``skip``.
-        patched: the columns of the TView that a ``patch`` writes.
+        patched: the columns of the TView that a ``patch`` writes, with the paths in a document.
         deciding: the columns of the source whose change makes it a ``recompute``.
         sql: the triggers, and their function unless others call it, too, as they are created;
             "" for ``skip``.
@@ -237,7 +237,7 @@ def _source(
                 event,
                 strategy,
                 "\n\n".join(filter(None, statements)),
-                tuple(column.name for column in patch.columns) if patch else (),
+                tuple(map(str, patch.columns)) if patch else (),
                 patch.deciding if patch else (),
             )
         )

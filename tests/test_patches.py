@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,12 @@ def patches(query: str, key: str = "id", mode: str = "immediate") -> list[str]:
             "card",
             query,
             tuple(
-                Column(each.name, "bigint", each.name not in key.split(", "), each.name)
+                Column(
+                    each.name,
+                    "jsonb" if each.name == "data" else "bigint",
+                    each.name not in key.split(", "),
+                    each.name,
+                )
                 for each in tree.outputs
             ),
             tuple(key.split(", ")),
@@ -51,7 +57,7 @@ def patches(query: str, key: str = "id", mode: str = "immediate") -> list[str]:
     found = []
     for source in plan.sources:
         if source.patch is not None:
-            columns = ", ".join(column.name for column in source.patch.columns)
+            columns = ", ".join(map(str, source.patch.columns))
             unless = ", ".join(source.patch.deciding)
             always = source.strategy_of("INSERT") is Strategy.PATCH
             end = "ALWAYS" if always else f"UNLESS {unless}"
@@ -117,6 +123,36 @@ def patches(query: str, key: str = "id", mode: str = "immediate") -> list[str]:
             "SELECT m.id, m.name, (SELECT made.n FROM made WHERE made.maker_id = m.id) AS n "
             "FROM maker m",
             ["maker name UNLESS id", "product n ALWAYS"],
+        ),
+        # Documents, by their paths.
+        (
+            "SELECT p.id, jsonb_build_object('name', p.name, 'maker', jsonb_build_object('id', m.id, "
+            "'name', m.name, 'country', CASE WHEN m.country <> '' THEN jsonb_build_object('code', "
+            "m.country) END), 'reviews', (SELECT jsonb_agg(r.stars ORDER BY r.id) FROM review r "
+            "WHERE r.product_id = p.id)) AS data, m.name AS maker "
+            "FROM product p JOIN maker m ON m.id = p.maker_id",
+            [
+                "product data (name) UNLESS id, maker_id",
+                "maker data (maker.name, maker.country), maker UNLESS id",
+                "review data (reviews) ALWAYS",
+            ],
+        ),
+        # Of two members with one key the last one counts; a key that is computed may be any.
+        (
+            "SELECT p.id, jsonb_build_object('name', p.name, 'n', p.weight, 'n', p.id) AS twice, "
+            "jsonb_build_object(p.name, p.id, 'weight', p.weight) AS data FROM product p",
+            ["product twice, data UNLESS id"],
+        ),
+        (
+            "SELECT p.id, json_build_object('name', p.name, 'id', p.id) AS data, "
+            "jsonb_build_object(VARIADIC ARRAY['id', p.name]) AS other FROM product p",
+            ["product data, other UNLESS id"],
+        ),
+        # All of a document.
+        (
+            "SELECT p.id, jsonb_build_object('name', p.name, 'weight', p.weight) AS data "
+            "FROM product p",
+            ["product data UNLESS id"],
         ),
     ],
 )
@@ -190,6 +226,19 @@ CARDS = {
         "(SELECT a.name FROM author a WHERE a.id = p.author_id) AS name FROM post p",
         "id integer, title text, n bigint, bodies text NULL, name text NULL",
     ),
+    "documented": (
+        "SELECT p.id, jsonb_build_object('title', p.title, 'rank', p.rank, 'fixed', 1.50, "
+        "'author', jsonb_build_object('name', a.name, 'born', a.born, "
+        "'it''s', jsonb_build_object('id', a.id, 'a\\b', a.name || '!')), "
+        "'idol', CASE WHEN b.id IS NOT NULL THEN jsonb_build_object('id', b.id, 'name', b.name) "
+        "END, 'comments', COALESCE((SELECT jsonb_agg(jsonb_build_object('id', c.id, 'body', "
+        "c.body) ORDER BY c.id) FROM comment c WHERE c.post_id = p.id), '[]'), "
+        "'stars', (SELECT max(c.stars) FROM comment c WHERE c.post_id = p.id)) AS data, "
+        "jsonb_build_object('names', jsonb_build_object('first', a.name)) AS names FROM post p "
+        "LEFT JOIN author a ON a.id = p.author_id LEFT JOIN author b ON b.id = a.follows "
+        "WHERE p.shown",
+        "id integer, data jsonb NULL, names jsonb NULL",
+    ),
     "figures": (
         "SELECT 1 AS id, (SELECT count(*) FROM author) AS authors, "
         "(SELECT max(c.stars) FROM comment c) AS stars",
@@ -246,6 +295,9 @@ def test_cards_stay_exact_whatever_happens_to_the_rows(database: Database, size:
         "tviews_outer_joined_on_author_update",
         "tviews_by_code_on_author_update",
         "tviews_computed_on_post_update",
+        "tviews_documented_on_post_update",
+        "tviews_documented_on_author_update",
+        *(f"tviews_documented_on_comment_{event}" for event in ("insert", "update", "delete")),
         *(f"tviews_computed_on_comment_{event}" for event in ("insert", "update", "delete")),
         *(f"tviews_computed_on_author_{event}" for event in ("insert", "update", "delete")),
         *(f"tviews_figures_on_author_{event}" for event in ("insert", "update", "delete")),
@@ -284,6 +336,34 @@ def test_other_columns_are_neither_evaluated_nor_written(database: Database) -> 
             ("one", "Amy", 10),
             ("wrong", "Amy", 4),
         ]
+
+
+def test_other_parts_of_a_document_are_neither_evaluated_nor_written(database: Database) -> None:
+    for statement in SHOP:
+        database.execute(statement)
+    query, columns = CARDS["documented"]
+    database.tview(query, columns, table="documented")
+    database.run(
+        "INSERT INTO author (id, name) VALUES (1, 'Ann')",
+        "INSERT INTO post VALUES (1, 'one', 1, 1)",
+        "INSERT INTO comment VALUES (1, 1, 'first', 1)",
+    )
+    with database.rolled_back():
+        database.execute("SET LOCAL session_replication_role = replica")
+        database.execute("""UPDATE documented SET data = data || '{"fixed": "wrong"}'""")
+        database.execute("SET LOCAL session_replication_role = origin")
+        database.execute("UPDATE author SET name = NULL")
+        database.execute("UPDATE post SET rank = 5 WHERE id = 1")
+        database.execute("INSERT INTO comment VALUES (2, 1, NULL, 5)")
+        assert json.loads(database.value("SELECT data FROM documented")) == {
+            "title": "one",
+            "rank": 5,
+            "fixed": "wrong",
+            "author": {"name": None, "born": "1900-01-01", "it's": {"id": 1, "a\\b": None}},
+            "idol": None,
+            "comments": [{"id": 1, "body": "first"}, {"id": 2, "body": None}],
+            "stars": 5,
+        }
 
 
 def test_a_strategy_can_be_done_without(database: Database) -> None:

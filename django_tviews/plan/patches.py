@@ -22,6 +22,9 @@ Which columns are *N* depends on the source:
   before and after it are paired by a key of the source, none of them changed twice; if they look
   the same in all columns that decide, then whatever reads only these is as it was.
 
+Where such a column is a document (see there), *N* may be some of its values: the claim is about
+them as if each had a column of its own, and what is evaluated is the query without the others.
+
 A patch may replace a recomputation only where one statement changed nothing but this table; what
 waited in the spool is recomputed. It evaluates the query, so it shows the rows as they are, not as
 the transition tables show them.
@@ -32,12 +35,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+from django_tviews.relational.parts import Member
 
-    from django_tviews.relational.parts import Parts
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from django_tviews.relational.parts import Part, Parts
 
     from .plan import PlanColumn, SourcePlan
+
+
+@dataclass(frozen=True)
+class PatchedColumn:
+    """A column that changed rows can change.
+
+    Attributes:
+        column: the column.
+        members: those of its document that are meant; none if all of it is.
+    """
+
+    column: PlanColumn
+    members: tuple[Member, ...] = ()
+
+    def __str__(self) -> str:
+        """Write it for people: ``name``, or ``data (author.name, title)``."""
+        if not self.members:
+            return self.column.name
+        return f"{self.column.name} ({', '.join(_paths(self.members))})"
 
 
 @dataclass(frozen=True)
@@ -46,11 +70,13 @@ class Patch:
 
     Attributes:
         columns: these columns.
+        query: what evaluates them, where that is less than columns of the backing view.
         decides: which rows there are depends on the source, so that it is for UPDATE only.
         deciding: the columns of the source that an UPDATE must leave alone.
     """
 
-    columns: tuple[PlanColumn, ...]
+    columns: tuple[PatchedColumn, ...]
+    query: str
     decides: bool
     deciding: tuple[str, ...]
 
@@ -73,19 +99,54 @@ def find_patch(
     relation = source.relation
     finding = [parts.rows, *(part.reads for part in parts.shown if part.output in key)]
     if not any(reads.reads(relation) for reads in finding):
-        outputs = {part.output for part in parts.shown if part.reads.reads(relation)}
+        affected = [part for part in parts.shown if part.reads.reads(relation)]
         deciding: frozenset[str] = frozenset()
         decides = False
     else:
         deciding = frozenset().union(*(reads.columns(relation) for reads in finding))
-        outputs = {part.output for part in parts.shown if part.reads.columns(relation) - deciding}
+        affected = [part for part in parts.shown if part.reads.columns(relation) - deciding]
         decides = True
     # Without a key nothing tells which rows belong together; where several sources change, or none
     # leads to keys, everything is recomputed.
-    if not outputs or (deciding and not source.identity) or source.overlaps or not source.routed:
+    if not affected or (deciding and not source.identity) or source.overlaps or not source.routed:
         return None
+    patched = tuple(
+        PatchedColumn(column, _members(parts, affected, column))
+        for column in columns
+        if any(part.output == column.output for part in affected)
+    )
+    query = ""
+    if any(each.members for each in patched):
+        shown: dict[str, tuple[Member, ...]] = dict.fromkeys(key, ())
+        query = parts.narrowed(shown | {each.column.output: each.members for each in patched})
     return Patch(
-        tuple(column for column in columns if column.output in outputs),
+        patched,
+        query,
         decides,
         tuple(name for name, _ in source.columns if name in deciding),
     )
+
+
+def _members(parts: Parts, affected: Sequence[Part], column: PlanColumn) -> tuple[Member, ...]:
+    """Return the members of a document that are affected; none if it is all or none."""
+    paths = [part.path for part in affected if part.output == column.output]
+    if column.type != "jsonb" or len(paths) == sum(
+        part.output == column.output for part in parts.shown
+    ):
+        return ()
+    return _grouped(paths)
+
+
+def _grouped(paths: Iterable[tuple[str, ...]]) -> tuple[Member, ...]:
+    by_key: dict[str, list[tuple[str, ...]]] = {}
+    for path in paths:
+        if path:
+            by_key.setdefault(path[0], []).append(path[1:])
+    return tuple(Member(key, _grouped(rest)) for key, rest in by_key.items())
+
+
+def _paths(members: Iterable[Member]) -> Iterator[str]:
+    for member in members:
+        yield from (f"{member.key}.{path}" for path in _paths(member.members))
+        if not member.members:
+            yield member.key

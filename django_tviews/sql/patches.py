@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from django_tviews.text import indented
+
 from .comparison import unbounded
-from .quoting import equals, identifier
+from .quoting import equals, identifier, kept_apart, literal, qualified
 from .routes import changed_twice, shown
 
 if TYPE_CHECKING:
-    from django_tviews.plan.plan import Plan, PlanColumn, SourcePlan
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from django_tviews.plan.patches import PatchedColumn
+    from django_tviews.plan.plan import Plan, SourcePlan
+    from django_tviews.relational.parts import Member
 
 # A cast to these, or to a domain over one of them, cuts off what an assignment would refuse.
 _CUT_OFF: Final = re.compile(r"bit|varbit|char(?!acter varying)|.*\.")
@@ -28,28 +34,68 @@ def patch_values(plan: Plan, source: SourcePlan) -> dict[str, str]:
     """
     if source.patch is None:
         raise ValueError(f"{source.relation.full_name} cannot be patched")
-    patched = source.patch.columns
+    patch = source.patch
+    patched = [each.column for each in patch.columns]
     outputs = [(each.name, each.output) for each in plan.key]
     outputs += [(each.name, each.output) for each in patched]
     return {
-        "patched": ", ".join(
-            f"{identifier(column.name)} = fresh.{identifier(column.name)}" for column in patched
+        "patched": ",\n".join(
+            f"{identifier(each.column.name)} = {_new_value(each)}" for each in patch.columns
         ),
         "patch_outputs": ", ".join(
             f"query.{identifier(output)} AS {identifier(name)}" for name, output in outputs
         ),
-        "different": _different(patched),
+        "patch_query": f"(\n{indented(kept_apart(patch.query))}\n)"
+        if patch.query
+        else qualified(plan.schema, plan.view),
+        "different": _different(patch.columns),
     }
 
 
-def _different(columns: tuple[PlanColumn, ...]) -> str:
-    if any(_CUT_OFF.match(column.type) for column in columns):
+def _new_value(patched: PatchedColumn) -> str:
+    name = identifier(patched.column.name)
+    if not patched.members:
+        return f"fresh.{name}"
+    return _merged(f"tview.{name}", f"fresh.{name}", patched.members)
+
+
+def _merged(stored: str, fresh: str, members: Sequence[Member]) -> str:
+    """Return an object with some members as another one, which has no more than these, has them."""
+    if not any(member.members for member in members):
+        return f"{stored} || {fresh}"
+    values = []
+    for member in members:
+        key = literal(member.key)
+        value = f"{fresh} -> {key}"
+        if member.members:
+            value = _merged(f"({stored} -> {key})", f"({value})", member.members)
+        values += [key, value]
+    return f"{stored} || jsonb_build_object({', '.join(values)})"
+
+
+def _different(columns: Sequence[PatchedColumn]) -> str:
+    if any(_CUT_OFF.match(each.column.type) for each in columns):
         return ""
-    stored = ", ".join(f"tview.{identifier(column.name)}" for column in columns)
-    fresh = ", ".join(
-        f"CAST(fresh.{identifier(column.name)} AS {unbounded(column.type)})" for column in columns
-    )
-    return f"\n  AND record_image_ne(ROW({stored}), ROW({fresh}))"
+    stored, fresh = [], []
+    for each in columns:
+        name = identifier(each.column.name)
+        if each.members:
+            ways = list(_ways(each.members))
+            stored += [f"tview.{name}{way}" for way in ways]
+            fresh += [f"fresh.{name}{way}" for way in ways]
+        else:
+            stored.append(f"tview.{name}")
+            fresh.append(f"CAST(fresh.{name} AS {unbounded(each.column.type)})")
+    return f"\n  AND record_image_ne(ROW({', '.join(stored)}), ROW({', '.join(fresh)}))"
+
+
+def _ways(members: Iterable[Member]) -> Iterator[str]:
+    """Write the ways from a document to the values of its members: ``-> 'author' -> 'name'``."""
+    for member in members:
+        way = f" -> {literal(member.key)}"
+        yield from (f"{way}{rest}" for rest in _ways(member.members))
+        if not member.members:
+            yield way
 
 
 def decided_otherwise(source: SourcePlan) -> str:

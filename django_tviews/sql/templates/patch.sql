@@ -6,7 +6,7 @@ IF cardinality(@{first_key_variable}) <= @{bulk_threshold} THEN
     FROM unnest(@{key_variables}) AS affected (@{affected_columns})
     CROSS JOIN LATERAL (
         SELECT @{patch_outputs}
-        FROM @{view} AS query
+        FROM @{patch_query} AS query
         WHERE @{affected_matches_query}
         OFFSET 0
     ) AS fresh
@@ -14,13 +14,14 @@ IF cardinality(@{first_key_variable}) <= @{bulk_threshold} THEN
 ELSIF @{first_key_variable} IS NOT NULL THEN
     -- Many keys: one join, planned afresh for their true number.
     EXECUTE $bulk$
+    WITH fresh AS MATERIALIZED (
+        SELECT @{patch_outputs}
+        FROM unnest(@{key_positions}) AS affected (@{affected_columns})
+        JOIN @{patch_query} AS query ON @{affected_matches_query}
+    )
     UPDATE @{table} AS tview
     SET @{patched}
-    FROM unnest(@{key_positions}) AS affected (@{affected_columns})
-    JOIN (
-        SELECT @{patch_outputs}
-        FROM @{view} AS query
-    ) AS fresh ON @{affected_matches_fresh}
+    FROM fresh
     WHERE @{fresh_matches_tview}@{different}
     $bulk$ USING @{key_variables};
 END IF;
