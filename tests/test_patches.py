@@ -148,6 +148,16 @@ def patches(query: str, key: str = "id", mode: str = "immediate") -> list[str]:
             "jsonb_build_object(VARIADIC ARRAY['id', p.name]) AS other FROM product p",
             ["product data, other UNLESS id"],
         ),
+        (
+            "SELECT p.id, jsonb_build_object('name', p.name, 'id', p.id) AS other FROM product p",
+            ["product other UNLESS id"],
+        ),
+        # A view is looked through, though not written into functions.
+        (
+            "SELECT p.id, jsonb_build_object('name', p.name, 'id', p.id) AS data FROM product p "
+            "JOIN rated r ON r.id = p.id",
+            ["product data UNLESS id, category_id"],
+        ),
         # All of a document.
         (
             "SELECT p.id, jsonb_build_object('name', p.name, 'weight', p.weight) AS data "

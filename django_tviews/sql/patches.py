@@ -109,10 +109,10 @@ def decided_otherwise(source: SourcePlan) -> str:
         f"o.{identifier(name)} {equals(schema)} n.{identifier(name)}"
         for name, schema in source.identity
     )
-    # A row without another one to pair it with has no key, either.
-    names = dict.fromkeys((*(name for name, _ in source.identity), *deciding))
+    # A row that has got another key differs from none, unless all of its columns are NULL. As many
+    # rows are there before as after, so that one like it has come for each that has gone.
     old_image, new_image = (
-        ", ".join(f"{row}.{identifier(name)}" for name in names) for row in ("o", "n")
+        ", ".join(f"{row}.{identifier(name)}" for name in deciding) for row in ("o", "n")
     )
     return (
         f"SELECT FROM {shown(source, 'old_rows')} AS o\n"

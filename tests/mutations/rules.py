@@ -5,6 +5,7 @@ from __future__ import annotations
 from .folds import FOLDS
 from .laboratory import Mutation
 from .locks import LOCKS
+from .patches import PATCHES
 
 # Tests that compare tables with queries.
 DATA = (
@@ -755,6 +756,7 @@ MUTATIONS = (
     *_REFUSALS,
     *LOCKS,
     *FOLDS,
+    *PATCHES,
     *_BUILDING,
     *_ENVIRONMENT,
 )

@@ -1,0 +1,87 @@
+"""The rules of patches, each with the edit that switches it off."""
+
+from __future__ import annotations
+
+from .laboratory import Mutation
+
+TESTS = ("tests/test_patches.py",)
+
+PATCHES = (
+    Mutation(
+        "What the key reads decides.",
+        "plan/patches.py",
+        "*(part.reads for part in parts.shown if part.output in key)",
+        "",
+        TESTS,
+    ),
+    Mutation(
+        "Rows may come and go with those of a table that is read to find them.",
+        "plan/patches.py",
+        '(event in ("INSERT", "DELETE") and not self.decides)',
+        'event in ("INSERT", "DELETE")',
+        TESTS,
+    ),
+    Mutation(
+        "An UPDATE of a column that decides is no patch.",
+        "sql/functions.py",
+        "if not (source.patch and source.patch.deciding):",
+        "if True:",
+        TESTS,
+    ),
+    Mutation(
+        "Only a key tells which rows of an UPDATE belong together.",
+        "plan/patches.py",
+        "(deciding and not source.identity) or",
+        "",
+        TESTS,
+    ),
+    Mutation(
+        "A patch evaluates a row for its key.",
+        "plan/planner.py",
+        "parts is not None and by_key:",
+        "parts is not None:",
+        TESTS,
+    ),
+    Mutation(
+        "The output columns of DISTINCT decide.",
+        "relational/parts.py",
+        "        or select.distinct_clause\n",
+        "",
+        TESTS,
+    ),
+    Mutation(
+        "Groups are more than one row.",
+        "relational/parts.py",
+        "        or builder.selects.is_grouped(select)\n",
+        "",
+        TESTS,
+    ),
+    Mutation(
+        "A function that gives rows decides how many there are.",
+        "relational/parts.py",
+        "            builder.computed.gives_rows(call)\n",
+        "            False\n",
+        TESTS,
+    ),
+    Mutation(
+        "Of two members with one key the last one counts.",
+        "relational/parts.py",
+        "return found if 2 * len(found) == len(call.args) else None",
+        "return found",
+        TESTS,
+    ),
+    Mutation(
+        "The text of a query that reads a view does not follow when that is renamed.",
+        "relational/parts.py",
+        "[((), target.res_target.val)] if views else _values(target.res_target.val)",
+        "_values(target.res_target.val)",
+        TESTS,
+    ),
+    Mutation(
+        "Only jsonb keeps members in one order, whatever the order they come in.",
+        "plan/patches.py",
+        'if column.type != "jsonb" or len(paths)',
+        "if len(paths)",
+        TESTS,
+    ),
+)
