@@ -24,7 +24,6 @@ from .routes import (
     image_columns,
     shown,
     spool_delta,
-    transition_changes,
     transition_delta,
     transition_rows,
 )
@@ -286,7 +285,6 @@ class Functions:
 
     def _on_change(self, source: SourcePlan, event: str) -> str:
         delta = transition_delta(source, event)
-        spooled = delta if source.fold is None else transition_changes(source, event)
         values = {
             **self.values,
             "event": event,
@@ -298,7 +296,7 @@ class Functions:
             "function_literal": literal(source_function(self.plan, source, event)),
             "delta": delta,
         }
-        spool = render("spool", **values, spooled=self._spooled(source, spooled))
+        spool = render("spool", **values, spooled=self._spooled(source, delta))
         if self.plan.deferred:
             return render("source", **values, reaction=spool)
         maintenance = self._maintenance(source, event, values)

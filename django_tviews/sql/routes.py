@@ -12,7 +12,7 @@ from .joins import Joins
 from .quoting import equals, identifier, kept_apart, relation_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from django_tviews.facts import RelationFacts
     from django_tviews.plan.locks import Lookup
@@ -162,18 +162,18 @@ def _branch(
     return "\n".join([head, *lines])
 
 
-def transition_delta(source: SourcePlan, event: str, *, once: bool = False) -> str:
+def transition_delta(source: SourcePlan, event: str) -> str:
     """Return a query for the rows that a statement changed, from its transition tables.
 
     Rows whose image is the same before and after are left out, if the source has a key to pair
     them by and the statement changed none of them twice. A cascade within the table does: while
     ``SET id = id + 10`` moves row 8 to 18, the rows that refer to it are updated, and both
-    updates stand in the same transition tables. Then 18 is old and new, and not the same.
+    updates stand in the same transition tables. Then 18 is old and new, and not the same; nothing
+    is paired, and each row is there as often as it was changed.
 
     Args:
         source: the source.
         event: ``INSERT``, ``UPDATE`` or ``DELETE``.
-        once: give no rows at all if the statement changed any of them twice.
     """
     if event != "UPDATE" or not source.identity:
         return transition_rows(source, event)
@@ -181,44 +181,21 @@ def transition_delta(source: SourcePlan, event: str, *, once: bool = False) -> s
     old_rows, new_rows = shown(source, "old_rows"), shown(source, "new_rows")
     old_image = ", ".join(f"o.{column}" for column in columns)
     new_image = ", ".join(f"n.{column}" for column in columns)
-    pairing = " AND ".join(
-        f"o.{identifier(name)} {equals(schema)} n.{identifier(name)}"
-        for name, schema in source.identity
-    )
+    identity = [(identifier(name), equals(schema)) for name, schema in source.identity]
+    paired = [f"o.{name} {equal} n.{name}" for name, equal in identity]
+    # NULL equals nothing.
+    name, equal = identity[0]
+    paired[0] = f"CASE WHEN NOT ({changed_twice(source, event)}) THEN o.{name} END {equal} n.{name}"
     names = ", ".join([REMOVED, *columns])
-    unless_or_if = "AND NOT" if once else "OR"
     return (
         "SELECT image.*\n"
-        f"FROM {old_rows} AS o FULL JOIN {new_rows} AS n ON {pairing}\n"
+        f"FROM {old_rows} AS o FULL JOIN {new_rows} AS n\nON {' AND '.join(paired)}\n"
         "CROSS JOIN LATERAL (VALUES\n"
         f"    (true, {old_image}),\n"
         f"    (false, {new_image})\n"
         f") AS image ({names})\n"
-        f"WHERE (record_image_ne(ROW({old_image}), ROW({new_image}))\n"
-        f"    {unless_or_if} ({changed_twice(source, event)}))\n"
-        f"  AND image.{identifier(source.identity[0][0])} IS NOT NULL"
-    )
-
-
-def transition_changes(source: SourcePlan, event: str) -> str:
-    """Return a query for the rows that a statement changed, each as often as it did.
-
-    `transition_delta` gives them more often if one was changed twice.
-
-    Args:
-        source: the source.
-        event: ``INSERT``, ``UPDATE`` or ``DELETE``.
-    """
-    if event != "UPDATE" or not source.identity:
-        return transition_rows(source, event)
-    return "\nUNION ALL ".join(
-        [
-            transition_delta(source, event, once=True),
-            *(
-                f"{rows}\nWHERE {changed_twice(source, event)}"
-                for rows in _transition_tables(source, event)
-            ),
-        ]
+        f"WHERE record_image_ne(ROW({old_image}), ROW({new_image}))\n"
+        f"  AND image.{name} IS NOT NULL"
     )
 
 
@@ -246,15 +223,13 @@ def transition_rows(source: SourcePlan, event: str) -> str:
         source: the source.
         event: ``INSERT``, ``UPDATE`` or ``DELETE``.
     """
-    return "\nUNION ALL ".join(_transition_tables(source, event))
-
-
-def _transition_tables(source: SourcePlan, event: str) -> Iterator[str]:
     columns = [identifier(name) for name, _ in source.columns]
+    rows = []
     if event != "INSERT":
-        yield _one_sided(shown(source, "old_rows"), "true", columns)
+        rows.append(_one_sided(shown(source, "old_rows"), "true", columns))
     if event != "DELETE":
-        yield _one_sided(shown(source, "new_rows"), "false", columns)
+        rows.append(_one_sided(shown(source, "new_rows"), "false", columns))
+    return "\nUNION ALL ".join(rows)
 
 
 def shown(source: SourcePlan, rows: str) -> str:

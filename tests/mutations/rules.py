@@ -200,15 +200,15 @@ _CHANGES = (
     Mutation(
         "Old and new images are compared by their look, not by their value.",
         "sql/routes.py",
-        "WHERE (record_image_ne(ROW",
-        "WHERE (record_ne(ROW",
+        "WHERE record_image_ne(ROW",
+        "WHERE record_ne(ROW",
         ROUTES,
     ),
     Mutation(
         "Images are not paired where a statement has changed a row twice.",
         "sql/routes.py",
-        '        f"    {unless_or_if} ({changed_twice(source, event)}))\\n"',
-        '        ")\\n"',
+        'f"CASE WHEN NOT ({changed_twice(source, event)}) THEN o.{name} END {equal} n.{name}"',
+        'f"o.{name} {equal} n.{name}"',
         ROUTES,
     ),
     Mutation(

@@ -1,1 +1,3 @@
-PERFORM @{runtime}.django_tviews_defer();
+IF current_setting(@{ticket_setting}, true) IS DISTINCT FROM 'on' THEN
+    PERFORM @{runtime}.django_tviews_defer();
+END IF;

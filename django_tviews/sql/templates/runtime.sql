@@ -96,6 +96,10 @@ BEGIN
                       HINT = 'A trigger on a TView writes to a table that the TView reads: drop it.';
         END IF;
         EXECUTE 'SELECT ' || pending.drain || '()';
+        -- Most often that was all, and to see it costs less than to look for the next.
+        EXIT WHEN NOT EXISTS (
+            SELECT FROM @{runtime}.django_tviews_spool AS spool
+            WHERE spool.transaction_id = pg_current_xact_id());
     END LOOP;
     PERFORM set_config(@{spooled_setting}, '', true);
     IF deferred THEN

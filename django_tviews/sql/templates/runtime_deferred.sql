@@ -14,11 +14,9 @@ COMMENT ON TABLE @{runtime}.django_tviews_ticket IS
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_defer() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
-    IF current_setting(@{ticket_setting}, true) IS DISTINCT FROM 'on' THEN
-        PERFORM set_config(@{ticket_setting}, 'on', true);
-        -- RESET ALL forgets the setting, not the ticket.
-        INSERT INTO @{runtime}.django_tviews_ticket DEFAULT VALUES ON CONFLICT DO NOTHING;
-    END IF;
+    PERFORM set_config(@{ticket_setting}, 'on', true);
+    -- RESET ALL forgets the setting, not the ticket.
+    INSERT INTO @{runtime}.django_tviews_ticket DEFAULT VALUES ON CONFLICT DO NOTHING;
 END
 $function$;
 --;;
