@@ -39,6 +39,7 @@ class Load:
         workload: on whose tables.
         clients: how many connections there are, in turn.
         contenders: who is loaded, by the alias of its database.
+        pause: milliseconds between the statement and COMMIT, where the script has one.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Load:
     workload: Workload
     clients: tuple[int, ...]
     contenders: Mapping[str, Contender]
+    pause: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,21 @@ _ALL = {name: CONTENDERS[name] for name in ("bare", "hand", "tviews")}
 LOADS = (
     Load("writes of one row", "one_row.sql", JOIN, (1, 8), _ALL),
     Load("writes of one row to groups", "one_row.sql", GROUPING, (1, 8), _ALL),
-    Load("5 ms between statement and COMMIT", "slow_commit.sql", JOIN, (8, 32), _ALL),
-    Load("5 ms, to groups", "slow_commit.sql", GROUPING, (8, 32), _ALL),
+    Load("5 ms between statement and COMMIT", "slow_commit.sql", JOIN, (8, 32), _ALL, pause=5),
+    # As many transactions at a time, but no more than two processors can serve: what waits, waits
+    # for locks.
+    Load("50 ms between statement and COMMIT", "slow_commit.sql", JOIN, (32,), _ALL, pause=50),
+    Load("5 ms, to groups", "slow_commit.sql", GROUPING, (8, 32), _ALL, pause=5),
     Load(
         "two statements in random order on 12 hot keys",
         "hot_keys.sql",
         HOT,
         (16,),
-        {"bare": CONTENDERS["bare"], "deferred": DeferredTViews()},
+        {
+            "bare": CONTENDERS["bare"],
+            "hand": CONTENDERS["hand"],
+            "deferred": DeferredTViews(),
+        },
     ),
 )
 
@@ -129,7 +138,8 @@ def _run(
     ended = subprocess.run(
         [
             server_binaries() / "pgbench",
-            *("--no-vacuum", "--file", SCRIPTS / load.script, "--define", f"scale={scale}"),
+            *("--no-vacuum", "--file", SCRIPTS / load.script),
+            *("--define", f"scale={scale}", "--define", f"pause={load.pause}"),
             *("--client", str(clients), "--jobs", str(min(clients, 2))),
             *("--time", str(seconds), "--failures-detailed", url),
         ],

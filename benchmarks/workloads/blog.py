@@ -308,6 +308,7 @@ HOT = replace(
     GROUPING,
     name="hot",
     title="count and sum of 12 groups",
+    queries="hot",
     contents=(
         "INSERT INTO author SELECT g, 'author ' || g, '' FROM generate_series(1, 12) AS g",
         """
