@@ -141,4 +141,25 @@ FOLDS = (
         "True",
         PLANS,
     ),
+    Mutation(
+        "What waits is folded only if it is of one source, and nobody has asked for keys.",
+        "sql/templates/drain.sql",
+        "CASE WHEN min(spool.source) = max(spool.source) THEN min(spool.source) END",
+        "max(spool.source)",
+        DATA,
+    ),
+    Mutation(
+        "An image that a later change has replaced is no extreme.",
+        "sql/functions.py",
+        "if not shows_extremes(fold):",
+        "if True:",
+        DATA,
+    ),
+    Mutation(
+        "An extreme that a cascade has brought and taken in one statement is none.",
+        "sql/functions.py",
+        "self._folding(source.fold, moved, few, changed_twice(source, event))",
+        "self._folding(source.fold, moved, few)",
+        DATA,
+    ),
 )
