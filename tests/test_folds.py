@@ -338,6 +338,22 @@ def test_rows_that_a_users_trigger_changes_again_are_counted_once(database: Data
     )
 
 
+def test_a_group_that_nothing_counts_goes_with_its_last_row(database: Database) -> None:
+    database.execute(SALES)
+    database.tview(
+        "SELECT shop, sum(pieces) AS pieces FROM sale WHERE shop IS NOT NULL GROUP BY shop",
+        "shop integer, pieces bigint NULL",
+        "shop",
+    )
+    database.run(
+        "INSERT INTO sale (id, shop, day, pieces, price) VALUES (1, 1, '2026-01-01', 1, 1), "
+        "(2, 1, '2026-01-01', 2, 2), (3, 2, '2026-01-01', 3, 3)",
+        "DELETE FROM sale WHERE id = 1",
+        "UPDATE sale SET shop = 2 WHERE id = 2",
+        "DELETE FROM sale",
+    )
+
+
 def test_a_sum_is_a_number_again_once_no_nan_is_left(database: Database) -> None:
     database.execute(SALES)
     database.tview(
@@ -381,10 +397,11 @@ def test_a_group_that_loses_and_gets_the_same_rows_is_left_alone(database: Datab
         ]
 
 
-def test_an_extreme_that_a_cascade_replaces_at_once_is_none(database: Database) -> None:
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "UNIQUE"])
+def test_an_extreme_that_a_cascade_replaces_at_once_is_none(database: Database, key: str) -> None:
     database.execute(
-        "CREATE TABLE node (id integer PRIMARY KEY, tree integer NOT NULL, "
-        "above integer REFERENCES node ON UPDATE CASCADE)"
+        f"CREATE TABLE node (id integer {key}, tree integer NOT NULL, "
+        "above integer REFERENCES node (id) ON UPDATE CASCADE)"
     )
     for mode in ("immediate", "deferred"):
         database.tview(

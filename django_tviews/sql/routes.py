@@ -206,9 +206,11 @@ def changed_twice(source: SourcePlan, event: str) -> str:
         source: the source.
         event: ``INSERT``, ``UPDATE`` or ``DELETE``.
     """
-    if event != "UPDATE" or not source.identity:
-        # Only a cascade does, and that needs a key.
+    if event != "UPDATE":
         return "false"
+    if not source.identity:
+        # A cascade within the table may have, along a key that may be NULL.
+        return "true"
     key = ", ".join(identifier(name) for name, _ in source.identity)
     return " OR ".join(
         f"(SELECT count(*) > count(DISTINCT ({key})) FROM {table})"

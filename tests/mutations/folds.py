@@ -162,4 +162,11 @@ FOLDS = (
         "self._folding(source.fold, moved, few)",
         DATA,
     ),
+    Mutation(
+        "A row of a table without a key may have been changed twice.",
+        "sql/routes.py",
+        '        return "true"\n    key = ',
+        '        return "false"\n    key = ',
+        PLANS,
+    ),
 )
