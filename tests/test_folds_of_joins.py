@@ -127,6 +127,12 @@ def test_what_changed_rows_give_with_the_others_is_folded(
             "WHERE e.weight IS NOT NULL GROUP BY 1, 2",
             "integer, text, bigint",
         ),
+        # Two rows may have names that are equal in one collation and not in another.
+        (
+            "SELECT f.id AS k, f.name AS f, count(*) AS n FROM event e JOIN folded f "
+            "ON f.name = e.kind GROUP BY 1, 2",
+            "text, text, bigint",
+        ),
         # Only part of what FROM gives is told by tables.
         (
             "SELECT r.product_id AS k, count(*) AS n FROM review r JOIN LATERAL "

@@ -96,6 +96,11 @@ class _Search:
                 return False
             known = set().union(*map(self._equated, decisive))
         return any(
-            all(ColumnOf(occurrence.number, name) in known for name in key)
+            all(
+                ColumnOf(occurrence.number, name) in known
+                # Values of a group may look different, and an index tell these apart.
+                and occurrence.relation.by_name[name].deterministic
+                for name in key
+            )
             for key in occurrence.relation.keys
         )

@@ -298,5 +298,5 @@ class _Shown:
         held = scale_of(column.type)
         if held is not None:
             return held >= decimals.most
-        # Nothing but the values decides how many it shows; the zero of no values has none.
-        return decimals.always and (not total.or_zero or decimals.most == 0)
+        # Nothing but the values decides how many it shows; the zero of no values has its own.
+        return decimals.always and not total.or_zero
