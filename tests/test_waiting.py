@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from django_tviews.locks import LockMode
+from django_tviews.sql.shared import LOCK_SLOTS
 from django_tviews.waiting import waits
 
 from .test_commands import answer, call
@@ -154,7 +155,11 @@ def test_a_key_that_no_committed_row_has_is_not_guessed(shop: Database) -> None:
 
 
 def test_the_keys_that_share_a_lock_are_listed(shop: Database) -> None:
-    shop.execute("INSERT INTO product SELECT n FROM generate_series(10, 9000) n")
+    slot = f"hash_record_extended(ROW({{}}), 0) & {LOCK_SLOTS - 1}"
+    shop.execute(
+        "INSERT INTO product SELECT n FROM generate_series(10, 600000) n "
+        f"WHERE {slot.format('n')} = {slot.format(2)}"
+    )
     with waiting(
         shop, ["INSERT INTO review VALUES (1, 2)"], ["INSERT INTO review VALUES (2, 2)"]
     ) as (wait,):

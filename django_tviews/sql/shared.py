@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # else the number of a cell. The first key of the locks on a TView is its table's OID.
 LOCK_CLASS = 1415140181  # "TVIU" in ASCII
 # Over how many locks the values at a place are spread; a power of two.
-LOCK_SLOTS = 1024
+LOCK_SLOTS = 65_536
 # With more locks than this a transaction takes the whole TView.
 LOCK_LIMIT = 256
 # How many writers the ring remembers, and by how many bits each tells what it has locked.
