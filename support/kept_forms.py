@@ -217,6 +217,19 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
             """,
         ),
         KeptForm(
+            "The first rows beside each row",
+            """
+            SELECT p.id, best.id AS review_id, best.rating
+              FROM product p
+                   CROSS JOIN LATERAL (SELECT r.id, r.rating FROM review r
+                                        WHERE r.product_id = p.id
+                                        ORDER BY r.rating DESC, r.id LIMIT 3) best
+            """,
+            key=("id", "review_id"),
+            remark="Whether a row is among the first depends on all the others beside it, so these "
+            "appear once more.",
+        ),
+        KeptForm(
             "WITH",
             """
             WITH counted AS (

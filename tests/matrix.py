@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from django_tviews.errors import UnsupportedQuery
 from tests.harness import branch
 
 if TYPE_CHECKING:
@@ -172,9 +175,16 @@ REBUILT = {"allow_rebuild": True}
 
 
 def keep(database: Database, form: Form) -> None:
-    """Install a form once for each branch of maintenance, and ask the oracle after each step."""
+    """Install a form once for each branch of maintenance, and ask the oracle after each step.
+
+    What is kept only by rebuilding is refused otherwise.
+    """
     database.execute(SCHEMA)
     database.execute(SEED)
+    if form.options == REBUILT:
+        with pytest.raises(UnsupportedQuery) as refusal:
+            database.tview(form.query, form.columns, form.key)
+        assert refusal.value.context["construct"] == "no-route"
     for name in ("small", "bulk"):
         with branch(name):
             database.tview(form.query, form.columns, form.key, table=name, **form.options)

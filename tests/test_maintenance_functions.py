@@ -57,7 +57,6 @@ FORMS = {
         "LEFT JOIN product p ON (p.added AT TIME ZONE 'UTC')::date = d.day::date GROUP BY 1",
         "day date NULL, n bigint",
         "day",
-        REBUILT,
     ),
     "regexp_split_to_table as a group": Form(
         "SELECT w.word, count(*) AS n FROM review r CROSS JOIN "

@@ -69,7 +69,6 @@ FORMS = {
         "SELECT x.id, x.n, p.name FROM (SELECT coalesce(product_id, 0) AS id, count(*) AS n "
         "FROM line GROUP BY ROLLUP (product_id)) x LEFT JOIN product p ON p.id = x.id",
         "id integer, n bigint, name text NULL",
-        options=REBUILT,
     ),
 }
 

@@ -775,16 +775,33 @@ class TestLayers:
             "review | product ON (review.product_id = product.id) | KEY product.category_id",
         ]
 
+    def test_the_rows_beside_each_other_before_a_limit_lead_to_each_other(self) -> None:
+        assert routes(
+            "SELECT p.id, top.name FROM product p JOIN LATERAL (SELECT t.name FROM tag t "
+            "WHERE t.product_id = p.id ORDER BY t.name LIMIT 2) top ON top.name > 'b'",
+            "id, name",
+        ) == [
+            "product | tag ON (tag.product_id = product.id) AND (tag.name > 'b') "
+            "| KEY product.id, tag.name",
+            "tag WHERE (tag.name > 'b') | KEY tag.product_id, tag.name",
+            "tag_2 | product ON (tag_2.product_id = product.id) "
+            "| tag ON (tag.product_id = product.id) AND (tag.name > 'b') "
+            "| KEY product.id, tag.name",
+        ]
+
     def test_derived_tables_ctes_and_laterals_are_looked_through(self) -> None:
         expected = ["product | KEY product.id", "tag | KEY tag.product_id"]
         grouped = "SELECT product_id, count(*) AS n FROM tag GROUP BY product_id"
         for query in (
             f"SELECT p.id, t.n FROM product p JOIN ({grouped}) t ON t.product_id = p.id",
             f"WITH t AS ({grouped}) SELECT p.id, t.n FROM product p JOIN t ON t.product_id = p.id",
-            "SELECT p.id, t.name FROM product p LEFT JOIN LATERAL (SELECT x.name FROM tag x "
-            "WHERE x.product_id = p.id ORDER BY x.name LIMIT 1) t ON true",
         ):
             assert routes(query) == expected
+        lateral = (
+            "SELECT p.id, t.name FROM product p LEFT JOIN LATERAL (SELECT x.name FROM tag x "
+            "WHERE x.product_id = p.id ORDER BY x.name LIMIT 1) t ON true"
+        )
+        assert routes(lateral) == [*expected, "tag_2 | KEY tag_2.product_id"]
 
     @pytest.mark.parametrize(
         ("query", "construct"),

@@ -17,6 +17,7 @@ from .branches import Branches
 from .computed import ComputedRelations
 from .expressions import Expressions
 from .from_clause import FromClause
+from .limits import Limits
 from .looks import Looks
 from .nullability import Nullability
 from .predicates import Predicates
@@ -138,6 +139,7 @@ class Builder:
         self.predicates = Predicates(self)
         self.set_operations = SetOperations(self)
         self.windows = Windows(self)
+        self.limits = Limits(self)
         self.computed = ComputedRelations(self)
         self.recursion = Recursion(self)
         self.expressions = Expressions(self)

@@ -200,6 +200,13 @@ class Scope:
                 for item in scope.items:
                     yield from item.rows or ()
 
+    def columns_around(self) -> Iterable[ColumnOf]:
+        """Yield the columns of occurrences that the SELECTs around show in their FROM items."""
+        for scope in self._outwards():
+            if scope is not self:
+                for item in scope.items:
+                    yield from (each.base for each in item.columns if each.base is not None)
+
     def _outwards(self) -> Iterable[Scope]:
         scope: Scope | None = self
         while scope is not None:

@@ -11,7 +11,7 @@ from .constructs import refuse
 from .grouping import Grouping, expressions_of, grouping_sets, has_grouping_sets
 from .ordering import named_expression, settle_order
 from .recursion import refers_to_itself
-from .scope import Block, Cte
+from .scope import Block, Cte, Scope
 from .syntax import Node, kind, names, position, same
 from .tree import Expression, Output
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .builder import Builder
-    from .scope import Scope
 
 
 class Selects:
@@ -45,11 +44,14 @@ class Selects:
             refuse("grouping-sets", "this grouping", position=position(select))
         self.bind_groups(select, scope)
         self._bind_items([*select.sort_clause, *select.distinct_clause], select, scope)
-        self.bind_limit(select, scope)
+        beyond_limit = self.bind_limit(select, scope) and not self._builder.limits.bind(
+            select, scope
+        )
         settle_order(self._builder, select, scope)
+        barriers = self._barriers(select, beyond_limit=beyond_limit)
         outputs = [
             output
-            for target, barrier in zip(select.target_list, self._barriers(select), strict=True)
+            for target, barrier in zip(select.target_list, barriers, strict=True)
             for output in self._outputs(target.res_target, scope, select, barrier)
         ]
         rows: frozenset[int] | None = frozenset()
@@ -69,6 +71,29 @@ class Selects:
             scope.grouped_by = [self._grouped_by(node, select, scope) for node in items]
         if select.HasField("having_clause"):
             self._builder.expressions.bind(select.having_clause, scope)
+
+    def bind_again(self, select: Node, scope: Scope, computed: Iterable[Node]) -> Scope:
+        """Add the rows of a SELECT once more, as a sublink: any of them may matter to each of them.
+
+        Args:
+            select: the SELECT.
+            scope: its own.
+            computed: what is computed of these rows besides FROM, WHERE, GROUP BY and HAVING.
+
+        Returns:
+            The scope in which they stand.
+        """
+        inner = Scope(
+            outer=scope.outer,
+            ctes=scope.ctes,
+            sublinks=self._builder.inside(scope),
+            outer_joins=scope.outer_joins,
+        )
+        self.bind_rows(select, inner)
+        self.bind_groups(select, inner)
+        for node in computed:
+            self._builder.expressions.bind(node, inner)
+        return inner
 
     def _values(self, select: Node, scope: Scope) -> Block:
         limited = self.bind_limit(select, scope)
@@ -148,13 +173,13 @@ class Selects:
             recursive = bool(clause.recursive) and refers_to_itself(cte)
             scope.ctes[cte.ctename] = Cte(cte, dict(scope.ctes), recursive=recursive)
 
-    def _barriers(self, select: Node) -> list[str]:
+    def _barriers(self, select: Node, *, beyond_limit: bool) -> list[str]:
         """Name for each item of the select list what keeps single rows from telling its value.
 
-        LIMIT makes all of them depend on rows that no condition ties together. DISTINCT ON shows
+        LIMIT may make all of them depend on rows that no condition ties together. DISTINCT ON shows
         the first row of a group, but what it groups by is the same in all of them.
         """
-        if kind(select.limit_count) or kind(select.limit_offset):
+        if beyond_limit:
             return ["LIMIT"] * len(select.target_list)
         grouped_by = self._distinct_on(select)
         if grouped_by is None:

@@ -272,7 +272,7 @@ class Alternative:
         far_reaching: a change that satisfies the conditions affects every row that they do not
             exclude: a NULL among the values of NOT IN.
         partitions: for each PARTITION BY outside of sublinks, the columns it consists of, as far
-            as it consists of columns.
+            as it consists of columns; for each LIMIT in LATERAL, those of the rows around it.
         groups: what it consists of, if that is groups of rows of tables.
     """
 

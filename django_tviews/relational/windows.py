@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .scope import Scope
 from .syntax import Node, calls, same
 from .tree import Expression
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .builder import Builder
+    from .scope import Scope
 
 # FRAMEOPTION_ constants of PostgreSQL's parsenodes.h.
 _NONDEFAULT = 0x00001
@@ -124,17 +124,8 @@ class Windows:
     ) -> None:
         """Add the rows of a partition, and what is computed of each of them."""
         builder = self._builder
-        inner = Scope(
-            outer=scope.outer,
-            ctes=scope.ctes,
-            sublinks=builder.inside(scope),
-            outer_joins=scope.outer_joins,
-        )
         before = len(builder.drafts)
-        builder.selects.bind_rows(select, inner)
-        builder.selects.bind_groups(select, inner)
-        for node in computed:
-            builder.expressions.bind(node, inner)
+        inner = builder.selects.bind_again(select, scope, computed)
         own = range(before, len(builder.drafts))
         for node in partition:
             self._tie(node, own, scope, inner)

@@ -59,6 +59,7 @@ class Tally:
         accepted: queries, by feature.
         refused: queries, by feature.
         rebuilt: accepted queries that need ``allow_rebuild``.
+        strategies: of the sources of accepted queries, for each event.
         constructs: refusals, by construct.
         invalid: queries that PostgreSQL itself does not take.
         errors: of statements, by SQLSTATE, in both schemas alike.
@@ -73,6 +74,7 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     constructs: Counter[str] = field(default_factory=Counter)
     rebuilt: int = 0
+    strategies: Counter[str] = field(default_factory=Counter)
     invalid: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     explained: Counter[str] = field(default_factory=Counter)
@@ -97,6 +99,7 @@ class Tally:
             f"{self.moved} of them after it had changed",
             f"statements that failed with and without TViews: {dict(self.errors.most_common())}",
             f"statements that failed as their queries do: {dict(self.explained.most_common())}",
+            f"strategies of sources, for each event: {dict(self.strategies.most_common())}",
             "refusals:",
             *(f"    {number:6} {name}" for name, number in self.constructs.most_common()),
             "accepted and refused, by feature:",
@@ -265,6 +268,7 @@ class Campaign:
             return False
         self.tally.accepted.update(["query", *tview.features])
         self.tally.rebuilt += tview.allow_rebuild
+        self.tally.strategies += ground.strategies_of_the_last()
         return True
 
     def _invalid(self, invalid: NotValidError) -> None:

@@ -27,7 +27,7 @@ from django.test import override_settings
 from django_tviews import catalog, installer
 from django_tviews.definition import Column, Declaration
 from django_tviews.errors import KeyNotUnique, KeyNull, RefreshFailed, TViewError
-from django_tviews.plan.plan import MAINTENANCE_ENVIRONMENT
+from django_tviews.plan.plan import MAINTENANCE_ENVIRONMENT, Strategy
 from django_tviews.relational.builder import build_tree
 from django_tviews.relational.canonical import canonical_sql
 
@@ -197,6 +197,18 @@ class Playground:
             raise self._judged(declaration, error) from error
         self._tviews.append(declaration)
         self._compare("its creation")
+
+    def strategies_of_the_last(self) -> Counter[str]:
+        """Count the strategies of the sources of the TView that was installed last."""
+        plan = installer.plan_of(self.connection, self._tviews[-1], MAIN)
+        found: Counter[str] = Counter()
+        for source in plan.sources:
+            for event in ("INSERT", "UPDATE", "DELETE"):
+                strategy = source.strategy_of(event)
+                joined = source.fold is not None and source.fold.joins
+                name = "fold of a join" if strategy is Strategy.FOLD and joined else strategy
+                found[str(name)] += 1
+        return found
 
     def _judged(self, declaration: Declaration, error: Exception) -> Exception:
         """Tell a refusal, and contents that the query itself does not allow, from a failure."""

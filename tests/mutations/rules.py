@@ -476,6 +476,20 @@ _CONDITIONS = (
         REFUSALS,
     ),
     Mutation(
+        "In LATERAL, all the rows before a LIMIT decide which of them show.",
+        "relational/limits.py",
+        "        self._builder.selects.bind_again(select, scope, self._decides(select))\n",
+        "",
+        ("tests/test_maintenance_mixtures.py", *ROUTES),
+    ),
+    Mutation(
+        "What rows are ordered by before a LIMIT decides which of them show.",
+        "relational/limits.py",
+        "bind_again(select, scope, self._decides(select))",
+        "bind_again(select, scope, ())",
+        ("tests/test_maintenance_mixtures.py", *ROUTES),
+    ),
+    Mutation(
         "Of the columns of DISTINCT ON only those that it groups by lead to a key.",
         "relational/selects.py",
         'for node in grouped_by) else "DISTINCT ON"',
