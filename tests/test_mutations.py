@@ -31,6 +31,7 @@ def test_rules_have_names_of_their_own() -> None:
 
 def test_the_page_names_a_test_for_each_rule() -> None:
     witnesses = known_witnesses()
+    assert witnesses.keys() == {mutation.rule for mutation in MUTATIONS}
     assert page(witnesses) == PAGE.read_text("utf-8")
     for test in witnesses.values():
         path, *names = test.partition("[")[0].split("::")
