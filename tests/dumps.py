@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from django.db import connections
 from psycopg.conninfo import make_conninfo
 
+from support.database import database_settings
+from support.postgres import PrivateServer
+
 from .harness import ALIAS, Database
 
 if TYPE_CHECKING:
@@ -75,3 +78,17 @@ def empty_database(database: Database) -> Iterator[Database]:
         connections[ALIAS].close()
         connections[ALIAS] = usual
         database.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def cluster_of_its_own(database: Database) -> Iterator[Database]:
+    """Give the empty database of a fresh server, under the same alias, with the same TViews."""
+    usual = connections[ALIAS]
+    with PrivateServer() as server:
+        there = {**usual.settings_dict, **database_settings(server.url)}
+        connections[ALIAS] = type(usual)(there, ALIAS)
+        try:
+            yield Database(database.schema, connections[ALIAS], list(database.tviews))
+        finally:
+            connections[ALIAS].close()
+            connections[ALIAS] = usual

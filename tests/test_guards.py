@@ -21,7 +21,8 @@ from django_tviews.errors import (
     UnsupportedQuery,
 )
 from django_tviews.plan.plan import MAINTENANCE_ENVIRONMENT
-from tests.dumps import dump, empty_database, psql, restore
+from django_tviews.sql.shared import RING_CELLS
+from tests.dumps import cluster_of_its_own, dump, empty_database, psql, restore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -727,6 +728,29 @@ class TestDumpAndRestore:
         script = dump(shop, server_programs, "--inserts")
         with empty_database(shop) as restored:
             psql(restored, server_programs, script)
+            self.verify(restored)
+
+    def test_into_a_cluster_that_has_not_reached_the_numbers_in_the_ring(
+        self, shop: Database, server_programs: Path, tmp_path: Path
+    ) -> None:
+        shop.execute(
+            "DO $$ BEGIN FOR number IN 1..5000 LOOP "
+            "PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
+        )
+        shop.run(*(f"UPDATE product SET name = '{number}'" for number in range(RING_CELLS)))
+        entered = "SELECT max(writer) FROM django_tviews_ring"
+        ended = shop.value(entered)
+        archive = tmp_path / "archive"
+        archive.write_bytes(dump(shop, server_programs, "--format=custom"))
+        with cluster_of_its_own(shop) as restored:
+            restore(restored, server_programs, archive)
+            restored.execute(f"SET search_path = {restored.schema}, public")
+            assert restored.value(entered) == ended
+            assert ended > restored.value("SELECT pg_current_xact_id()::text::bigint")
+            for level in ("REPEATABLE READ", "SERIALIZABLE"):
+                restored.execute(f"SET default_transaction_isolation = '{level}'")
+                restored.run("UPDATE product SET name = name || '!' WHERE id = 1")
+            restored.execute("RESET default_transaction_isolation")
             self.verify(restored)
 
     def test_over_what_is_there(self, shop: Database, server_programs: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -179,3 +181,50 @@ def test_after_a_crash_everything_is_exact_and_prepared_transactions_still_exclu
     isolated.execute(child)
     isolated.commit()
     shop.run(THIRD, "UPDATE product SET name = 'new'", "DELETE FROM review WHERE id = 5")
+
+
+def write_until_the_connection_is_lost(shop: Database, seed: int) -> int:
+    """Commit transactions of a few random statements, and return how many."""
+    chance = random.Random(seed)
+    committed = 0
+    with contextlib.suppress(psycopg.OperationalError), shop.connect() as connection:
+        connection.autocommit = False
+        while True:
+            for _ in range(chance.randint(1, 3)):
+                product, review = chance.randint(1, 9), chance.randint(100, 140)
+                statement = chance.choice(
+                    (
+                        f"INSERT INTO review VALUES ({review}, {product}) ON CONFLICT (id) DO NOTHING",
+                        f"UPDATE review SET product_id = {product} WHERE id = {review}",
+                        f"DELETE FROM review WHERE id = {review}",
+                        f"INSERT INTO product VALUES ({product}, 'new') "
+                        "ON CONFLICT (id) DO UPDATE SET name = product.name || '!'",
+                    )
+                )
+                try:
+                    connection.execute(statement)
+                except psycopg.errors.DeadlockDetected:
+                    connection.rollback()
+            try:
+                connection.commit()
+            except psycopg.errors.DeadlockDetected:
+                connection.rollback()
+            else:
+                committed += 1
+    return committed
+
+
+def test_a_server_that_crashes_below_many_writers_comes_back_exact(perishable: Database) -> None:
+    shop = perishable
+    for crashed in range(2):
+        with ThreadPoolExecutor() as pool:
+            writers = [
+                pool.submit(write_until_the_connection_is_lost, shop, 10 * crashed + number)
+                for number in range(4)
+            ]
+            time.sleep(0.7)
+            crash(shop)
+        assert all(writer.result() for writer in writers)
+        shop.check("recovery")
+        assert not shop.value("SELECT count(*) FROM django_tviews_ticket")
+    shop.run("DELETE FROM review", "DELETE FROM product WHERE id > 2")
