@@ -62,9 +62,12 @@ TVIEWS = {
             ("price", models.DecimalField(max_digits=10, decimal_places=2)),
             ("stock", models.IntegerField(null=True)),
             ("maker_name", models.TextField(null=True)),
+            ("data", models.JSONField()),
         ],
-        "SELECT p.id, p.name, p.price, p.stock, m.name AS maker_name FROM shop_product p "
-        "LEFT JOIN shop_maker m ON m.id = p.maker_id",
+        # Parts of the query stand in functions, for patches of the document.
+        "SELECT p.id, p.name, p.price, p.stock, m.name AS maker_name, jsonb_build_object("
+        "'price', p.price, 'maker', jsonb_build_object('id', m.id, "
+        "'name', m.name)) AS data FROM shop_product p LEFT JOIN shop_maker m ON m.id = p.maker_id",
     ),
     "Board": CreateTView(
         "Board",

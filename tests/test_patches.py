@@ -126,7 +126,7 @@ def patches(query: str, key: str = "id", mode: str = "immediate") -> list[str]:
         ),
         # Documents, by their paths.
         (
-            "SELECT p.id, jsonb_build_object('name', p.name, 'maker', jsonb_build_object('id', m.id, "
+            "SELECT p.id, jsonb_build_object('name'::text, p.name, 'maker', jsonb_build_object('id', m.id, "
             "'name', m.name, 'country', CASE WHEN m.country <> '' THEN jsonb_build_object('code', "
             "m.country) END), 'reviews', (SELECT jsonb_agg(r.stars ORDER BY r.id) FROM review r "
             "WHERE r.product_id = p.id)) AS data, m.name AS maker "

@@ -85,6 +85,17 @@ SHAPES = (
         "id integer, supplier text NULL, reviews jsonb NULL",
     ),
     Shape(
+        # Writers of every table patch a path of one document.
+        "documents",
+        "SELECT p.id, jsonb_build_object('name', p.name, 'price', p.price, 'supplier',"
+        " jsonb_build_object('name', s.name, 'country', c.name), 'reviews', (SELECT count(*)"
+        " FROM review r WHERE r.product_id = p.id), 'authors', (SELECT jsonb_agg(a.name"
+        " ORDER BY r.id) FROM review r LEFT JOIN author a ON a.id = r.author_id"
+        " WHERE r.product_id = p.id)) AS data FROM product p"
+        " LEFT JOIN supplier s ON s.id = p.supplier_id LEFT JOIN country c ON c.id = s.country_id",
+        "id integer, data jsonb NULL",
+    ),
+    Shape(
         "by_parent",
         "SELECT supplier_id AS id, count(*) AS products, sum(price) AS price FROM product"
         " WHERE supplier_id IS NOT NULL GROUP BY supplier_id",
