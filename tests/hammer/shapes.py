@@ -172,6 +172,25 @@ SHAPES = (
         " ORDER BY r.stars DESC, r.id LIMIT 1) top ON true",
         "id integer, stars integer NULL, review integer NULL",
     ),
+    Shape(
+        # Folded, all of it, while products go from one group to another.
+        "averages",
+        "SELECT p.supplier_id AS id, count(*) AS n, sum(r.stars) AS stars, avg(r.stars) AS mean,"
+        " min(r.stars) AS worst, max(r.stars) AS best, bool_or(r.stars > 2) AS liked"
+        " FROM review r JOIN product p ON p.id = r.product_id"
+        " WHERE p.supplier_id IS NOT NULL GROUP BY p.supplier_id",
+        "id integer, n bigint, stars bigint NULL, mean numeric NULL, worst integer NULL,"
+        " best integer NULL, liked boolean NULL",
+    ),
+    Shape(
+        # Patched, each part by itself.
+        "documents",
+        "SELECT p.id, jsonb_build_object('name', p.name, 'supplier', jsonb_build_object("
+        "'name', s.name, 'country', c.name), 'reviews',"
+        " (SELECT count(*) FROM review r WHERE r.product_id = p.id)) AS data FROM product p"
+        " LEFT JOIN supplier s ON s.id = p.supplier_id LEFT JOIN country c ON c.id = s.country_id",
+        "id integer, data jsonb",
+    ),
     Shape("distinct_names", "SELECT DISTINCT category AS id FROM product", "id text"),
     Shape(
         "one_row",

@@ -309,6 +309,34 @@ COUNTER_EXAMPLES = (
 
 MORE = (
     Scenario(
+        "two parts of one document",
+        _shapes("documents"),
+        _REVIEWED,
+        (
+            ("UPDATE supplier SET name = name || '!'", "UPDATE product SET name = name || '!'"),
+            ("INSERT INTO review VALUES (3, 1, 1, 4)",),
+        ),
+    ),
+    Scenario(
+        "a parent is renamed while children come and go",
+        _shapes("documents", "parents"),
+        _SUPPLIED,
+        (
+            ("UPDATE supplier SET name = name || '!'",),
+            ("UPDATE product SET supplier_id = 11 - supplier_id",),
+            (_NEW_PRODUCT,),
+        ),
+    ),
+    Scenario(
+        "a row goes to another group while what it counts comes",
+        _shapes("averages"),
+        _REVIEWED,
+        (
+            ("UPDATE product SET supplier_id = 6 WHERE id = 1",),
+            ("INSERT INTO review VALUES (3, 1, 1, 4)", "DELETE FROM review WHERE id = 1"),
+        ),
+    ),
+    Scenario(
         "children move in both directions",
         _shapes("grandchildren"),
         _REVIEWED,
