@@ -86,6 +86,12 @@ RELATIONS = (
         definition="SELECT p.id, p.category_id, avg(r.stars) AS mean FROM shop.product p "
         "JOIN shop.review r ON r.product_id = p.id GROUP BY p.id",
     ),
+    table(
+        "liked",
+        "id bigint, product_id bigint",
+        kind=RelationKind.VIEW,
+        definition="SELECT r.id, r.product_id FROM shop.review r WHERE r.stars > 3",
+    ),
     *(
         table(kind.name.lower(), "id bigint!", "id", kind=kind)
         for kind in RelationKind

@@ -135,6 +135,16 @@ def test_what_changed_rows_give_with_the_others_is_folded(
         ),
         # Only part of what FROM gives is told by tables.
         (
+            "SELECT l.product_id AS k, count(*) AS n FROM liked l "
+            "WHERE l.product_id IS NOT NULL GROUP BY 1",
+            "bigint, bigint",
+        ),
+        (
+            "SELECT l.product_id AS k, count(*) AS n FROM (SELECT product_id FROM review "
+            "WHERE stars > 3) AS l WHERE l.product_id IS NOT NULL GROUP BY 1",
+            "bigint, bigint",
+        ),
+        (
             "SELECT r.product_id AS k, count(*) AS n FROM review r JOIN LATERAL "
             "generate_series(1, r.stars) AS g ON true GROUP BY 1",
             "bigint, bigint",

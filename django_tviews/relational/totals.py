@@ -129,8 +129,10 @@ class Totals:
         if item is None or kind(node) != "range_var" or not item.rows or len(item.rows) != 1:
             return None
         (number,) = item.rows
-        relation = self._builder.drafts[number - 1].relation
-        if relation.kind is RelationKind.VIEW or (relation.descendants and not node.range_var.inh):
+        table = node.range_var
+        relation = self._builder.facts.relations[table.schemaname or None, table.relname]
+        # A helper view may leave out rows of what it reads, and so does ONLY.
+        if relation.kind is RelationKind.VIEW or (relation.descendants and not table.inh):
             return None
         return number, [item]
 
