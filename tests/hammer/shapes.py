@@ -182,15 +182,6 @@ SHAPES = (
         "id integer, n bigint, stars bigint NULL, mean numeric NULL, worst integer NULL,"
         " best integer NULL, liked boolean NULL",
     ),
-    Shape(
-        # Patched, each part by itself.
-        "documents",
-        "SELECT p.id, jsonb_build_object('name', p.name, 'supplier', jsonb_build_object("
-        "'name', s.name, 'country', c.name), 'reviews',"
-        " (SELECT count(*) FROM review r WHERE r.product_id = p.id)) AS data FROM product p"
-        " LEFT JOIN supplier s ON s.id = p.supplier_id LEFT JOIN country c ON c.id = s.country_id",
-        "id integer, data jsonb",
-    ),
     Shape("distinct_names", "SELECT DISTINCT category AS id FROM product", "id text"),
     Shape(
         "one_row",
