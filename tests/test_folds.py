@@ -386,6 +386,24 @@ def test_a_sum_is_a_number_again_once_no_nan_is_left(database: Database) -> None
     )
 
 
+def test_nan_that_comes_and_goes_hides_nothing_else(database: Database) -> None:
+    database.execute(SALES)
+    database.tview(
+        "SELECT shop, count(*) AS sales, sum(price) AS price, avg(price) AS mean FROM sale "
+        "WHERE shop IS NOT NULL GROUP BY shop",
+        "shop integer, sales bigint, price numeric NULL, mean numeric NULL",
+        "shop",
+        mode="deferred",
+    )
+    sale = "INSERT INTO sale (id, shop, day, pieces, price) VALUES ({}, 1, '2026-01-01', 1, {})"
+    database.run(sale.format(1, 1))
+    with database.transaction():
+        database.execute(sale.format(2, "'NaN'"))
+        database.execute("DELETE FROM sale WHERE id = 2")
+        database.execute(sale.format(3, "1.10"))
+    database.check("NaN came and went")
+
+
 def test_a_group_that_loses_and_gets_the_same_rows_is_left_alone(database: Database) -> None:
     database.execute(SALES)
     database.tview(

@@ -133,10 +133,12 @@ class _Totals:
         self._start = start
         self._replaced = replaced
 
-    def difference(self, function: str, argument: str, condition: Expression | None = None) -> str:
+    def difference(
+        self, function: str, argument: str, condition: Expression | None = None, only: str = ""
+    ) -> str:
         """By how much a total grows: that of the rows added, less that of the rows removed."""
-        added = self._of(function, argument, condition, removed=False)
-        removed = self._of(function, argument, condition, removed=True)
+        added = self._of(function, argument, condition, only, removed=False)
+        removed = self._of(function, argument, condition, only, removed=True)
         if function == "sum":
             return f"coalesce({added}, 0) - coalesce({removed}, 0)"
         return f"{added} - {removed}"
@@ -168,18 +170,17 @@ class _Totals:
         more, values = identifier(f"more_{place}?"), identifier(f"values_{place}?")
         if column.summed_by is not None:
             stored = f"tview.{identifier(column.summed_by)}"
-        difference = self.difference("sum", argument, condition)
-        settled = []
+        changes, changed, settled = [], [], []
+        number = ""
         if column.may_be_nan:
-            added = self._of("sum", argument, condition, removed=False)
-            removed = self._of("sum", argument, condition, removed=True)
-            # Nothing may be left of a group that loses and gets the same rows: it is not locked.
-            difference = (
-                f"CASE WHEN {added} = {_NAN} AND {removed} = {_NAN} THEN 0 ELSE {difference} END"
-            )
-            settled += [f"({stored} <> {_NAN}) IS NOT FALSE", f"change.{more} <> {_NAN}"]
-        changes = [f"{difference} AS {more}"]
-        changed = [f"change.{more} <> 0"]
+            # Counted by themselves: NaN that has come and gone may not hide what else has.
+            nans, number = identifier(f"nans_{place}?"), f"({argument}) <> {_NAN}"
+            of_nan = self.difference("count", "*", condition, f"({argument}) = {_NAN}")
+            changes.append(f"{of_nan} AS {nans}")
+            changed.append(f"change.{nans} <> 0")
+            settled += [f"({stored} <> {_NAN}) IS NOT FALSE", f"change.{nans} = 0"]
+        changes.append(f"{self.difference('sum', argument, condition, number)} AS {more}")
+        changed.append(f"change.{more} <> 0")
         value = f"{stored} + change.{more}"
         if column.nullable:
             value = f"coalesce({stored}, 0) + change.{more}"
@@ -187,12 +188,12 @@ class _Totals:
             changes.append(f"{self.difference('count', argument, condition)} AS {values}")
             changed.append(f"change.{values} <> 0")
         if column.counted_by is not None:
-            number = f"(tview.{identifier(column.counted_by)} + change.{values})"
+            count = f"(tview.{identifier(column.counted_by)} + change.{values})"
             if column.summed_by is not None:
                 decimals = column.total.decimals.most if column.total.decimals else 0
-                value = f"round(CAST({value} AS numeric), {decimals}) / {number}"
+                value = f"round(CAST({value} AS numeric), {decimals}) / {count}"
             if column.nullable:
-                value = f"CASE WHEN {number} > 0 THEN {value} END"
+                value = f"CASE WHEN {count} > 0 THEN {value} END"
         elif column.nullable:
             settled.append(f"change.{values} >= 0")
             value = f"CASE WHEN {stored} IS NOT NULL OR change.{values} > 0 THEN {value} END"
@@ -220,9 +221,17 @@ class _Totals:
         )
 
     def _of(
-        self, function: str, argument: str, condition: Expression | None, *, removed: bool
+        self,
+        function: str,
+        argument: str,
+        condition: Expression | None,
+        only: str = "",
+        *,
+        removed: bool,
     ) -> str:
         wanted = f"{'' if removed else 'NOT '}{self._start}.{REMOVED}"
+        if only:
+            wanted += f" AND {only}"
         if condition is not None:
             wanted += f" AND ({self._rows.expression(condition)})"
         return f"{function}({argument}) FILTER (WHERE {wanted})"

@@ -67,15 +67,15 @@ FOLDS = (
     Mutation(
         "Nothing leads back from NaN.",
         "sql/folds.py",
-        'settled += [f"({stored} <> {_NAN}) IS NOT FALSE", f"change.{more} <> {_NAN}"]',
+        'settled += [f"({stored} <> {_NAN}) IS NOT FALSE", f"change.{nans} = 0"]',
         "pass",
         PLANS,
     ),
     Mutation(
-        "A group that loses and gets the same rows is left alone, NaN or not.",
+        "NaN that comes and goes hides nothing else, and a group that loses and gets it is left alone.",
         "sql/folds.py",
-        "CASE WHEN {added} = {_NAN} AND {removed} = {_NAN} THEN 0 ELSE {difference} END",
-        "{difference}",
+        "self.difference('sum', argument, condition, number)",
+        "self.difference('sum', argument, condition)",
         PLANS,
     ),
     Mutation(
@@ -123,7 +123,7 @@ FOLDS = (
     Mutation(
         "A total without values is NULL.",
         "sql/folds.py",
-        'value = f"CASE WHEN {number} > 0 THEN {value} END"',
+        'value = f"CASE WHEN {count} > 0 THEN {value} END"',
         "pass",
         PLANS,
     ),
