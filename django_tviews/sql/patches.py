@@ -9,7 +9,7 @@ from django_tviews.text import indented
 
 from .comparison import unbounded
 from .quoting import equals, identifier, kept_apart, literal, qualified
-from .routes import changed_twice, shown
+from .routes import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -99,7 +99,7 @@ def _ways(members: Iterable[Member]) -> Iterator[str]:
 
 
 def decided_otherwise(source: SourcePlan) -> str:
-    """Return a query for the updated rows that may decide otherwise about rows of the TView.
+    """Return a query that tells whether updated rows may decide otherwise about rows of the TView.
 
     Args:
         source: the source, with its patch.
@@ -109,14 +109,13 @@ def decided_otherwise(source: SourcePlan) -> str:
         f"o.{identifier(name)} {equals(schema)} n.{identifier(name)}"
         for name, schema in source.identity
     )
-    # A row that has got another key differs from none, unless all of its columns are NULL. As many
-    # rows are there before as after, so that one like it has come for each that has gone.
     old_image, new_image = (
         ", ".join(f"{row}.{identifier(name)}" for name in deciding) for row in ("o", "n")
     )
+    # More pairs than rows: some row has lost its key, or stands there twice.
     return (
-        f"SELECT FROM {shown(source, 'old_rows')} AS o\n"
-        f"FULL JOIN {shown(source, 'new_rows')} AS n ON {pairing}\n"
-        f"WHERE record_image_ne(ROW({old_image}), ROW({new_image}))\n"
-        f"    OR {changed_twice(source, 'UPDATE')}"
+        "SELECT count(*) > (SELECT count(*) FROM new_rows)\n"
+        f"    OR bool_or(record_image_ne(ROW({old_image}), ROW({new_image})))\n"
+        f"FROM {shown(source, 'old_rows')} AS o\n"
+        f"FULL JOIN {shown(source, 'new_rows')} AS n ON {pairing}"
     )
