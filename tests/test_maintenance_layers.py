@@ -190,6 +190,37 @@ def test_a_tview_over_a_rebuilt_tview(maintained: Database) -> None:
     )
 
 
+def test_a_value_in_a_tview_of_its_own_is_compared_before_everything_is_rebuilt(
+    database: Database,
+) -> None:
+    database.execute(f"""
+        CREATE TABLE score (id integer PRIMARY KEY, points integer NOT NULL);
+        INSERT INTO score SELECT g, g FROM generate_series(1, 50) AS g;
+        CREATE SEQUENCE evaluated;
+        -- It is not what it is declared to be, so that it counts the rows that are evaluated.
+        CREATE FUNCTION counted(integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql
+            AS $$ BEGIN PERFORM nextval('{database.schema}.evaluated'); RETURN $1; END $$;
+    """)
+    database.tview(
+        "SELECT 1 AS id, max(points) AS points FROM score",
+        "id integer, points integer NULL",
+        table="top",
+    )
+    database.tview(
+        "SELECT id, counted(points) - (SELECT t.points FROM top t) AS below FROM score",
+        "id integer, below integer NULL",
+        allow_rebuild=True,
+    )
+    evaluated = []
+    for points in (7, 70):
+        before = database.value("SELECT nextval('evaluated')")
+        database.execute("INSERT INTO score VALUES (%s, %s)", 100 + points, points)
+        evaluated.append(database.value("SELECT nextval('evaluated')") - before)
+        database.check(f"{points} points")
+    assert evaluated[0] < 10
+    assert evaluated[1] > 50
+
+
 def test_a_tview_that_others_read_cannot_be_dropped(tower: Database) -> None:
     with pytest.raises(DependentColumn, match=r"tests\.tv_person reads it"):
         tower.drop(tower.tviews[0].declaration)

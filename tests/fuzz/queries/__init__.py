@@ -12,6 +12,7 @@ from .groups import Groups
 from .parts import Select, relation_of
 from .predicates import Predicates
 from .sets import Sets
+from .shortcuts import Shortcuts
 from .sublinks import Sublinks
 from .values import Values
 from .whole import WholeQueries
@@ -20,7 +21,9 @@ from .windows import Windows
 __all__ = ["QueryWriter", "Select", "relation_of"]
 
 
-class QueryWriter(WholeQueries, Sets, FromItems, Predicates, Sublinks, Values, Groups, Windows):
+class QueryWriter(
+    WholeQueries, Shortcuts, Sets, FromItems, Predicates, Sublinks, Values, Groups, Windows
+):
     """Writes random queries over given relations.
 
     Args:

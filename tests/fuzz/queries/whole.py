@@ -36,6 +36,8 @@ class WholeQueries(Choices):
                     distinct_on=4,
                     grouping_sets=4,
                     set_operation=6,
+                    totals=14,
+                    cards=10,
                 ),
                 outer=(),
                 depth=self.depth,
@@ -68,6 +70,10 @@ class WholeQueries(Choices):
                 return self.distinct_on(outer, depth)
             case "grouping_sets":
                 return self.grouping_sets(outer, depth)
+            case "totals":
+                return self.totals()
+            case "cards":
+                return self.cards()
             case "expanded":
                 return self.expanded(outer, depth)
             case _:
