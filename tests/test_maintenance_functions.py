@@ -193,6 +193,23 @@ def labelled(maintained: Database) -> Database:
             "id, key",
         ),
         (
+            "SELECT jsonb_object_keys(data) AS key, count(*) AS n, max(id) AS last FROM page "
+            "GROUP BY jsonb_object_keys(data)",
+            "key text, n bigint, last integer",
+            "key",
+        ),
+        (
+            "SELECT j.key, count(*) AS n FROM page p, jsonb_each(p.data) AS j GROUP BY j.key",
+            "key text, n bigint",
+            "key",
+        ),
+        (
+            "SELECT p.id, o.id AS other FROM page p CROSS JOIN LATERAL (SELECT x.id FROM page x "
+            "WHERE x.labels && p.labels AND x.id <> p.id ORDER BY x.id LIMIT 2) o",
+            "id integer, other integer",
+            "id, other",
+        ),
+        (
             "SELECT p.id, u.n, u.a, u.b FROM page p, ROWS FROM (unnest(p.labels), "
             "jsonb_object_keys(p.data)) WITH ORDINALITY AS u (a, b, n)",
             "id integer, n bigint, a text NULL, b text NULL",

@@ -53,7 +53,8 @@ class Totals:
             None if it is anything but groups of rows of tables.
         """
         grouped_by = scope.grouped_by
-        if grouped_by is None or not self._is_plain(select):
+        # Functions in the select list give rows that no table has.
+        if grouped_by is None or scope.unnested or not self._is_plain(select):
             return None
         # Arguments and filters are about the rows that are grouped.
         scope.grouped_by = None
