@@ -21,6 +21,10 @@ _SYNONYMS = {
     "time": "time without time zone",
 }
 _WITH_MODIFIER = re.compile(r"^([a-z0-9_ ]+?) ?\(([\d, ]+)\)(.*)$")
+# A cast to varchar(n) cuts off what is too long, where an assignment fails.
+_LENGTH = re.compile(r"^(varchar|character varying) *\(\d+\)")
+# Casts to these cut or fill up as well, and their length cannot be left out.
+_PADDED = frozenset({"bit", "bit varying", "bpchar", "character"})
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _STRINGS = frozenset({"text", "character varying", "character", "bpchar"})
 _WRITTEN_IN_ONE_WAY = _INTEGERS | _STRINGS | {"boolean", "jsonb", "numeric", "uuid"}
@@ -63,6 +67,37 @@ def without_length(type_sql: str) -> str:
     if name == "character" and modifier:
         return "bpchar"
     return name if name == "character varying" else type_sql
+
+
+def unbounded(type_sql: str) -> str:
+    """Return a type without its length, so that a cast to it leaves every value whole.
+
+    Args:
+        type_sql: the type as declared.
+    """
+    return _LENGTH.sub(r"\1", type_sql)
+
+
+def compared_as(declared: str, computed: str) -> str | None:
+    """Return what to cast a value to, to see whether assigning it would change a column.
+
+    An assignment to a column raises an error where a cast to its type cuts a string off: then the
+    value has to look different, so that it is assigned.
+
+    Args:
+        declared: the type of the column, with the schema unless PostgreSQL brings it along.
+        computed: the type of the value, written in the same way.
+
+    Returns:
+        None if there is no such type.
+    """
+    if same_type(declared, computed):
+        return declared
+    name, _ = _parsed(declared.removesuffix("[]"))
+    # A cast to a domain cuts off as well, and its name does not tell.
+    if name.removesuffix("[]") in _PADDED or "." in name:
+        return None
+    return unbounded(declared)
 
 
 def keeps_values(declared: str, computed: str) -> bool:

@@ -65,12 +65,15 @@ class PlanColumn:
         output: the output column of the query that feeds it.
         value_equal: of equal values any may be stored (a grouping column), so that only a
             difference in value counts as one.
+        compared_as: what to cast a value to, to see whether assigning it would change the column;
+            None if only assigning it tells.
     """
 
     name: str
     type: str
     output: str
     value_equal: bool = False
+    compared_as: str | None = None
 
 
 @dataclass(frozen=True)

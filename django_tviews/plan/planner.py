@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, UnsupportedQuery
 from django_tviews.relational.constructs import refuse
-from django_tviews.sqltypes import is_written_in_one_way, keeps_values, without_length
+from django_tviews.sqltypes import compared_as, is_written_in_one_way, keeps_values, without_length
 
 from .folds import find_folds
 from .patches import find_patch
@@ -85,6 +85,9 @@ def make_plan(
             column.type,
             column.output,
             value_equal=tree.open_look(column.output),
+            compared_as=compared_as(
+                column.type, (output_types or {}).get(column.output, column.type)
+            ),
         )
         for column in declaration.columns
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from django_tviews.sqltypes import unbounded
 
 from .quoting import identifier, qualified
 from .templates import render
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from django_tviews.plan.plan import Plan, PlanColumn
-
-# A cast to varchar(n) cuts off what is too long, where an assignment would fail.
-_LENGTH: Final = re.compile(r"^(varchar|character varying) *\(\d+\)")
 
 
 def comparison(plan: Plan, limit: int) -> str:
@@ -59,15 +57,6 @@ def comparison(plan: Plan, limit: int) -> str:
         ),
         limit=limit,
     )
-
-
-def unbounded(type_sql: str) -> str:
-    """Return a type without its length, so that a cast to it leaves every value whole.
-
-    Args:
-        type_sql: the type as declared.
-    """
-    return _LENGTH.sub(r"\1", type_sql)
 
 
 def _differs(name: str, column: PlanColumn) -> str:

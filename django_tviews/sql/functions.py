@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import RelationFacts, RelationKind
 from django_tviews.plan.routes import Route
 from django_tviews.text import indented
 
-from .comparison import unbounded
 from .created import Function
 from .folds import fold_values, shows_extremes
 from .names import function_name, quoted_function, source_function
@@ -37,11 +35,10 @@ if TYPE_CHECKING:
     from django_tviews.plan.folds import Fold
     from django_tviews.plan.plan import Plan, SourcePlan
 
-# Tells whether the query gives a row; no output can be expected to have this name.
+# The number of a row among those that the query gives for its key, NULL if it gives none. No output
+# can be expected to have these names.
 _FOUND = identifier("found?")
-
-# Where static SQL puts what it has written.
-_INTO = "INTO inserted, updated, deleted, repeated\n"
+_PRESENT = identifier("present?")
 
 # To plan a statement anew for every key costs more than to carry it out.
 PLANNING = (("plan_cache_mode", "force_generic_plan"),)
@@ -70,9 +67,9 @@ class Functions:
                 f"query.{identifier(column.output)} AS {identifier(column.name)}"
                 for column in plan.columns
             ),
-            "assignments": ", ".join(f"{name} = excluded.{name}" for name in columns),
-            "tview_columns": ", ".join(f"tview.{name}" for name in columns),
-            "excluded_columns": ", ".join(f"excluded.{name}" for name in columns),
+            "no_columns": ", ".join("NULL" for _ in columns),
+            "assignments": ", ".join(f"{name} = evaluated.{name}" for name in columns),
+            "evaluated_columns": ", ".join(f"evaluated.{name}" for name in columns),
             "key_columns": ", ".join(self.key),
             "key_parameters": ", ".join(
                 f"{variable} {column.type}[]"
@@ -86,7 +83,11 @@ class Functions:
             "first_key_variable": self.variables[0],
             "key_positions": ", ".join(f"${place}" for place in range(1, len(self.variables) + 1)),
             "affected_columns": ", ".join(self._key_of("affected")),
+            "typed_key_of_fresh": ", ".join(
+                f"CAST(fresh.{identifier(column.name)} AS {column.type})" for column in plan.key
+            ),
             "found": _FOUND,
+            "present": _PRESENT,
             "affected_matches_query": self._match("affected", "query"),
             "affected_matches_fresh": self._match("affected", "fresh"),
             "evaluated_matches_tview": self._match("evaluated", "tview"),
@@ -97,9 +98,13 @@ class Functions:
             "truncated": quoted_function(plan, "truncated"),
             "schema_literal": literal(plan.schema),
             "table_literal": literal(plan.table),
-            "key_literal": literal(", ".join(self.key)),
         }
-        self.values["refuse_repeated"] = render("repeated", **self.values)
+        self.values["number_of_key"] = render("number_of_key", **self.values)
+        repeated = self._refuse_repeated("evaluated")
+        differs = self._differs("evaluated")
+        self.values["write"] = render(
+            "write", **self.values, refuse_repeated=repeated, differs=differs
+        )
         self.values["announce"] = render("deferred" if plan.deferred else "spooled", **self.values)
 
     def _key_of(self, relation: str) -> list[str]:
@@ -148,52 +153,55 @@ class Functions:
         return Function(self.plan.schema, function_name(self.plan, suffix), arguments, create)
 
     def _recompute(self) -> str:
-        values = {
-            **self.values,
-            "write_static": self._write(_INTO),
-            "write_dynamic": self._write(""),
-        }
-        many = render("evaluate_whole", **values)
+        many = render("evaluate_whole", **self.values)
         unit = self.plan.unit
         if self.plan.by_key:
             few = f"cardinality({self.variables[0]}) <= {self.plan.bulk_threshold}"
-            evaluate_few = render("evaluate_by_key", **values)
+            evaluate_few = render("evaluate_by_key", **self.values)
         elif unit is not None:
             units = units_of_keys(self.plan, unit, str(self.values["key_variables"]))
-            few = render("few_units", **values, units=units)
+            few = render("few_units", **self.values, units=units)
             evaluate_few = render(
                 "evaluate_by_unit",
-                **values,
+                **self.values,
                 units=units,
                 unit_matches_query=unit_matches(unit, "query", "units"),
             )
         else:
-            return render("recompute", **values, evaluation=f"{many};")
+            return render("recompute", **self.values, evaluation=f"{many};")
         evaluation = render("few_or_many", few=few, evaluate_few=evaluate_few, evaluate_many=many)
-        return render("recompute", **values, evaluation=evaluation)
+        return render("recompute", **self.values, evaluation=evaluation)
 
-    def _write(self, into: str) -> str:
-        written = render("written", **self.values, into=into)
-        return render("write", **self.values, written=written)
+    def _differs(self, relation: str) -> str:
+        """Tell whether a row would change the row of the TView."""
+        casts = {column.name: column.compared_as for column in self.plan.columns}
+        if None in casts.values():
+            return "true"
+        stored = ", ".join(f"tview.{identifier(name)}" for name in casts)
+        given = ", ".join(
+            f"CAST({relation}.{identifier(name)} AS {type_sql})" for name, type_sql in casts.items()
+        )
+        return f"record_image_ne(ROW({stored}), ROW({given}))"
+
+    def _refuse_repeated(self, relation: str) -> str:
+        key = ", ".join(f"{relation}.{name}" for name in self.key)
+        return (
+            f"{self.values['runtime']}.django_tviews_repeated("
+            f"{self.values['tview']}, {literal(', '.join(self.key))}, concat_ws(', ', {key}))"
+        )
 
     def rebuild(self) -> str:
         """Return the statement that creates the one that compares everything."""
-        written = render("written", **self.values, into=_INTO)
-        return render("rebuild", **self.values, written=written)
+        return render("rebuild", **self.values)
 
     def rekey(self) -> str:
         """Return the statement that creates its stand-in for while the table has no key."""
         return render(
             "rekey",
             **self.values,
+            refuse_repeated=self._refuse_repeated("fresh"),
             fresh_key=", ".join(f"fresh.{name}" for name in self.key),
-            fresh_columns=", ".join(
-                # A cast cuts off what is too long for these; the row is written in any case, then.
-                f"fresh.{identifier(column.name)}"
-                if re.match(r"bit|varbit|char(?!acter varying)", column.type)
-                else f"CAST(fresh.{identifier(column.name)} AS {unbounded(column.type)})"
-                for column in self.plan.columns
-            ),
+            fresh_differs=self._differs("fresh"),
             key_matches_kept=self._match("kept", "fresh"),
         )
 

@@ -1,7 +1,6 @@
 -- Maintain @{table} from the spool: find the keys that the spooled changes may affect, in the
 -- current state and in any that the statement has left behind, and recompute them.
-CREATE OR REPLACE FUNCTION @{drain}(
-    OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
+CREATE OR REPLACE FUNCTION @{drain}() RETURNS void
 LANGUAGE plpgsql
     @{environment}
 AS $function$
@@ -27,13 +26,9 @@ BEGIN
     END IF;
     @{taken}
     IF everything THEN
-        SELECT * INTO inserted, updated, deleted FROM @{rebuild}();
+        PERFORM @{rebuild}();
     ELSIF @{first_key_variable} IS NOT NULL THEN
-        SELECT * INTO inserted, updated, deleted FROM @{recompute}(@{key_variables});
-    ELSE
-        inserted := 0;
-        updated := 0;
-        deleted := 0;
+        PERFORM @{recompute}(@{key_variables});
     END IF;
 END
 $function$;

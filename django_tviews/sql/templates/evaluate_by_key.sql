@@ -4,10 +4,10 @@ WITH evaluated AS MATERIALIZED (
     SELECT affected.*, fresh.*
     FROM unnest(@{key_variables}) AS affected (@{affected_columns})
     LEFT JOIN LATERAL (
-        SELECT true AS @{found}, @{outputs}
+        SELECT row_number() OVER () AS @{found}, @{outputs}
         FROM @{view} AS query
         WHERE @{affected_matches_query}
         OFFSET 0
     ) AS fresh ON true
-),
-@{write_static}
+)
+@{write}

@@ -1,12 +1,12 @@
 -- One join, planned afresh for the true number of keys.
 EXECUTE $bulk$
 WITH evaluated AS MATERIALIZED (
-    SELECT affected.*, fresh.*
+    SELECT affected.*, fresh.*, @{number_of_key} AS @{found}
     FROM unnest(@{key_positions}) AS affected (@{affected_columns})
     LEFT JOIN (
-        SELECT true AS @{found}, @{outputs}
+        SELECT true AS @{present}, @{outputs}
         FROM @{view} AS query
     ) AS fresh ON @{affected_matches_fresh}
-),
-@{write_dynamic}
-$bulk$ INTO inserted, updated, deleted, repeated USING @{key_variables}
+)
+@{write}
+$bulk$ USING @{key_variables}

@@ -108,6 +108,20 @@ BEGIN
 END
 $function$;
 --;;
+-- Raised where maintenance finds a second row for a key; boolean, so that conditions can call it.
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_repeated(tview regclass, key text, value text)
+RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+BEGIN
+    RAISE EXCEPTION 'the query of TView % gives several rows for one key', tview
+        USING ERRCODE = '21000',
+              SCHEMA = (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = tview),
+              TABLE = (SELECT relname::text FROM pg_class WHERE oid = tview),
+              DETAIL = format('The key is (%s) = (%s).', key, value),
+              HINT = 'Group the query by the key, or add the columns that tell the rows apart to the key.';
+END
+$function$;
+--;;
 -- BEFORE a statement on a TView itself: nobody but maintenance, which runs inside triggers, writes.
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_refuse_write() RETURNS trigger
 LANGUAGE plpgsql AS $function$
@@ -147,9 +161,18 @@ BEGIN
         SELECT NEW.tview, 0, ARRAY(SELECT jsonb_array_elements_text(keys.value))
         FROM jsonb_array_elements(NEW.keys) AS keys;
     END IF;
+    -- What PostgreSQL has counted of the TView in this transaction; NULL if track_counts is off.
+    IF current_setting('track_counts')::boolean THEN
+        NEW.inserted := -pg_stat_get_xact_tuples_inserted(NEW.tview);
+        NEW.updated := -pg_stat_get_xact_tuples_updated(NEW.tview);
+        NEW.deleted := -pg_stat_get_xact_tuples_deleted(NEW.tview);
+    END IF;
     -- Counts as an open statement, so that TViews over this one are spooled and follow below.
     PERFORM set_config(@{open_setting}, (coalesce(nullif(current_setting(@{open_setting}, true), ''), '0')::integer + 1)::text, true);
-    EXECUTE 'SELECT * FROM ' || installed.drain || '()' INTO NEW.inserted, NEW.updated, NEW.deleted;
+    EXECUTE 'SELECT ' || installed.drain || '()';
+    NEW.inserted := NEW.inserted + pg_stat_get_xact_tuples_inserted(NEW.tview);
+    NEW.updated := NEW.updated + pg_stat_get_xact_tuples_updated(NEW.tview);
+    NEW.deleted := NEW.deleted + pg_stat_get_xact_tuples_deleted(NEW.tview);
     PERFORM @{runtime}.django_tviews_drain(false);
     PERFORM set_config(@{open_setting}, (current_setting(@{open_setting})::integer - 1)::text, true);
     RETURN NEW;
@@ -163,5 +186,5 @@ REVOKE ALL ON @{runtime}.django_tviews_registry, @{runtime}.django_tviews_spool,
     @{runtime}.django_tviews_refresh FROM PUBLIC;
 --;;
 REVOKE ALL ON FUNCTION @{runtime}.django_tviews_open(), @{runtime}.django_tviews_close(),
-    @{runtime}.django_tviews_drain(boolean),
+    @{runtime}.django_tviews_drain(boolean), @{runtime}.django_tviews_repeated(regclass, text, text),
     @{runtime}.django_tviews_refuse_write(), @{runtime}.django_tviews_refresh() FROM PUBLIC;
