@@ -453,6 +453,10 @@ class TestRefusals:
                 KeyNotUnique,
             ),
             (
+                {**KEYED_BY_TITLE, "query": "SELECT b.id, 'Solaris' AS title FROM library_book b"},
+                KeyNotUnique,
+            ),
+            (
                 card(
                     options={
                         "constraints": [
@@ -463,7 +467,7 @@ class TestRefusals:
                 IntegrityError,
             ),
         ],
-        ids=["a key that is not one", "a constraint"],
+        ids=["a key that is not one", "a key of which a row stays", "a constraint"],
     )
     def test_what_the_rows_break_is_not_changed(
         self, library: Library, database: Database, change: dict[str, Any], error: type[Exception]

@@ -544,6 +544,11 @@ class TestErrorsOfAWrite:
         [
             ("100 / length(p.name)", "integer", "UPDATE parent SET name = '' WHERE id = 1"),
             ("p.name", "varchar(3)", "INSERT INTO parent VALUES (3, 'four')"),
+            # Cut off, these would be what is there already.
+            ("p.name", "varchar(1)", "UPDATE parent SET name = name || 'x'"),
+            ("ARRAY[p.name]", "varchar(1)[]", "UPDATE parent SET name = name || 'x'"),
+            ("p.name", "char(1)", "UPDATE parent SET name = name || 'x'"),
+            ("p.name", "short", "UPDATE parent SET name = name || 'x'"),
             ("p.id * 1000000000", "integer", "UPDATE parent SET id = 9 WHERE id = 2"),
             ("p.id::numeric ^ 9", "numeric(5, 2)", "INSERT INTO parent VALUES (99, 'x')"),
             ("p.name::integer + 1", "integer", "UPDATE parent SET name = 'seven'"),
@@ -557,7 +562,7 @@ class TestErrorsOfAWrite:
     def test_a_value_that_cannot_be_computed_or_stored(
         self, family: Database, expression: str, type_sql: str, write: str
     ) -> None:
-        family.execute("UPDATE parent SET name = id")
+        family.execute("UPDATE parent SET name = id; CREATE DOMAIN short AS varchar(1)")
         family.tview(
             f"SELECT p.id, {expression} AS v FROM parent p", f"id integer, v {type_sql} NULL"
         )

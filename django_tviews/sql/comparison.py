@@ -59,6 +59,21 @@ def comparison(plan: Plan, limit: int) -> str:
     )
 
 
+def would_change(columns: Iterable[PlanColumn], relation: str) -> str:
+    """Return a condition: to assign the values of a relation would change the row of the TView.
+
+    Args:
+        columns: those assigned to.
+        relation: the alias of what gives the values, its columns named like the TView's.
+    """
+    casts = {identifier(column.name): column.compared_as for column in columns}
+    if None in casts.values():
+        return "true"
+    stored = ", ".join(f"tview.{name}" for name in casts)
+    given = ", ".join(f"CAST({relation}.{name} AS {type_sql})" for name, type_sql in casts.items())
+    return f"record_image_ne(ROW({stored}), ROW({given}))"
+
+
 def _differs(name: str, column: PlanColumn) -> str:
     # Both take the type's own operators, whatever is on the search path.
     function = "record_ne" if column.value_equal else "record_image_ne"

@@ -8,6 +8,7 @@ from django_tviews.facts import RelationFacts, RelationKind
 from django_tviews.plan.routes import Route
 from django_tviews.text import indented
 
+from .comparison import would_change
 from .created import Function
 from .folds import fold_values, shows_extremes
 from .names import function_name, quoted_function, source_function
@@ -101,7 +102,7 @@ class Functions:
         }
         self.values["number_of_key"] = render("number_of_key", **self.values)
         repeated = self._refuse_repeated("evaluated")
-        differs = self._differs("evaluated")
+        differs = would_change(plan.columns, "evaluated")
         self.values["write"] = render(
             "write", **self.values, refuse_repeated=repeated, differs=differs
         )
@@ -172,17 +173,6 @@ class Functions:
         evaluation = render("few_or_many", few=few, evaluate_few=evaluate_few, evaluate_many=many)
         return render("recompute", **self.values, evaluation=evaluation)
 
-    def _differs(self, relation: str) -> str:
-        """Tell whether a row would change the row of the TView."""
-        casts = {column.name: column.compared_as for column in self.plan.columns}
-        if None in casts.values():
-            return "true"
-        stored = ", ".join(f"tview.{identifier(name)}" for name in casts)
-        given = ", ".join(
-            f"CAST({relation}.{identifier(name)} AS {type_sql})" for name, type_sql in casts.items()
-        )
-        return f"record_image_ne(ROW({stored}), ROW({given}))"
-
     def _refuse_repeated(self, relation: str) -> str:
         key = ", ".join(f"{relation}.{name}" for name in self.key)
         return (
@@ -201,7 +191,7 @@ class Functions:
             **self.values,
             refuse_repeated=self._refuse_repeated("fresh"),
             fresh_key=", ".join(f"fresh.{name}" for name in self.key),
-            fresh_differs=self._differs("fresh"),
+            fresh_differs=would_change(self.plan.columns, "fresh"),
             key_matches_kept=self._match("kept", "fresh"),
         )
 

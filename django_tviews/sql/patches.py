@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from django_tviews.text import indented
 
-from .comparison import unbounded
+from .comparison import would_change
 from .quoting import equals, identifier, kept_apart, literal, qualified
 from .routes import shown
 
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from django_tviews.plan.patches import PatchedColumn
     from django_tviews.plan.plan import Plan, SourcePlan
     from django_tviews.relational.parts import Member
-
-# A cast to these, or to a domain over one of them, cuts off what an assignment would refuse.
-_CUT_OFF: Final = re.compile(r"bit|varbit|char(?!acter varying)|.*\.")
 
 
 def patch_values(plan: Plan, source: SourcePlan) -> dict[str, str]:
@@ -74,19 +70,17 @@ def _merged(stored: str, fresh: str, members: Sequence[Member]) -> str:
 
 
 def _different(columns: Sequence[PatchedColumn]) -> str:
-    if any(_CUT_OFF.match(each.column.type) for each in columns):
-        return ""
-    stored, fresh = [], []
+    conditions = []
+    if whole := [each.column for each in columns if not each.members]:
+        conditions.append(would_change(whole, "fresh"))
     for each in columns:
-        name = identifier(each.column.name)
-        if each.members:
-            ways = list(_ways(each.members))
-            stored += [f"tview.{name}{way}" for way in ways]
-            fresh += [f"fresh.{name}{way}" for way in ways]
-        else:
-            stored.append(f"tview.{name}")
-            fresh.append(f"CAST(fresh.{name} AS {unbounded(each.column.type)})")
-    return f"\n  AND record_image_ne(ROW({', '.join(stored)}), ROW({', '.join(fresh)}))"
+        if ways := list(_ways(each.members)):
+            stored, fresh = (
+                ", ".join(f"{relation}.{identifier(each.column.name)}{way}" for way in ways)
+                for relation in ("tview", "fresh")
+            )
+            conditions.append(f"record_image_ne(ROW({stored}), ROW({fresh}))")
+    return f"({' OR '.join(conditions)})" if len(conditions) > 1 else conditions[0]
 
 
 def _ways(members: Iterable[Member]) -> Iterator[str]:

@@ -10,7 +10,7 @@ IF cardinality(@{first_key_variable}) <= @{bulk_threshold} THEN
         WHERE @{affected_matches_query}
         OFFSET 0
     ) AS fresh
-    WHERE @{fresh_matches_tview}@{different};
+    WHERE @{fresh_matches_tview} AND @{different};
 ELSIF @{first_key_variable} IS NOT NULL THEN
     -- Many keys: one join, planned afresh for their true number.
     EXECUTE $bulk$
@@ -22,6 +22,6 @@ ELSIF @{first_key_variable} IS NOT NULL THEN
     UPDATE @{table} AS tview
     SET @{patched}
     FROM fresh
-    WHERE @{fresh_matches_tview}@{different}
+    WHERE @{fresh_matches_tview} AND @{different}
     $bulk$ USING @{key_variables};
 END IF;
