@@ -95,6 +95,23 @@ class Route:
     keys: tuple[tuple[Expression, ...], ...]
 
     @property
+    def starts_from(self) -> tuple[str, ...]:
+        """The columns of a changed row that decide where the route leads."""
+        expressions = chain(
+            self.filters,
+            *(step.conditions for step in self.steps),
+            (step.occurrence.computed for step in self.steps if step.occurrence.computed),
+            *self.keys,
+        )
+        read = {
+            column.name
+            for each in expressions
+            for column in each.columns
+            if column.occurrence == self.occurrence.number
+        }
+        return tuple(name for name in self.occurrence.columns if name in read)
+
+    @property
     def shape(self) -> tuple[object, ...]:
         """The route apart from what its occurrences are called; equal shapes find equal keys."""
         places = {self.occurrence.number: 0}

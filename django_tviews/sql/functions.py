@@ -294,11 +294,15 @@ class Functions:
             "function_literal": literal(source_function(self.plan, source, event)),
             "delta": delta,
         }
-        spool = render("spool", **values, spooled=self._spooled(source, delta))
-        if self.plan.deferred:
-            return render("source", **values, reaction=spool)
-        maintenance = self._maintenance(source, event, values)
-        reaction = render("source_immediate", **values, spool=spool, maintenance=maintenance)
+        reaction = render("spool", **values, spooled=self._spooled(source, delta))
+        if not self.plan.deferred:
+            maintenance = self._maintenance(source, event, values)
+            if event == "UPDATE" and _looks_rows_up(source):
+                # Looking would find out as well, but costs more.
+                maintenance = render("unless_unchanged", **values, reaction=maintenance)
+            reaction = render("source_immediate", **values, spool=reaction, maintenance=maintenance)
+        if not source.routed:
+            reaction = render("unless_unchanged", **values, reaction=reaction)
         return render("source", **values, reaction=reaction)
 
     def _spooled(self, source: SourcePlan, delta: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django_tviews.plan.locks import KEYS, keys_are_told_apart, lookups, rows_looked_for
 from django_tviews.plan.routes import NoRoute, Route
+from django_tviews.sqltypes import has_one_look
 from django_tviews.text import indented
 
 from .joins import Joins
@@ -56,7 +57,7 @@ def affected_keys(
     ]
     looks_rows_up = any(route.steps for _, route in routes)
     branches = [
-        _branch(plan, route, deltas[source.number], states, looks_rows_up=looks_rows_up)
+        _branch(plan, source, route, deltas[source.number], states, looks_rows_up=looks_rows_up)
         for source, route in routes
     ]
     columns = [identifier(column.name) for column in plan.key]
@@ -64,8 +65,9 @@ def affected_keys(
     branches += [
         f"SELECT requests.*{none}\nFROM (\n{indented(each)}\n) AS requests" for each in extra
     ]
-    union = "\nUNION\n".join(branches)
-    if len(branches) == 1:
+    # Where rows were looked up, keys and locks are made distinct each by themselves.
+    union = ("\nUNION ALL\n" if looks_rows_up else "\nUNION\n").join(branches)
+    if len(branches) == 1 and not looks_rows_up:
         union = union.replace("SELECT", "SELECT DISTINCT", 1)
     names = ", ".join([*columns, _LOCKS] if looks_rows_up else columns)
     affected = f"affected ({names}) AS MATERIALIZED (\n{indented(union)}\n)"
@@ -124,6 +126,7 @@ def named_lock(plan: Plan, mode: str, place: int, values: Sequence[str]) -> str:
 
 def _branch(
     plan: Plan,
+    source: SourcePlan,
     route: Route,
     delta: str,
     states: Mapping[RelationFacts, str],
@@ -138,7 +141,7 @@ def _branch(
         known = " AND ".join(f"{value} IS NOT NULL" for value in values)
         return f"CASE WHEN {known} THEN {lock} END" if values else lock
 
-    lines = [f"FROM {delta} AS {joins.start}", *joins.lines(states)]
+    lines = [f"FROM {_start(source, route, delta)} AS {joins.start}", *joins.lines(states)]
     keys = [
         ", ".join(
             f"CAST({joins.expression(expression)} AS {column.type})"
@@ -160,6 +163,18 @@ def _branch(
     if route.filters:
         lines.append("WHERE " + " AND ".join(map(joins.expression, route.filters)))
     return "\n".join([head, *lines])
+
+
+def _start(source: SourcePlan, route: Route, delta: str) -> str:
+    """The changed rows that a route starts from; what it joins to equal ones, it joins once.
+
+    An update changes most rows in columns that no route reads.
+    """
+    types = dict(source.columns)
+    columns = route.starts_from
+    if not route.steps or not all(has_one_look(types[name]) for name in columns):
+        return delta
+    return f"(SELECT DISTINCT {', '.join(map(identifier, columns))} FROM {delta})"
 
 
 def transition_delta(source: SourcePlan, event: str) -> str:

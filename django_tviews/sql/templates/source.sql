@@ -15,12 +15,6 @@ BEGIN
                 @{function_literal}, @{source_literal}, TG_RELID::regclass
             USING ERRCODE = '42501', HINT = 'Was it detached from there? Run tview_sync, or drop this trigger.';
     END IF;
-    -- Nothing that the query reads has changed.
-    IF NOT EXISTS (
-        @{delta}
-    ) THEN
-        RETURN NULL;
-    END IF;
     @{reaction}
     RETURN NULL;
 END

@@ -1,3 +1,6 @@
 INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image)
 @{spooled};
-@{announce}
+-- Nothing, if nothing that the query reads has changed.
+IF FOUND THEN
+    @{announce}
+END IF;
