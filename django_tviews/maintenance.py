@@ -74,22 +74,24 @@ class RefreshReport:
 
     Attributes:
         label: the TView.
-        inserted: how many rows were added.
+        inserted: how many rows were added; None, like the next two, if the server does not count
+            what it writes (``track_counts`` is off).
         updated: how many rows were changed.
         deleted: how many rows were taken away.
         seconds: how long it took.
     """
 
     label: str
-    inserted: int
-    updated: int
-    deleted: int
+    inserted: int | None
+    updated: int | None
+    deleted: int | None
     seconds: float
 
     @property
-    def changed(self) -> bool:
-        """Whether any row was written."""
-        return bool(self.inserted or self.updated or self.deleted)
+    def changed(self) -> bool | None:
+        """Whether any row was written; None if the server does not count that."""
+        counts = (self.inserted, self.updated, self.deleted)
+        return None if None in counts else any(counts)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON holds it."""
@@ -102,6 +104,8 @@ class RefreshReport:
     @property
     def changes(self) -> str:
         """What was written, in words."""
+        if self.changed is None:
+            return "recomputed; how many rows changed is unknown, as track_counts is off"
         if not self.changed:
             return "nothing to change"
         return ", ".join(

@@ -239,6 +239,19 @@ class TestTviewRefresh:
             "deleted": 0,
         }
 
+    def test_where_the_server_does_not_count_the_counts_are_unknown(self, shop: Database) -> None:
+        with unguarded(shop):
+            shop.execute("DELETE FROM testapp_productcard")
+        shop.execute("SET track_counts = off")
+        try:
+            out, _ = call("tview_refresh", "testapp.ProductCard")
+            [report] = answer("tview_refresh", "testapp.ProductCard")["tviews"]
+        finally:
+            shop.execute("RESET track_counts")
+        assert out.startswith("testapp.ProductCard: recomputed; how many rows changed is unknown")
+        assert report["inserted"] is None
+        shop.check()
+
     def test_a_tview_that_reads_a_refreshed_one_follows(self, shop: Database) -> None:
         with unguarded(shop):
             shop.execute("UPDATE testapp_productcard SET review_count = 7 WHERE name = 'Lamp'")
