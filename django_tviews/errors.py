@@ -211,8 +211,8 @@ class KeyMissing(TViewError):
 class KeyNotUnique(TViewError):
     """The query gave two rows for one key, or for another unique constraint of the TView.
 
-    The statement that led to it is rolled back. PostgreSQL reports 21000 when both rows were
-    written together and 23505 when one of them was there before.
+    The statement that led to it is rolled back. The key is reported with 21000, another constraint
+    with 23505; the key, too, when the TView is created.
     """
 
     sqlstate = "21000"
@@ -487,9 +487,8 @@ _MET_WHEN_ALTERING: Final[dict[str, type[TViewError]]] = {
     "0A000": DependentColumn,
 }
 
-# Places in PostgreSQL's source, sent in the field "routine"; unlike messages never translated.
+# A place in PostgreSQL's source, sent in the field "routine"; unlike a message never translated.
 _RAISE_STATEMENT: Final = "exec_stmt_raise"
-_UPSERT_OF_ONE_ROW_TWICE: Final = "ExecOnConflictUpdate"
 
 _OUR_FUNCTION: Final = re.compile(rf'[\s."](?:{"|".join(FUNCTION_PREFIXES)})')
 
@@ -552,8 +551,6 @@ def _class_of(fields: dict[str, str | None]) -> type[TViewError] | None:
         # A trigger of the project on the TView runs inside the maintenance and may raise, too.
         ours = _OUR_FUNCTION.search(functions[0]) is not None
         return _RAISED_BY_OUR_FUNCTIONS.get(sqlstate, RefreshFailed) if ours else RefreshFailed
-    if fields["routine"] == _UPSERT_OF_ONE_ROW_TWICE:
-        return KeyNotUnique
     return _MET_IN_OUR_FUNCTIONS.get(sqlstate, RefreshFailed)
 
 

@@ -126,12 +126,14 @@ def create(
     with all_or_nothing(schema_editor, declaration):
         connection = schema_editor.connection
         schema = catalog.current_schema(connection)
+        is_new = not catalog.resolve(connection, [(schema, declaration.table)])
         execute(schema_editor, view_statement(schema, declaration.view, declaration.query))
         plan = plan_of(connection, declaration, schema)
         refuse_taken_names(connection, plan)
         lock_sources(schema_editor, plan)
         create_table()
-        _install(schema_editor, declaration, plan)
+        with _key_comes_last(schema_editor, plan) if is_new else nullcontext():
+            _install(schema_editor, declaration, plan)
 
 
 def drop(
@@ -289,12 +291,16 @@ def unwatched(schema_editor: BaseDatabaseSchemaEditor) -> AbstractContextManager
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Raise the error of django_tviews that a database error stands for, if it does for one."""
+def explained(*, altering: bool = False) -> Iterator[None]:
+    """Raise the error of django_tviews that a database error stands for, if it does for one.
+
+    Args:
+        altering: whatever is met is about a TView, as its table is being altered.
+    """
     try:
         yield
     except DatabaseError as error:
-        known = TViewError.from_database_error(error)
+        known = TViewError.from_database_error(error, altering=altering)
         if known is None:
             raise
         raise known from error
@@ -442,10 +448,25 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
     _create_triggers(schema_editor, objects.source_triggers(plan))
     # The triggers will fire for snapshots, too, that do not show what is filled in now.
     execute(schema_editor, shared.enter_statement(plan.runtime_schema, plan.schema, plan.table))
-    execute(schema_editor, f"SELECT * FROM {objects.rebuild_name(plan)}()")
+    execute(schema_editor, f"SELECT {objects.rebuild_name(plan)}()")
     # From now on only maintenance writes.
     _create_triggers(schema_editor, objects.own_triggers(plan))
     execute(schema_editor, registry_entry(declaration, plan))
+
+
+@contextmanager
+def _key_comes_last(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> Iterator[None]:
+    """Add the primary key of a table after it has been filled, which takes half the time."""
+    table = qualified(plan.schema, plan.table)
+    name, _ = catalog.primary_key(schema_editor.connection, complete(table))
+    key = ", ".join(identifier(column.name) for column in plan.key)
+    execute(schema_editor, f"ALTER TABLE {table} DROP CONSTRAINT {identifier(name)}")
+    yield
+    with explained(altering=True):
+        execute(
+            schema_editor,
+            f"ALTER TABLE {table} ADD CONSTRAINT {identifier(name)} PRIMARY KEY ({key})",
+        )
 
 
 def refuse_other_collations(connection: BaseDatabaseWrapper, plan: Plan) -> None:

@@ -7,23 +7,23 @@ others see the old contents until COMMIT and the new ones from then on.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace as replaced
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 from . import catalog
 from .alignment import align
 from .definition import object_name
-from .errors import MetadataNotFound, TViewError
+from .errors import MetadataNotFound
 from .following import following
 from .guard import Lifted
 from .installer import (
     InstalledTView,
     all_or_nothing,
     execute,
+    explained,
     find,
     plan_of,
     readers_of,
@@ -37,8 +37,6 @@ from .sql import objects, shared
 from .sql.quoting import complete, identifier, qualified, regclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
     from .alteration import TableAlteration
@@ -111,20 +109,8 @@ def _run(
     new: Declaration,
     table: TableAlteration,
 ) -> None:
-    with all_or_nothing(schema_editor, new), _altering():
+    with all_or_nothing(schema_editor, new), explained(altering=True):
         _Replacement(schema_editor, tview, new, table).run()
-
-
-@contextmanager
-def _altering() -> Iterator[None]:
-    """Explain what PostgreSQL says of a definition that the rows or other objects stand against."""
-    try:
-        yield
-    except DatabaseError as error:
-        known = TViewError.from_database_error(error, altering=True)
-        if known is None:
-            raise
-        raise known from error
 
 
 class _Replacement:

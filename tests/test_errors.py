@@ -209,13 +209,6 @@ class TestErrorsOfTheDatabase:
         assert error.context["table"] == "errors_card"
         assert "deferrable" in error.hint
 
-    def test_two_rows_of_one_statement_for_one_key_are_not_unique_either(self) -> None:
-        error = in_maintenance(
-            "INSERT INTO errors_card VALUES (2, 'two'), (2, 'due')"
-            " ON CONFLICT (id) DO UPDATE SET name = excluded.name"
-        )
-        assert type(error) is KeyNotUnique
-
     def test_two_rows_from_a_scalar_subquery_are_a_failed_refresh(self) -> None:
         error = in_maintenance("SELECT (SELECT n FROM generate_series(1, 2) AS n)")
         assert type(error) is RefreshFailed
