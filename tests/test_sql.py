@@ -96,7 +96,7 @@ class TestTemplates:
 
     def test_a_placeholder_without_a_value_is_an_error(self) -> None:
         with pytest.raises(KeyError):
-            render("written")
+            render("write")
 
     def test_a_dollar_quote_gives_way_to_its_contents(self) -> None:
         values = dict.fromkeys(self.placeholders(), "x") | {"routes": "'$bulk$ and $bulk_$'"}

@@ -36,7 +36,7 @@ def test_sqlmigrate_prints_every_kind_of_statement_and_changes_nothing() -> None
         'CREATE TABLE "testapp_productcard"',
         "CREATE OR REPLACE FUNCTION public.tviews_testapp_productcard_recompute(",
         "CREATE OR REPLACE TRIGGER tviews_1_open_insert_public BEFORE INSERT ON public.testapp_product",
-        "SELECT * FROM public.tviews_testapp_productcard_rebuild()",
+        "SELECT public.tviews_testapp_productcard_rebuild()",
         "CREATE OR REPLACE TRIGGER tviews_0_guard",
         "INSERT INTO public.django_tviews_registry",
     ):
