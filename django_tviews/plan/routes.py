@@ -23,6 +23,11 @@ the state that the row shows in. So it is computed by a sublink over the same FR
 conditions are those of the SELECT and that both rows are in one partition. A partition of NULLs has
 an alternative of its own; where rows that NULLs replace decide about it, nothing ties them.
 
+**LIMIT.** Whether a row is among the first few depends on all the rows before the LIMIT, as its
+number among them would: they are one partition, tied by what LATERAL demands of them. If *o* comes
+or goes and neither its own row nor the row around it has changed, some *t* beside it has, and these
+three satisfy the conditions in a state that *t* was in.
+
 **Computed relations.** The rows of a function in FROM, and of VALUES, follow from the rows that
 they are computed from, which are part of the combination; so the route computes them from these. If
 it takes rows that NULLs may replace, that must be as if there were no row; otherwise it is opaque.
