@@ -140,7 +140,7 @@ class TestDeltas:
 
     def test_an_update_pairs_images_by_the_key_and_compares_them_by_look(self) -> None:
         text = transition_delta(plan().sources[1], "UPDATE")
-        assert "ON o.product_id = n.product_id AND o.name = n.name" in text
+        assert "THEN o.product_id END = n.product_id AND o.name = n.name" in text
         assert "record_image_ne(ROW(o.product_id, o.name), ROW(n.product_id, n.name))" in text
 
     def test_without_a_key_all_images_count(self) -> None:
