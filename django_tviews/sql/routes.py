@@ -174,6 +174,8 @@ def _start(source: SourcePlan, route: Route, delta: str) -> str:
     columns = route.starts_from
     if not route.steps or not all(has_one_look(types[name]) for name in columns):
         return delta
+    if not columns:
+        return f"(SELECT FROM {delta} LIMIT 1)"
     return f"(SELECT DISTINCT {', '.join(map(identifier, columns))} FROM {delta})"
 
 
