@@ -196,7 +196,7 @@ class TableAlteration:
     def _drop_primary_key(self) -> None:
         editor, table = self.schema_editor, self.old._meta.db_table
         quoted = editor.quote_name
-        name, self._identifies = catalog.primary_key(editor.connection, quoted(table))
+        name, self._identifies, _ = catalog.primary_key(editor.connection, quoted(table))
         changes = [f"DROP CONSTRAINT {quoted(name)}"]
         if self._identifies:
             # Else PostgreSQL would refuse to delete rows of a published table.

@@ -315,15 +315,15 @@ def implicit_casts(
     return {(old, new) for old, new in _rows(connection, "implicit_casts", parameters)}
 
 
-def primary_key(connection: BaseDatabaseWrapper, table: str) -> tuple[str, bool]:
-    """Read the name of a table's primary key constraint, and whether replicas rely on it.
+def primary_key(connection: BaseDatabaseWrapper, table: str) -> tuple[str, bool, str | None]:
+    """Read a table's primary key: name, whether replicas rely on it, tablespace if it has its own.
 
     Args:
         connection: where.
         table: its name, quoted.
     """
-    ((name, identifies),) = _rows(connection, "primary_key", [table])
-    return name, identifies
+    ((name, identifies, tablespace),) = _rows(connection, "primary_key", [table])
+    return name, identifies, tablespace
 
 
 def view_columns(connection: BaseDatabaseWrapper, view: str) -> list[tuple[str, str, int]]:

@@ -458,14 +458,17 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
 def _key_comes_last(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> Iterator[None]:
     """Add the primary key of a table after it has been filled, which takes half the time."""
     table = qualified(plan.schema, plan.table)
-    name, _ = catalog.primary_key(schema_editor.connection, complete(table))
+    name, _, tablespace = catalog.primary_key(schema_editor.connection, complete(table))
     key = ", ".join(identifier(column.name) for column in plan.key)
+    place = f" USING INDEX TABLESPACE {identifier(tablespace)}" if tablespace else ""
     execute(schema_editor, f"ALTER TABLE {table} DROP CONSTRAINT {identifier(name)}")
     yield
     with explained(altering=True):
+        # PostgreSQL alters no table that awaits checks, such as those of deferrable constraints.
+        run_deferred_checks(schema_editor)
         execute(
             schema_editor,
-            f"ALTER TABLE {table} ADD CONSTRAINT {identifier(name)} PRIMARY KEY ({key})",
+            f"ALTER TABLE {table} ADD CONSTRAINT {identifier(name)} PRIMARY KEY ({key}){place}",
         )
 
 

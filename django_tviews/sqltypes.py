@@ -23,8 +23,6 @@ _SYNONYMS = {
 _WITH_MODIFIER = re.compile(r"^([a-z0-9_ ]+?) ?\(([\d, ]+)\)(.*)$")
 # A cast to varchar(n) cuts off what is too long, where an assignment fails.
 _LENGTH = re.compile(r"^(varchar|character varying) *\(\d+\)")
-# Casts to these cut or fill up as well, and their length cannot be left out.
-_PADDED = frozenset({"bit", "bit varying", "bpchar", "character"})
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _STRINGS = frozenset({"text", "character varying", "character", "bpchar"})
 _WRITTEN_IN_ONE_WAY = _INTEGERS | _STRINGS | {"boolean", "jsonb", "numeric", "uuid"}
@@ -49,6 +47,12 @@ _ONE_LOOK = _HASHED_WITH_ONE_LOOK | {
 _ONE_LOOK_IF_MODIFIED = frozenset({"numeric", "character"})
 
 _HASHED = _HASHED_WITH_ONE_LOOK | {"double precision", "interval", "jsonb", "numeric", "real"}
+
+# Casts to these change what an assignment changes; those to bit and character cut off, or fill up,
+# what an assignment refuses, and so may those to domains.
+_CAST_AS_ASSIGNED = (_ONE_LOOK | _HASHED | {"json", "tsvector", "xml"}) - {
+    *("bit", "bit varying", "anyenum"),
+}
 
 # Types without an order and a hash that PostgreSQL and Python agree on, or with values that are
 # equal and look different.
@@ -94,10 +98,7 @@ def compared_as(declared: str, computed: str) -> str | None:
     if same_type(declared, computed):
         return declared
     name, _ = _parsed(declared.removesuffix("[]"))
-    # A cast to a domain cuts off as well, and its name does not tell.
-    if name.removesuffix("[]") in _PADDED or "." in name:
-        return None
-    return unbounded(declared)
+    return unbounded(declared) if name in _CAST_AS_ASSIGNED else None
 
 
 def keeps_values(declared: str, computed: str) -> bool:

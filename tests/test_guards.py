@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -548,6 +549,7 @@ class TestErrorsOfAWrite:
             ("p.name", "varchar(1)", "UPDATE parent SET name = name || 'x'"),
             ("ARRAY[p.name]", "varchar(1)[]", "UPDATE parent SET name = name || 'x'"),
             ("p.name", "char(1)", "UPDATE parent SET name = name || 'x'"),
+            ("p.name", "VARCHAR(1)", "UPDATE parent SET name = name || 'x'"),
             ("p.name", "short", "UPDATE parent SET name = name || 'x'"),
             ("p.id * 1000000000", "integer", "UPDATE parent SET id = 9 WHERE id = 2"),
             ("p.id::numeric ^ 9", "numeric(5, 2)", "INSERT INTO parent VALUES (99, 'x')"),
@@ -598,6 +600,41 @@ class TestErrorsOfAWrite:
 
 class TestInstalling:
     """All of a TView or nothing."""
+
+    def test_the_key_comes_back_to_its_tablespace(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = f"space_{uuid4().hex}"
+        database.execute("SET allow_in_place_tablespaces = on")
+        database.execute(f"CREATE TABLESPACE {space} LOCATION ''")
+        try:
+            database.execute("CREATE TABLE t (id integer PRIMARY KEY)")
+            there = f"CREATE TABLE card (id integer PRIMARY KEY USING INDEX TABLESPACE {space})"
+            monkeypatch.setattr(database, "create_table", lambda *_: there)
+            database.tview("SELECT id FROM t", "id integer", table="card")
+            assert (
+                database.value(
+                    "SELECT tablespace FROM pg_indexes WHERE indexname = 'card_pkey' AND schemaname = %s",
+                    database.schema,
+                )
+                == space
+            )
+        finally:
+            database.execute("DROP TABLE IF EXISTS card CASCADE")
+            database.execute(f"DROP TABLESPACE {space}")
+
+    def test_a_deferrable_constraint_that_the_contents_break_is_named(
+        self, database: Database
+    ) -> None:
+        database.execute("CREATE TABLE t AS SELECT n AS id, 5 AS v FROM generate_series(1, 2) AS n")
+        with pytest.raises(KeyNotUnique, match="card_v"):
+            database.tview(
+                "SELECT id, v FROM t",
+                "id integer NULL, v integer NULL",
+                table="card",
+                constraints=("CONSTRAINT card_v UNIQUE (v) DEFERRABLE INITIALLY DEFERRED",),
+            )
+        assert not [name for _, name in self.objects(database) if "card" in name]
 
     @pytest.mark.parametrize(
         ("query", "columns"),

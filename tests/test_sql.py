@@ -173,6 +173,19 @@ class TestDeltas:
         alone = affected_keys(made, deltas[:1], {1: "first"}, {})
         assert "SELECT DISTINCT CAST(product.id AS bigint)" in alone
 
+    @pytest.mark.parametrize(
+        ("counted", "start"),
+        [
+            ("tag t WHERE t.name = p.name", "(SELECT DISTINCT name FROM delta) AS tag"),
+            ('folded f WHERE f.name COLLATE "C" = p.name', "delta AS folded"),
+        ],
+        ids=["equal rows are one", "equal rows may look different"],
+    )
+    def test_what_is_joined_to_equal_rows_is_joined_once(self, counted: str, start: str) -> None:
+        made = plan(f"SELECT p.id, (SELECT count(*) FROM {counted}) AS n FROM product p")
+        (number,) = (each.number for each in made.sources if each.relation.name != "product")
+        assert f"FROM {start}" in affected_keys(made, [], {number: "delta"}, {})
+
 
 class TestObjects:
     def test_functions_are_safe_to_be_called_by_anybody(self) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from django_tviews.plan.locks import KEYS, keys_are_told_apart, lookups, rows_looked_for
 from django_tviews.plan.routes import NoRoute, Route
-from django_tviews.sqltypes import has_one_look
 from django_tviews.text import indented
 
 from .joins import Joins
@@ -170,9 +169,8 @@ def _start(source: SourcePlan, route: Route, delta: str) -> str:
 
     An update changes most rows in columns that no route reads.
     """
-    types = dict(source.columns)
     columns = route.starts_from
-    if not route.steps or not all(has_one_look(types[name]) for name in columns):
+    if not route.steps or not all(source.relation.by_name[name].one_look for name in columns):
         return delta
     if not columns:
         return f"(SELECT FROM {delta} LIMIT 1)"

@@ -372,15 +372,15 @@ _WRITING = (
     Mutation(
         "A value that is too long for its varchar is assigned, so that it is refused.",
         "sqltypes.py",
-        "return unbounded(declared)\n",
-        "return declared\n",
+        "return unbounded(declared) if",
+        "return declared if",
         ("tests/test_guards.py",),
     ),
     Mutation(
         "A value that is too long for any other type is assigned, so that it is refused.",
         "sqltypes.py",
-        'in _PADDED or "." in name',
-        "in ()",
+        "unbounded(declared) if name in _CAST_AS_ASSIGNED else None",
+        "unbounded(declared)",
         ("tests/test_guards.py",),
     ),
     Mutation(
