@@ -65,6 +65,7 @@ class ColumnFacts:
             the other columns of its row; transition tables show NULL in its place.
         base: of a domain, the type that it stands on; ``anyenum`` for an enum, or a domain over
             one; else, and where that is not known, empty.
+        collation: as SQL that needs no search path; empty for none, or the default of the database.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ColumnFacts:
     deterministic: bool = True
     generation: str | None = None
     base: str = ""
+    collation: str = ""
 
     @property
     def one_look(self) -> bool:

@@ -25,6 +25,8 @@ _WITH_MODIFIER = re.compile(r"^([a-z0-9_ ]+?) ?\(([\d, ]+)\)(.*)$")
 _LENGTH = re.compile(r"^(varchar|character varying) *\(\d+\)")
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _STRINGS = frozenset({"text", "character varying", "character", "bpchar"})
+# Blanks at the end do not count here; an assignment to these takes some away, and adds some.
+_BLANK_PADDED = frozenset({"character", "bpchar"})
 _WRITTEN_IN_ONE_WAY = _INTEGERS | _STRINGS | {"boolean", "jsonb", "numeric", "uuid"}
 # Values of these have one order, and equal ones look the same.
 _ORDERED = _INTEGERS | {
@@ -109,7 +111,7 @@ def keeps_values(declared: str, computed: str) -> bool:
         computed: the type of the value.
     """
     (name, modifier), (other, other_modifier) = _parsed(declared), _parsed(computed)
-    for family in (_INTEGERS, _STRINGS):
+    for family in (_INTEGERS, _BLANK_PADDED, _STRINGS):
         if name in family:
             return other in family
     return name == other and modifier in ("", other_modifier)

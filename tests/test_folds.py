@@ -404,6 +404,39 @@ def test_nan_that_comes_and_goes_hides_nothing_else(database: Database) -> None:
     database.check("NaN came and went")
 
 
+@pytest.mark.parametrize("mode", ["immediate", "deferred"])
+@pytest.mark.parametrize(
+    ("query", "columns"),
+    [
+        (
+            "SELECT COALESCE(100 / a, 0) AS id, count(*) AS n FROM item WHERE a <> 0 GROUP BY 1",
+            "id integer, n bigint",
+        ),
+        (
+            "SELECT a AS id, count(*) AS n FROM item WHERE a < 100 GROUP BY a",
+            "id smallint, n bigint",
+        ),
+        (
+            "SELECT a AS id, sum(CAST(t AS numeric(8, 2))) FILTER (WHERE a = 1) AS n "
+            "FROM item GROUP BY a",
+            "id integer, n numeric(20, 2) NULL",
+        ),
+    ],
+    ids=["a key that fails", "a key that is too large", "an argument that fails"],
+)
+def test_nothing_is_computed_of_rows_that_the_query_leaves_out(
+    database: Database, mode: str, query: str, columns: str
+) -> None:
+    database.execute(
+        "CREATE TABLE item (id integer PRIMARY KEY, a integer NOT NULL, t text NOT NULL)"
+    )
+    database.tview(query, columns, mode=mode)
+    database.run(
+        "INSERT INTO item VALUES (1, 1, '5')",
+        "INSERT INTO item VALUES (2, 1, '6'), (3, 0, 'x'), (4, 100000, 'x')",
+    )
+
+
 def test_a_group_that_loses_and_gets_the_same_rows_is_left_alone(database: Database) -> None:
     database.execute(SALES)
     database.tview(

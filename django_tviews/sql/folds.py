@@ -64,9 +64,8 @@ def fold_values(
         f"CAST({rows.expression(expression)} AS {column.type})"
         for expression, column in zip(fold.key, key, strict=True)
     ]
-    known = [f"{expression} IS NOT NULL" for expression in grouped_by]
-    if fold.filter is not None:
-        known.append(f"({rows.expression(fold.filter)})")
+    # Before anything else is computed of a row: what it leaves out may be what that fails for.
+    where = "true" if fold.filter is None else f"({rows.expression(fold.filter)})"
     totals = _Totals(rows, rows.alias(fold.start.number), replaced)
     parts = [totals.part(place, column) for place, column in enumerate(fold.columns, start=1)]
     if fold.one:
@@ -87,7 +86,8 @@ def fold_values(
                 *(change for part in parts for change in part.changes),
             ]
         ),
-        "known": "\nAND ".join(known),
+        "filter": where,
+        "known": " AND ".join(f"change.{name} IS NOT NULL" for name in affected),
         "places": _listed(str(place) for place in range(1, len(key) + 1)),
         "changed": "\nOR ".join(
             [f"change.{_ROWS} <> 0", *(each for part in parts for each in part.changed)]
@@ -230,10 +230,11 @@ class _Totals:
         removed: bool,
     ) -> str:
         wanted = f"{'' if removed else 'NOT '}{self._start}.{REMOVED}"
-        if only:
-            wanted += f" AND {only}"
         if condition is not None:
             wanted += f" AND ({self._rows.expression(condition)})"
+        # Last: the condition may be what keeps the argument from failing.
+        if only:
+            wanted += f" AND {only}"
         return f"{function}({argument}) FILTER (WHERE {wanted})"
 
 

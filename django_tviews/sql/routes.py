@@ -14,7 +14,7 @@ from .quoting import equals, identifier, kept_apart, relation_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from django_tviews.facts import RelationFacts
+    from django_tviews.facts import ColumnFacts, RelationFacts
     from django_tviews.plan.locks import Lookup
     from django_tviews.plan.plan import Plan, SourcePlan
     from django_tviews.relational.tree import Occurrence
@@ -297,6 +297,11 @@ def _from_text(text: str, type_sql: str) -> str:
     return value if between == type_sql else f"CAST({value} AS {type_sql})"
 
 
+def _collated(column: ColumnFacts) -> str:
+    """A cast gives the collation of the type, where a column may have its own."""
+    return f" COLLATE {column.collation}" if column.collation else ""
+
+
 def spool_delta(source: SourcePlan, spooled: str) -> str:
     """Return a query for the changed rows of a source that stand in the spool."""
     return f"SELECT {image_columns(source)}\n{spooled} AND spool.source = {source.number}"
@@ -306,7 +311,8 @@ def image_columns(source: SourcePlan) -> str:
     """Return what a query for rows of a source shows of their images in the spool."""
     outputs = [f"spool.removed AS {REMOVED}"]
     outputs += [
-        f"{_from_text(f'spool.image[{place}]', type_sql)} AS {identifier(name)}"
+        f"{_from_text(f'spool.image[{place}]', type_sql)}"
+        f"{_collated(source.relation.by_name[name])} AS {identifier(name)}"
         for place, (name, type_sql) in enumerate(source.columns, start=1)
     ]
     return ", ".join(outputs)

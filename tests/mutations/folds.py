@@ -88,8 +88,8 @@ FOLDS = (
     Mutation(
         "Rows that are not grouped are not folded.",
         "sql/folds.py",
-        'known.append(f"({rows.expression(fold.filter)})")',
-        "pass",
+        '"filter": where,',
+        '"filter": "true",',
         PLANS,
     ),
     Mutation(

@@ -352,6 +352,20 @@ _CHANGES = (
         "",
         ROUTES,
     ),
+    Mutation(
+        "What waits in the spool has the collation of its column.",
+        "sql/routes.py",
+        'f"{_collated(source.relation.by_name[name])} AS ',
+        'f" AS ',
+        ("tests/test_types.py",),
+    ),
+    Mutation(
+        "A key whose blanks its column would take away is refused.",
+        "sqltypes.py",
+        "(_INTEGERS, _BLANK_PADDED, _STRINGS)",
+        "(_INTEGERS, _STRINGS)",
+        ("tests/test_types.py",),
+    ),
 )
 
 _WRITING = (

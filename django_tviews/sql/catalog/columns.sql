@@ -8,6 +8,10 @@ SELECT a.attrelid::bigint, a.attname,
         WHEN base.kind = 'e' THEN 'anyenum'
         WHEN base.oid <> a.atttypid THEN pg_catalog.format_type(base.oid, base.modifier)
         ELSE ''
+    END,
+    CASE
+        WHEN collation_of.collname <> 'default' THEN a.attcollation::pg_catalog.regcollation::text
+        ELSE ''
     END
 FROM pg_catalog.pg_attribute AS a
 CROSS JOIN LATERAL (

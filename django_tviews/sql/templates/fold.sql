@@ -5,7 +5,7 @@ change AS MATERIALIZED (
         SELECT @{grouped_by},
             @{changes}
         FROM @{joined}
-        WHERE @{known}
+        WHERE @{filter}
         GROUP BY @{places}
     ) AS change
     WHERE @{changed}
@@ -20,4 +20,5 @@ folded AS (
 )
 SELECT @{change_keys}
 @{into}FROM change
-WHERE NOT EXISTS (SELECT FROM folded WHERE @{change_matches_folded})
+WHERE @{known}
+  AND NOT EXISTS (SELECT FROM folded WHERE @{change_matches_folded})
