@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from django_tviews.facts import RelationKind
 from django_tviews.relational.tree import ColumnOf
-from django_tviews.sqltypes import hashed_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,17 +64,10 @@ class _Search:
 
     def _equated(self, condition: Condition) -> set[ColumnOf]:
         """The columns that a condition equates with known ones."""
-        if condition.equality is None or condition.sublinks or not self._hash_alike(condition):
+        equality = condition.equality
+        if equality is None or condition.sublinks or not self.alternative.hash_alike(equality):
             return set()
-        return set(condition.equality) if any(map(self._is_known, condition.equality)) else set()
-
-    def _hash_alike(self, condition: Condition) -> bool:
-        facts = [
-            self.alternative.occurrences[column.occurrence - 1].relation.by_name[column.name]
-            for column in condition.equality or ()
-        ]
-        hashes = {hashed_as(each.type) for each in facts}
-        return len(hashes) == 1 and None not in hashes and all(each.deterministic for each in facts)
+        return set(equality) if any(map(self._is_known, equality)) else set()
 
     def _is_led_to(self, occurrence: Occurrence) -> bool:
         if occurrence.relation.kind is RelationKind.INHERITANCE_PARENT:

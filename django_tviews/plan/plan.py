@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from .folds import Fold
+from .patches import Patch
 from .routes import NoRoute, Route
 
 if TYPE_CHECKING:
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from django_tviews.facts import RelationFacts
     from django_tviews.relational.tree import QueryTree
 
-    from .folds import Fold
-    from .patches import Patch
     from .units import Unit
 
 # Version of what is generated from one plan; a change of the templates raises it.
@@ -128,16 +128,33 @@ class SourcePlan:
         """
         if not self.routed:
             return Strategy.REBUILD
+        match self.shortcut_of(event):
+            case Fold():
+                return Strategy.FOLD
+            case Patch():
+                return Strategy.PATCH
+            case _:
+                return Strategy.RECOMPUTE
+
+    def shortcut_of(self, event: str) -> Fold | Patch | None:
+        """What spares it to derive all of the affected rows again, where nothing else changes.
+
+        Args:
+            event: ``INSERT``, ``UPDATE`` or ``DELETE``.
+        """
         if self.fold is not None:
-            return Strategy.FOLD
-        if self.patch is not None and self.patch.is_for(event):
-            return Strategy.PATCH
-        return Strategy.RECOMPUTE
+            return self.fold
+        return self.patch if self.patch is not None and self.patch.is_for(event) else None
 
     @property
     def routed(self) -> bool:
         """Every change of it leads to the keys that it may affect."""
         return all(isinstance(route, Route) for route in self.routes)
+
+    @property
+    def looks_rows_up(self) -> bool:
+        """The keys that its rows affect depend on other rows."""
+        return any(route.steps for route in self.routes if isinstance(route, Route))
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,6 @@ from django_tviews.relational.tree import (
     Presence,
     QueryTree,
 )
-from django_tviews.sqltypes import hashed_as
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -299,7 +298,7 @@ class _Search:
         return Expression(tuple(parts))
 
     def _null(self, column: ColumnOf) -> tuple[str | ColumnOf, ...]:
-        type_sql = self.tree.occurrences[column.occurrence - 1].relation.by_name[column.name].type
+        type_sql = self.tree.facts_of(column).type
         if "." in type_sql or not type_sql:
             # Not PostgreSQL's own, so perhaps a domain, which may refuse a cast of NULL.
             return ("(CASE WHEN false THEN ", self._at_hand(column) or column, " END)")
@@ -373,10 +372,7 @@ class _Search:
 
     def _interchangeable(self, first: ColumnOf, second: ColumnOf, *, looked_at: bool) -> bool:
         """Tell whether of equal values of two columns either may be used."""
-        facts = [
-            self.tree.occurrences[column.occurrence - 1].relation.by_name[column.name]
-            for column in (first, second)
-        ]
+        facts = [self.tree.facts_of(column) for column in (first, second)]
         return (
             facts[0].type == facts[1].type != ""
             and all(each.deterministic for each in facts)
@@ -467,17 +463,9 @@ class _Search:
             ) or (None, None)
             if own is None or other is None or other.occurrence == own.occurrence:
                 continue
-            if self._hash_alike(own, other):
+            if self.tree.hash_alike((own, other)):
                 by_column.setdefault(own.name, other)
         return sorted(by_column.items())
-
-    def _hash_alike(self, *columns: ColumnOf) -> bool:
-        facts = [
-            self.tree.occurrences[column.occurrence - 1].relation.by_name[column.name]
-            for column in columns
-        ]
-        hashes = {hashed_as(each.type) for each in facts}
-        return len(hashes) == 1 and None not in hashes and all(each.deterministic for each in facts)
 
 
 def _usable(tree: Alternative, start: Occurrence, condition: Condition) -> bool:

@@ -100,11 +100,7 @@ def find_unit(tree: QueryTree, key: Sequence[str], facts: Facts) -> Unit | None:
 
 def _unit_column(alternative: Alternative, output: Output, facts: Facts) -> UnitColumn:
     column = output.expression.column
-    type_sql = (
-        alternative.occurrences[column.occurrence - 1].relation.by_name[column.name].type
-        if column is not None
-        else ""
-    )
+    type_sql = alternative.facts_of(column).type if column is not None else ""
     schema = facts.equality_schemas.get(type_sql, "pg_catalog")
     return UnitColumn(output.name, schema, output.nullable)
 

@@ -25,10 +25,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from django_tviews.sqltypes import hashed_as
 
-    from django_tviews.facts import RelationFacts
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from django_tviews.facts import ColumnFacts, RelationFacts
 
 
 @dataclass(frozen=True, order=True)
@@ -287,6 +289,16 @@ class Alternative:
     def output(self, name: str) -> Output | None:
         """Return the output column of that name."""
         return next((output for output in self.outputs if output.name == name), None)
+
+    def facts_of(self, column: ColumnOf) -> ColumnFacts:
+        """Return what is known about a column of one of the occurrences."""
+        return self.occurrences[column.occurrence - 1].relation.by_name[column.name]
+
+    def hash_alike(self, columns: Iterable[ColumnOf]) -> bool:
+        """Tell whether equal values of columns have equal hashes, whichever has which."""
+        facts = [self.facts_of(column) for column in columns]
+        hashes = {hashed_as(each.type) for each in facts}
+        return len(hashes) == 1 and None not in hashes and all(each.deterministic for each in facts)
 
 
 @dataclass(frozen=True)

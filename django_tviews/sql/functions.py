@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import RelationFacts, RelationKind
+from django_tviews.plan.folds import Fold
+from django_tviews.plan.patches import Patch
 from django_tviews.plan.routes import Route
 from django_tviews.text import indented
 
@@ -33,7 +35,6 @@ from .units import unit_matches, units_of_keys
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from django_tviews.plan.folds import Fold
     from django_tviews.plan.plan import Plan, SourcePlan
 
 # The number of a row among those that the query gives for its key, NULL if it gives none. No output
@@ -82,6 +83,7 @@ class Functions:
             ),
             "key_variables": ", ".join(self.variables),
             "first_key_variable": self.variables[0],
+            "few_keys": f"cardinality({self.variables[0]}) <= {plan.bulk_threshold}",
             "key_positions": ", ".join(f"${place}" for place in range(1, len(self.variables) + 1)),
             "affected_columns": ", ".join(self._key_of("affected")),
             "typed_key_of_fresh": ", ".join(
@@ -157,7 +159,7 @@ class Functions:
         many = render("evaluate_whole", **self.values)
         unit = self.plan.unit
         if self.plan.by_key:
-            few = f"cardinality({self.variables[0]}) <= {self.plan.bulk_threshold}"
+            few = str(self.values["few_keys"])
             evaluate_few = render("evaluate_by_key", **self.values)
         elif unit is not None:
             units = units_of_keys(self.plan, unit, str(self.values["key_variables"]))
@@ -232,7 +234,7 @@ class Functions:
         ctes = [f"{name} AS {hint}(\n{indented(text)}\n)" for name, hint, text in tables]
         routes = self._routes(ctes, deltas, states, ("SELECT * FROM requests",))
         few = f"changes <= {self.plan.bulk_threshold}"
-        looks_rows_up = any(map(_looks_rows_up, routed))
+        looks_rows_up = any(source.looks_rows_up for source in routed)
         return render(
             "drain",
             **self.values,
@@ -297,7 +299,7 @@ class Functions:
         reaction = render("spool", **values, spooled=self._spooled(source, delta))
         if not self.plan.deferred:
             maintenance = self._maintenance(source, event, values)
-            if event == "UPDATE" and _looks_rows_up(source):
+            if event == "UPDATE" and source.looks_rows_up:
                 # Looking would find out as well, but costs more.
                 maintenance = render("unless_unchanged", **values, reaction=maintenance)
             reaction = render("source_immediate", **values, spool=reaction, maintenance=maintenance)
@@ -320,16 +322,19 @@ class Functions:
         ctes = self._with_delta(source, event, str(values["delta"]))
         routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
         keys = self._keys(source, event, routes)
-        if source.fold is not None:
-            few = f"cardinality({self.variables[0]}) <= {self.plan.bulk_threshold}"
-            if source.fold.joins:
-                few += f"\nAND {self._few_rows(event)}"
-            moved = [("moved", transition_rows(source, event))]
-            folding = self._folding(source.fold, moved, few, changed_twice(source, event))
-            return render("source_fold", **values, keys=keys, folding=folding)
-        if source.patch is not None and source.patch.is_for(event):
-            return render("source_patch", **values, keys=keys, patch=self._patch(source, values))
-        return render("source_recompute", **values, keys=keys)
+        match source.shortcut_of(event):
+            case Fold() as fold:
+                few = str(values["few_keys"])
+                if fold.joins:
+                    few += f"\nAND {self._few_rows(event)}"
+                moved = [("moved", transition_rows(source, event))]
+                folding = self._folding(fold, moved, few, changed_twice(source, event))
+                return render("source_fold", **values, keys=keys, folding=folding)
+            case Patch() as patch:
+                written = self._patch(source, patch)
+                return render("source_patch", **values, keys=keys, patch=written)
+            case _:
+                return render("source_recompute", **values, keys=keys)
 
     def _folding(
         self, fold: Fold, moved: list[tuple[str, str]], few: str, replaced: str = "false"
@@ -358,12 +363,12 @@ class Functions:
             fold=render("fold", **parts, into=""),
         )
 
-    def _patch(self, source: SourcePlan, values: dict[str, str | int]) -> str:
-        patch = render("patch", **values, **patch_values(self.plan, source))
-        if not (source.patch and source.patch.deciding):
-            return patch
-        decided = decided_otherwise(source)
-        return render("patch_or_recompute", **values, patch=patch, decided_otherwise=decided)
+    def _patch(self, source: SourcePlan, patch: Patch) -> str:
+        written = render("patch", **self.values, **patch_values(self.plan, patch))
+        if not patch.deciding:
+            return written
+        decided = decided_otherwise(source, patch)
+        return render("patch_or_recompute", **self.values, patch=written, decided_otherwise=decided)
 
     def _everything(self) -> str:
         return f"SELECT {self.values['tview']}, 0, false, NULL"
@@ -396,7 +401,7 @@ class Functions:
 
     def _keys(self, source: SourcePlan, event: str, routes: dict[str, str]) -> str:
         """Find the keys; by joins only in a plan made for as many rows as there are."""
-        if _looks_rows_up(source):
+        if source.looks_rows_up:
             return self._look(self._few_rows(event), routes)
         return self._look_once(routes)
 
@@ -435,11 +440,6 @@ class Functions:
             states = indented(current_and_removed(source, "delta"))
             ctes.append(f"states AS NOT MATERIALIZED (\n{states}\n)")
         return ctes
-
-
-def _looks_rows_up(source: SourcePlan) -> bool:
-    """Tell whether the keys that its rows affect depend on other rows."""
-    return any(route.steps for route in source.routes if isinstance(route, Route))
 
 
 def events_of(source: SourcePlan) -> Iterator[str]:

@@ -7,30 +7,24 @@ from typing import TYPE_CHECKING
 from django_tviews.text import indented
 
 from .comparison import would_change
-from .quoting import equals, identifier, kept_apart, literal, qualified
-from .routes import shown
+from .quoting import identifier, kept_apart, literal, qualified
+from .routes import pairing, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from django_tviews.plan.patches import PatchedColumn
+    from django_tviews.plan.patches import Patch, PatchedColumn
     from django_tviews.plan.plan import Plan, SourcePlan
     from django_tviews.relational.parts import Member
 
 
-def patch_values(plan: Plan, source: SourcePlan) -> dict[str, str]:
+def patch_values(plan: Plan, patch: Patch) -> dict[str, str]:
     """Return the values of the placeholders of ``patch.sql`` that concern the patch.
 
     Args:
         plan: of the TView.
-        source: the source, with its patch.
-
-    Raises:
-        ValueError: the source cannot be patched.
+        patch: of a source.
     """
-    if source.patch is None:
-        raise ValueError(f"{source.relation.full_name} cannot be patched")
-    patch = source.patch
     patched = [each.column for each in patch.columns]
     outputs = [(each.name, each.output) for each in plan.key]
     outputs += [(each.name, each.output) for each in patched]
@@ -92,24 +86,20 @@ def _ways(members: Iterable[Member]) -> Iterator[str]:
             yield way
 
 
-def decided_otherwise(source: SourcePlan) -> str:
+def decided_otherwise(source: SourcePlan, patch: Patch) -> str:
     """Return a query that tells whether updated rows may decide otherwise about rows of the TView.
 
     Args:
-        source: the source, with its patch.
+        source: the source.
+        patch: its patch, with columns that decide.
     """
-    deciding = source.patch.deciding if source.patch is not None else ()
-    pairing = " AND ".join(
-        f"o.{identifier(name)} {equals(schema)} n.{identifier(name)}"
-        for name, schema in source.identity
-    )
     old_image, new_image = (
-        ", ".join(f"{row}.{identifier(name)}" for name in deciding) for row in ("o", "n")
+        ", ".join(f"{row}.{identifier(name)}" for name in patch.deciding) for row in ("o", "n")
     )
     # More pairs than rows: some row has lost its key, or stands there twice.
     return (
         "SELECT count(*) > (SELECT count(*) FROM new_rows)\n"
         f"    OR bool_or(record_image_ne(ROW({old_image}), ROW({new_image})))\n"
         f"FROM {shown(source, 'old_rows')} AS o\n"
-        f"FULL JOIN {shown(source, 'new_rows')} AS n ON {pairing}"
+        f"FULL JOIN {shown(source, 'new_rows')} AS n ON {pairing(source)}"
     )

@@ -54,7 +54,7 @@ def affected_keys(
     routes = [
         (source, route) for source in changed for route in source.routes if isinstance(route, Route)
     ]
-    looks_rows_up = any(route.steps for _, route in routes)
+    looks_rows_up = any(source.looks_rows_up for source in changed)
     branches = [
         _branch(plan, source, route, deltas[source.number], states, looks_rows_up=looks_rows_up)
         for source, route in routes
@@ -196,22 +196,35 @@ def transition_delta(source: SourcePlan, event: str) -> str:
     old_rows, new_rows = shown(source, "old_rows"), shown(source, "new_rows")
     old_image = ", ".join(f"o.{column}" for column in columns)
     new_image = ", ".join(f"n.{column}" for column in columns)
-    identity = [(identifier(name), equals(schema)) for name, schema in source.identity]
-    paired = [f"o.{name} {equal} n.{name}" for name, equal in identity]
-    # NULL equals nothing.
-    name, equal = identity[0]
-    paired[0] = f"CASE WHEN NOT ({changed_twice(source, event)}) THEN o.{name} END {equal} n.{name}"
     names = ", ".join([REMOVED, *columns])
+    paired = pairing(source, unless=changed_twice(source, event))
     return (
         "SELECT image.*\n"
-        f"FROM {old_rows} AS o FULL JOIN {new_rows} AS n\nON {' AND '.join(paired)}\n"
+        f"FROM {old_rows} AS o FULL JOIN {new_rows} AS n\nON {paired}\n"
         "CROSS JOIN LATERAL (VALUES\n"
         f"    (true, {old_image}),\n"
         f"    (false, {new_image})\n"
         f") AS image ({names})\n"
         f"WHERE record_image_ne(ROW({old_image}), ROW({new_image}))\n"
-        f"  AND image.{name} IS NOT NULL"
+        f"  AND image.{identifier(source.identity[0][0])} IS NOT NULL"
     )
+
+
+def pairing(source: SourcePlan, unless: str = "") -> str:
+    """Return the condition that pairs the old rows ``o`` with the new ones ``n`` by a key.
+
+    Args:
+        source: the source, with a key.
+        unless: a condition on which none are paired.
+    """
+    equations: list[str] = []
+    for name, schema in source.identity:
+        old = f"o.{identifier(name)}"
+        if unless and not equations:
+            # NULL equals nothing.
+            old = f"CASE WHEN NOT ({unless}) THEN {old} END"
+        equations.append(f"{old} {equals(schema)} n.{identifier(name)}")
+    return " AND ".join(equations)
 
 
 def changed_twice(source: SourcePlan, event: str) -> str:

@@ -46,7 +46,7 @@ FOLDS = (
     Mutation(
         "Equal values lead to one row only if they hash alike.",
         "plan/dependencies.py",
-        "or condition.sublinks or not self._hash_alike(condition)",
+        "or condition.sublinks or not self.alternative.hash_alike(equality)",
         "or condition.sublinks",
         DATA,
     ),
@@ -158,8 +158,8 @@ FOLDS = (
     Mutation(
         "An extreme that a cascade has brought and taken in one statement is none.",
         "sql/functions.py",
-        "self._folding(source.fold, moved, few, changed_twice(source, event))",
-        "self._folding(source.fold, moved, few)",
+        "self._folding(fold, moved, few, changed_twice(source, event))",
+        "self._folding(fold, moved, few)",
         DATA,
     ),
     Mutation(

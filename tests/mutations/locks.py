@@ -111,8 +111,8 @@ LOCKS = tuple(
         (
             "Where equal values hash differently, the place is the whole source.",
             "plan/routes.py",
-            "return len(hashes) == 1 and None not in hashes and all(",
-            "return all(",
+            "if self.tree.hash_alike((own, other)):",
+            "if all(self.tree.facts_of(each).deterministic for each in (own, other)):",
             _order("columns whose types hash differently"),
         ),
         (

@@ -24,7 +24,7 @@ PATCHES = (
     Mutation(
         "An UPDATE of a column that decides is no patch.",
         "sql/functions.py",
-        "if not (source.patch and source.patch.deciding):",
+        "if not patch.deciding:",
         "if True:",
         TESTS,
     ),

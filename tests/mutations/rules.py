@@ -207,8 +207,8 @@ _CHANGES = (
     Mutation(
         "Images are not paired where a statement has changed a row twice.",
         "sql/routes.py",
-        'f"CASE WHEN NOT ({changed_twice(source, event)}) THEN o.{name} END {equal} n.{name}"',
-        'f"o.{name} {equal} n.{name}"',
+        "pairing(source, unless=changed_twice(source, event))",
+        "pairing(source)",
         ROUTES,
     ),
     Mutation(

@@ -1,5 +1,5 @@
 -- Only these columns can have changed.
-IF cardinality(@{first_key_variable}) <= @{bulk_threshold} THEN
+IF @{few_keys} THEN
     -- OFFSET 0 keeps the planner from turning that into one join with the whole query.
     UPDATE @{table} AS tview
     SET @{patched}
