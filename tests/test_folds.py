@@ -461,6 +461,19 @@ def test_a_group_that_loses_and_gets_the_same_rows_is_left_alone(database: Datab
         ]
 
 
+def test_one_row_among_others_that_look_alike_is_updated(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE coin (box integer NOT NULL, value integer NOT NULL, more integer)"
+    )
+    database.execute("INSERT INTO coin VALUES (1, 5, 0), (1, 5, 0), (1, 5, 0), (1, 5, 7)")
+    database.tview(
+        "SELECT box, count(*) AS n, sum(value) AS total FROM coin GROUP BY box",
+        "box integer, n bigint, total bigint",
+        "box",
+    )
+    database.run("UPDATE coin SET value = value + more")
+
+
 @pytest.mark.parametrize("key", ["PRIMARY KEY", "UNIQUE"])
 def test_an_extreme_that_a_cascade_replaces_at_once_is_none(database: Database, key: str) -> None:
     database.execute(

@@ -13,6 +13,15 @@ from django_tviews.text import indented
 from .comparison import would_change
 from .created import Function
 from .folds import fold_values, shows_extremes
+from .images import (
+    DECIDED,
+    DIFFER,
+    ONE_ROW,
+    compare_images,
+    declarations,
+    of_one_or_many,
+    row_delta,
+)
 from .names import function_name, quoted_function, source_function
 from .patches import decided_otherwise, patch_values
 from .quoting import complete, equals, identifier, literal, qualified, regclass, relation_name
@@ -231,14 +240,18 @@ class Functions:
         )
         requests = f"SELECT {asked}\n{spooled} AND spool.source = 0"
         tables.append(("requests", "MATERIALIZED ", requests))
-        ctes = [f"{name} AS {hint}(\n{indented(text)}\n)" for name, hint, text in tables]
+        ctes = [_cte(name, text, hint) for name, hint, text in tables]
         routes = self._routes(ctes, deltas, states, ("SELECT * FROM requests",))
         few = f"changes <= {self.plan.bulk_threshold}"
         looks_rows_up = any(source.looks_rows_up for source in routed)
         return render(
             "drain",
             **self.values,
-            keys=self._look(few, routes) if looks_rows_up else self._look_once(routes),
+            keys=(
+                self._look(few, routes)
+                if looks_rows_up
+                else self._look_once(f"{routes['routes_into']};")
+            ),
             everything="spool.source = 0 AND spool.image IS NULL",
             taken=self._taken(spooled, few),
         )
@@ -285,6 +298,8 @@ class Functions:
 
     def _on_change(self, source: SourcePlan, event: str) -> str:
         delta = transition_delta(source, event)
+        compared = event == "UPDATE" and source.routed and not self.plan.deferred
+        variables = declarations(source) if compared else []
         values = {
             **self.values,
             "event": event,
@@ -294,18 +309,26 @@ class Functions:
             "others_open": self._others_open(source),
             "function": qualified(self.plan.schema, source_function(self.plan, source, event)),
             "function_literal": literal(source_function(self.plan, source, event)),
-            "delta": delta,
+            "declarations": "\n".join([str(self.values["key_declarations"]), *variables]),
         }
         reaction = render("spool", **values, spooled=self._spooled(source, delta))
         if not self.plan.deferred:
             maintenance = self._maintenance(source, event, values)
-            if event == "UPDATE" and source.looks_rows_up:
-                # Looking would find out as well, but costs more.
-                maintenance = render("unless_unchanged", **values, reaction=maintenance)
+            if compared:
+                maintenance = self._unless_unchanged(source, delta, maintenance)
             reaction = render("source_immediate", **values, spool=reaction, maintenance=maintenance)
         if not source.routed:
-            reaction = render("unless_unchanged", **values, reaction=reaction)
+            reaction = render("unless_unchanged", unchanged=_empty(delta), reaction=reaction)
         return render("source", **values, reaction=reaction)
+
+    def _unless_unchanged(self, source: SourcePlan, delta: str, maintenance: str) -> str:
+        """Look at updated rows before anything else is done about them."""
+        unchanged = f"{ONE_ROW} AND NOT {DIFFER}"
+        if source.looks_rows_up:
+            # Looking would find out as well, but costs more.
+            unchanged = of_one_or_many(f"NOT {DIFFER}", _empty(delta))
+        reaction = render("unless_unchanged", unchanged=unchanged, reaction=maintenance)
+        return f"{compare_images(source)}\n{reaction}"
 
     def _spooled(self, source: SourcePlan, delta: str) -> str:
         if not source.routed:
@@ -319,9 +342,12 @@ class Functions:
     def _maintenance(self, source: SourcePlan, event: str, values: dict[str, str | int]) -> str:
         if not source.routed:
             return render("source_rebuild", **values)
-        ctes = self._with_delta(source, event, str(values["delta"]))
+        ctes = self._with_delta(source, event, transition_delta(source, event))
         routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
-        keys = self._keys(source, event, routes)
+        if source.looks_rows_up:
+            keys = self._look(self._few_rows(event), routes)
+        else:
+            keys = self._look_once(self._find_once(source, event, routes["routes_into"]))
         match source.shortcut_of(event):
             case Fold() as fold:
                 few = str(values["few_keys"])
@@ -350,7 +376,7 @@ class Functions:
         parts = {
             **self.values,
             **fold_values(self.plan.key, fold, self._key_of("affected"), replaced),
-            "moved": ",\n".join(f"{name} AS (\n{indented(text)}\n)" for name, text in moved),
+            "moved": ",\n".join(_cte(name, text) for name, text in moved),
             "change_matches_tview": self._match("change", "tview"),
             "change_matches_folded": self._match("change", "folded"),
         }
@@ -367,7 +393,8 @@ class Functions:
         written = render("patch", **self.values, **patch_values(self.plan, patch))
         if not patch.deciding:
             return written
-        decided = decided_otherwise(source, patch)
+        of_many = f"(\n{indented(decided_otherwise(source, patch))}\n)"
+        decided = of_one_or_many(DECIDED, of_many)
         return render("patch_or_recompute", **self.values, patch=written, decided_otherwise=decided)
 
     def _everything(self) -> str:
@@ -399,14 +426,20 @@ class Functions:
             spooled_new=spooled["NEW"],
         )
 
-    def _keys(self, source: SourcePlan, event: str, routes: dict[str, str]) -> str:
-        """Find the keys; by joins only in a plan made for as many rows as there are."""
-        if source.looks_rows_up:
-            return self._look(self._few_rows(event), routes)
-        return self._look_once(routes)
+    def _find_once(self, source: SourcePlan, event: str, routes_into: str) -> str:
+        """Find the keys that stand in the changed rows."""
+        if event != "UPDATE":
+            return f"{routes_into};"
+        of_row = self._routes([_cte("delta", row_delta(source))], {source.number: "delta"}, {})
+        return render(
+            "few_or_many",
+            few=ONE_ROW,
+            evaluate_few=of_row["routes_into"],
+            evaluate_many=routes_into,
+        )
 
-    def _look_once(self, routes: dict[str, str]) -> str:
-        return render("look_once", **self.values, **routes)
+    def _look_once(self, find: str) -> str:
+        return render("look_once", **self.values, find=find)
 
     def _few_rows(self, event: str) -> str:
         """Tell whether a plan made once will do for the changed rows."""
@@ -435,11 +468,19 @@ class Functions:
         return {source.relation: "states"} if joined and event != "INSERT" else {}
 
     def _with_delta(self, source: SourcePlan, event: str, delta: str) -> list[str]:
-        ctes = [f"delta AS (\n{indented(delta)}\n)"]
+        ctes = [_cte("delta", delta)]
         if self._states(source, event):
-            states = indented(current_and_removed(source, "delta"))
-            ctes.append(f"states AS NOT MATERIALIZED (\n{states}\n)")
+            states = current_and_removed(source, "delta")
+            ctes.append(_cte("states", states, "NOT MATERIALIZED "))
         return ctes
+
+
+def _cte(name: str, text: str, hint: str = "") -> str:
+    return f"{name} AS {hint}(\n{indented(text)}\n)"
+
+
+def _empty(query: str) -> str:
+    return f"NOT EXISTS (\n{indented(query)}\n)"
 
 
 def events_of(source: SourcePlan) -> Iterator[str]:

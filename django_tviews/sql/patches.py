@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django_tviews.text import indented
 
 from .comparison import would_change
+from .images import images_differ
 from .quoting import identifier, kept_apart, literal, qualified
 from .routes import pairing, shown
 
@@ -93,13 +94,10 @@ def decided_otherwise(source: SourcePlan, patch: Patch) -> str:
         source: the source.
         patch: its patch, with columns that decide.
     """
-    old_image, new_image = (
-        ", ".join(f"{row}.{identifier(name)}" for name in patch.deciding) for row in ("o", "n")
-    )
     # More pairs than rows: some row has lost its key, or stands there twice.
     return (
         "SELECT count(*) > (SELECT count(*) FROM new_rows)\n"
-        f"    OR bool_or(record_image_ne(ROW({old_image}), ROW({new_image})))\n"
+        f"    OR bool_or({images_differ(patch.deciding)})\n"
         f"FROM {shown(source, 'old_rows')} AS o\n"
         f"FULL JOIN {shown(source, 'new_rows')} AS n ON {pairing(source)}"
     )

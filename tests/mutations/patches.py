@@ -29,6 +29,20 @@ PATCHES = (
         TESTS,
     ),
     Mutation(
+        "Images are compared as they are only where one row was updated.",
+        "sql/images.py",
+        'ONE_ROW = "pairs = 1"',
+        'ONE_ROW = "pairs > 0"',
+        ("tests/test_folds.py",),
+    ),
+    Mutation(
+        "One updated row may decide, too.",
+        "sql/images.py",
+        'f"bool_or({images_differ(deciding)})"',
+        '"false"',
+        TESTS,
+    ),
+    Mutation(
         "Only a key tells which rows of an UPDATE belong together.",
         "plan/patches.py",
         "(deciding and not source.identity) or",

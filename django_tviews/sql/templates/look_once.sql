@@ -1,3 +1,3 @@
 -- The keys stand in the changed rows: whatever others commit, they stay the same.
-@{routes_into};
+@{find}
 PERFORM @{runtime}.django_tviews_lock(@{tview}, wanted);

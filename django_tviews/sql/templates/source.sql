@@ -5,7 +5,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 AS $function$
 #variable_conflict use_column
 DECLARE
-    @{key_declarations}
+    @{declarations}
     held integer[] := '{}';
     wanted integer[];
 BEGIN

@@ -1,7 +1,5 @@
 -- Nothing that the query reads has changed.
-IF NOT EXISTS (
-    @{delta}
-) THEN
+IF @{unchanged} THEN
     RETURN NULL;
 END IF;
 @{reaction}
