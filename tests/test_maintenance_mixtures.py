@@ -62,6 +62,24 @@ FORMS = {
         "id integer, review_id integer, stars integer NULL",
         "id, review_id",
     ),
+    "the first two of each by LATERAL in one branch of two": Form(
+        "SELECT p.id, top.id AS other, top.stars FROM product p CROSS JOIN LATERAL "
+        "(SELECT r.id, r.stars FROM review r WHERE r.product_id = p.id "
+        "ORDER BY r.stars, r.id LIMIT 2) top "
+        "UNION ALL SELECT -s.id, c.id, length(s.name) FROM supplier s "
+        "JOIN category c ON c.name = s.name",
+        "id integer, other integer, stars integer NULL",
+        "id, other",
+    ),
+    "the first two of each by LATERAL in ROLLUP": Form(
+        "SELECT coalesce(p.category_id, 0) AS id, grouping(p.category_id) AS level, "
+        "count(*) AS n FROM product p CROSS JOIN LATERAL (SELECT r.stars FROM review r "
+        "WHERE r.product_id = p.id ORDER BY r.stars, r.id LIMIT 2) top "
+        "JOIN supplier s ON s.id = p.supplier_id WHERE top.stars > 2 "
+        "GROUP BY ROLLUP (p.category_id)",
+        "id integer, level integer, n bigint",
+        "id, level",
+    ),
     "the first of each by LATERAL, or none": Form(
         "SELECT c.id, coalesce(top.id, 0) AS product_id, top.name FROM category c "
         "LEFT JOIN LATERAL (SELECT p.id, p.name, p.price FROM product p JOIN supplier s "

@@ -32,6 +32,8 @@ from .types import Types
 from .windows import Windows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django_tviews.facts import ColumnFacts, Facts, RelationFacts
 
     from .tree import ColumnOf
@@ -59,7 +61,18 @@ def build_tree(sql: str, facts: Facts) -> QueryTree:
         builder = Builder(facts, branches)
         alternatives.append(builder.build(select))
         if not branches.another():
+            _check_numbers(alternatives)
             return QueryTree(tuple(alternatives))
+
+
+def _check_numbers(alternatives: Sequence[Alternative]) -> None:
+    """Make sure that a number stands for the same occurrence in every alternative.
+
+    Routes that go by another one's number would lead nowhere, or to wrong keys.
+    """
+    named = {tuple(each.relation.full_name for each in one.occurrences) for one in alternatives}
+    if len(named) > 1:
+        raise AssertionError(f"the alternatives of a query read different relations: {named}")
 
 
 def complete_order(sql: str, facts: Facts) -> str:
@@ -133,6 +146,8 @@ class Builder:
         self.far_reaching = False
         self.partitions: list[frozenset[ColumnOf]] = []
         self._sublink_count = 0
+        # The sublinks that are none in the text: what other alternatives show the rows of.
+        self._elsewhere: set[int] = set()
         self._outer_join_count = 0
         self.selects = Selects(self)
         self.from_clause = FromClause(self)
@@ -195,6 +210,16 @@ class Builder:
         """The way to a subquery that the rows around it show with or without."""
         self._sublink_count += 1
         return (*scope.sublinks, self._sublink_count)
+
+    def elsewhere(self, scope: Scope) -> tuple[int, ...]:
+        """The way to rows that another alternative shows."""
+        way = self.inside(scope)
+        self._elsewhere.add(self._sublink_count)
+        return way
+
+    def in_sublink(self, scope: Scope) -> bool:
+        """Tell whether a SELECT stands in a sublink, which is the same in every alternative."""
+        return not self._elsewhere.issuperset(scope.sublinks)
 
     def nullable_side(self, outer_joins: frozenset[int]) -> frozenset[int]:
         """The way to a side of an outer join that may be missing."""

@@ -39,11 +39,12 @@ class Limits:
         Windows and functions that give rows order and count more than the rows of FROM. In a
         sublink nothing that shows leads to a key.
         """
-        lateral = scope.outer is not None and not scope.sublinks
+        lateral = scope.outer is not None and not self._builder.in_sublink(scope)
         if not lateral or scope.unnested or any(window_calls(select)):
             return False
         self._builder.selects.bind_again(select, scope, self._decides(select))
-        self._builder.partitions.append(frozenset(scope.columns_around()))
+        if not scope.sublinks:
+            self._builder.partitions.append(frozenset(scope.columns_around()))
         return True
 
     @staticmethod

@@ -130,7 +130,8 @@ class Selects:
             sets = ((),)
         if sets and not sets[taken]:
             # One group, whatever there is to group.
-            scope.sublinks = self._builder.inside(scope)
+            way = self._builder.elsewhere if len(sets) > 1 else self._builder.inside
+            scope.sublinks = way(scope)
         for item in select.from_clause:
             self._builder.from_clause.bind(item, scope, scope.outer_joins)
         if select.HasField("where_clause"):

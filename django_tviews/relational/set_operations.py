@@ -59,7 +59,7 @@ class SetOperations:
         inner = Scope(
             outer=scope.outer,
             ctes=scope.ctes,
-            sublinks=scope.sublinks if taken else builder.inside(scope),
+            sublinks=scope.sublinks if taken else builder.elsewhere(scope),
             outer_joins=scope.outer_joins,
         )
         if not taken:

@@ -518,6 +518,13 @@ _CONDITIONS = (
         ("tests/test_maintenance_mixtures.py", *ROUTES),
     ),
     Mutation(
+        "An occurrence has the same number whichever branch is taken.",
+        "relational/limits.py",
+        "not self._builder.in_sublink(scope)",
+        "not scope.sublinks",
+        ("tests/test_maintenance_mixtures.py",),
+    ),
+    Mutation(
         "What rows are ordered by before a LIMIT decides which of them show.",
         "relational/limits.py",
         "bind_again(select, scope, self._decides(select))",
@@ -534,7 +541,7 @@ _CONDITIONS = (
     Mutation(
         "What one branch of a UNION demands says nothing about the other.",
         "relational/set_operations.py",
-        "sublinks=scope.sublinks if taken else builder.inside(scope),",
+        "sublinks=scope.sublinks if taken else builder.elsewhere(scope),",
         "sublinks=scope.sublinks,",
         ROUTES,
     ),
