@@ -75,6 +75,12 @@ def strategy(query: str, types: str) -> Strategy:
                 ("greatest(id, CAST(id AS numeric))", "numeric"),
             )
         ),
+        # A cast that loses nothing of an integer.
+        (
+            "SELECT maker_id AS k, sum(id)::bigint AS n, COALESCE(sum(id), 0)::bigint AS z, "
+            "COALESCE(sum(id)::bigint, 0) AS c FROM product GROUP BY 1",
+            "bigint, bigint, bigint, numeric(20,2)",
+        ),
         # An average beside its sum and its count.
         (
             "SELECT product_id AS k, avg(stars) AS a, sum(stars) AS s, count(stars) AS n "
@@ -128,6 +134,13 @@ def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None
             "SELECT product_id AS k, COALESCE(sum(stars), 0.00) AS n FROM review GROUP BY 1",
             "bigint, numeric",
         ),
+        # A cast that does.
+        (
+            "SELECT maker_id AS k, sum(CAST(price AS numeric(8,2)))::bigint AS n FROM product "
+            "GROUP BY 1",
+            "bigint, bigint",
+        ),
+        ("SELECT maker_id AS k, sum(id)::integer AS n FROM product GROUP BY 1", "bigint, bigint"),
         # Not totals.
         ("SELECT maker_id AS k, avg(category_id) AS n FROM product GROUP BY 1", "bigint, numeric"),
         (
@@ -211,7 +224,7 @@ TOTALS = {
     "counted": (
         "SELECT shop, count(*) AS sales, count(bonus) AS bonuses, "
         "count(*) FILTER (WHERE void) AS voided, sum(pieces) AS pieces, sum(bonus) AS bonus, "
-        "COALESCE(sum(bonus) FILTER (WHERE NOT void), 0) AS paid, "
+        "COALESCE((sum(bonus::bigint) FILTER (WHERE NOT void))::bigint, 0) AS paid, "
         "sum(pieces * bonus) AS product, min(day) AS opened, max(day) FILTER (WHERE void) AS voids "
         "FROM sale WHERE shop IS NOT NULL GROUP BY shop",
         "shop integer, sales bigint, bonuses bigint, voided integer, pieces bigint NULL, "
@@ -247,7 +260,8 @@ TOTALS = {
         "id",
     ),
     "by_expression": (
-        "SELECT COALESCE(lower(note), 'none') AS note, sum(id) AS ids, count(*) AS n FROM sale "
+        "SELECT COALESCE(lower(note), 'none') AS note, sum(id::bigint)::bigint AS ids, "
+        "count(*) AS n FROM sale "
         "GROUP BY COALESCE(lower(note), 'none')",
         "note text, ids bigint NULL, n bigint",
         "note",

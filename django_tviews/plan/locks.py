@@ -13,7 +13,8 @@ that neither would have left alone. So each takes locks, and keeps them until it
     inserted, changed or deleted, at their old and their new values.
 
 Then it routes again, in a snapshot newer than the locks, until that leads nowhere else, and only
-then recomputes the keys. At READ COMMITTED that is sound; the other levels, whose snapshots never
+then recomputes the keys. Where a snapshot taken then shows the same transactions as the one before,
+so would the rows, and it does not. At READ COMMITTED that is sound; the other levels, whose snapshots never
 get newer, also check that they see whoever has taken a conflicting lock before (see
 ``runtime_locks.sql``).
 

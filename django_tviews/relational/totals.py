@@ -17,11 +17,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import RelationKind
+from django_tviews.sqltypes import is_integer
 
 from .canonical import output_name
 from .decimals import DecimalsOf
 from .grouping import has_grouping_sets
-from .syntax import Node, kind, names
+from .syntax import Node, kind, names, type_name
 from .tree import Expression, Groups, Join, Total
 
 if TYPE_CHECKING:
@@ -163,7 +164,10 @@ class Totals:
 
     def _total(self, name: str, value: Node, scope: Scope) -> Total | None:
         or_zero = _or_zero(value)
-        call = value if or_zero is None else or_zero
+        call, cast = _uncast(value if or_zero is None else or_zero)
+        if or_zero is None and cast:
+            or_zero = _or_zero(call)
+            call = call if or_zero is None else or_zero
         if kind(call) != "func_call":
             return None
         node = call.func_call
@@ -182,7 +186,12 @@ class Totals:
             return None
         condition = bound[-1] if filters else None
         if node.agg_star:
-            return Total(name, function, None, condition)
+            return None if cast else Total(name, function, None, condition)
+        # What is summed exactly, the cast shows exactly, or refuses.
+        if cast and not (
+            function == "sum" and is_integer(self._builder.types.of(node.args[0], scope))
+        ):
+            return None
         return Total(
             name,
             function,
@@ -193,6 +202,13 @@ class Totals:
             self._decimals.value(node.args[0], scope),
             self._builder.nullability.of(node.args[0], scope, False),
         )
+
+
+def _uncast(node: Node) -> tuple[Node, bool]:
+    """Return what stands in a cast to ``bigint``, which a sum of these does not have by itself."""
+    if kind(node) != "type_cast" or type_name(node.type_cast.type_name) != "bigint":
+        return node, False
+    return node.type_cast.arg, True
 
 
 def _or_zero(node: Node) -> Node | None:

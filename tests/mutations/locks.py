@@ -32,8 +32,8 @@ LOCKS = tuple(
         (
             "K, P and R are taken where routes look rows up.",
             "sql/templates/look.sql",
-            "        PERFORM @{runtime}.django_tviews_lock(@{tview}, held);\n",
-            "",
+            "                PERFORM @{runtime}.django_tviews_lock(@{tview}, held);\n",
+            "                NULL;\n",
             _order("no key lock between sibling branches"),
         ),
         (
@@ -74,23 +74,23 @@ LOCKS = tuple(
         (
             "A writer routes again once it has its locks.",
             "sql/templates/look.sql",
-            "        @{keys}\n        EXIT WHEN wanted <@ held;\n",
-            "        EXIT WHEN held <> '{}';\n        @{keys}\n",
+            "EXIT WHEN seen = pg_current_snapshot()::text;",
+            "EXIT WHEN seen IS NOT NULL;",
             _order("no second look"),
         ),
         (
             "It locks what it finds then, too.",
             "sql/templates/look.sql",
-            "EXIT WHEN wanted <@ held;",
+            "EXIT WHEN held = '{0}' OR wanted = held OR wanted <@ held;",
             "EXIT WHEN held <> '{}';",
             _order("a second look without its locks"),
         ),
         (
             "It gives its locks up before it takes more, and takes all in their order.",
             "sql/templates/look.sql",
-            "        IF held <> '{}' THEN\n            RAISE SQLSTATE 'TV001';\n        END IF;\n"
-            "        held := wanted;\n",
-            "        held := ARRAY(SELECT DISTINCT lock FROM unnest(held || wanted) AS lock"
+            "            IF held <> '{}' THEN\n                RAISE SQLSTATE 'TV001';\n"
+            "            END IF;\n            held := wanted;\n",
+            "            held := ARRAY(SELECT DISTINCT lock FROM unnest(held || wanted) AS lock"
             " ORDER BY lock);\n",
             _order("more locks without giving up the first"),
         ),
