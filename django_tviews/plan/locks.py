@@ -14,8 +14,8 @@ that neither would have left alone. So each takes locks, and keeps them until it
 
 Then it routes again, in a snapshot newer than the locks, until that leads nowhere else, and only
 then recomputes the keys. Where a snapshot taken then shows the same transactions as the one before,
-so would the rows, and it does not. At READ COMMITTED that is sound; the other levels, whose snapshots never
-get newer, also check that they see whoever has taken a conflicting lock before (see
+it would find the same, and need not. At READ COMMITTED that is sound; the other levels, whose
+snapshots never get newer, also check that they see whoever has taken a conflicting lock before (see
 ``runtime_locks.sql``).
 
 **Claim.** Let transactions commit in the order T(1), T(2), … and DB(i) be what the first i of them

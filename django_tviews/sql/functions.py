@@ -92,7 +92,7 @@ class Functions:
             ),
             "key_variables": ", ".join(self.variables),
             "first_key_variable": self.variables[0],
-            "few_keys": f"cardinality({self.variables[0]}) <= {plan.bulk_threshold}",
+            "number_of_keys": f"cardinality({self.variables[0]})",
             "key_positions": ", ".join(f"${place}" for place in range(1, len(self.variables) + 1)),
             "affected_columns": ", ".join(self._key_of("affected")),
             "typed_key_of_fresh": ", ".join(
@@ -111,6 +111,7 @@ class Functions:
             "schema_literal": literal(plan.schema),
             "table_literal": literal(plan.table),
         }
+        self.values["few_keys"] = render("few_keys", **self.values)
         self.values["number_of_key"] = render("number_of_key", **self.values)
         repeated = self._refuse_repeated("evaluated")
         differs = would_change(plan.columns, "evaluated")
@@ -350,7 +351,7 @@ class Functions:
             keys = self._look_once(self._find_once(source, event, routes["routes_into"]))
         match source.shortcut_of(event):
             case Fold() as fold:
-                few = str(values["few_keys"])
+                few = f"{values['number_of_keys']} <= {self.plan.bulk_threshold}"
                 if fold.joins:
                     few += f"\nAND {self._few_rows(event)}"
                 moved = [("moved", transition_rows(source, event))]
@@ -378,7 +379,7 @@ class Functions:
             **fold_values(self.plan.key, fold, self._key_of("affected"), replaced),
             "moved": ",\n".join(_cte(name, text) for name, text in moved),
             "change_matches_tview": self._match("change", "tview"),
-            "change_matches_folded": self._match("change", "folded"),
+            "folded_key": ", ".join(f"folded.{name}" for name in self._key_of("folded")),
         }
         into = f"INTO {self.values['key_variables']}\n"
         return render(

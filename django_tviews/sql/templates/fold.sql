@@ -21,4 +21,5 @@ folded AS (
 SELECT @{change_keys}
 @{into}FROM change
 WHERE @{known}
-  AND NOT EXISTS (SELECT FROM folded WHERE @{change_matches_folded})
+  -- Neither side is NULL; NOT EXISTS may be planned to compare each group with all others.
+  AND (@{change_key}) NOT IN (SELECT @{folded_key} FROM folded)
