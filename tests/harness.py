@@ -29,6 +29,7 @@ from django_tviews.alteration import TableAlteration
 from django_tviews.definition import Column, Declaration
 from django_tviews.plan.planner import make_plan
 from django_tviews.relational.canonical import canonical_sql
+from django_tviews.sql import shared
 from support.database import database_settings
 
 from .oracle import assert_equals_query, quoted
@@ -331,9 +332,17 @@ def fresh_database() -> Iterator[Database]:
 
 @contextmanager
 def branch(name: str) -> Iterator[None]:
-    """Install TViews so that one branch of maintenance, "small" or "bulk", does all the work."""
-    threshold = {"small": 1_000_000, "bulk": 1}[name]
-    with override_settings(DJANGO_TVIEWS={"BULK_THRESHOLD": threshold}):
+    """Install TViews so that one branch of maintenance does all the work.
+
+    Args:
+        name: "small", "bulk", or "whole", which is that of statements with more rows than locks.
+    """
+    threshold = {"small": 1_000_000, "bulk": 1, "whole": 1}[name]
+    limit = 0 if name == "whole" else shared.LOCK_LIMIT
+    with (
+        override_settings(DJANGO_TVIEWS={"BULK_THRESHOLD": threshold}),
+        mock.patch.object(shared, "LOCK_LIMIT", limit),
+    ):
         yield
 
 

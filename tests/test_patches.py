@@ -21,6 +21,8 @@ from .harness import branch, fresh_database, strategies
 from .plans import FACTS, tree_of
 
 if TYPE_CHECKING:
+    from django_tviews.plan.plan import Plan
+
     from .harness import Database
 
 
@@ -30,8 +32,22 @@ def patches(query: str, key: str = "id", mode: str = "immediate") -> list[str]:
     ``maker name, country UNLESS id``: the columns that are patched after an UPDATE, and those of the
     source that must not have changed; ``review n ALWAYS`` where INSERT and DELETE are the same.
     """
+    plan = planned(query, key, mode)
+    found = []
+    for source in plan.sources:
+        if source.patch is not None:
+            columns = ", ".join(map(str, source.patch.columns))
+            unless = ", ".join(source.patch.deciding)
+            always = source.strategy_of("INSERT") is Strategy.PATCH
+            end = "ALWAYS" if always else f"UNLESS {unless}"
+            found.append(f"{source.relation.name} {columns} {end}")
+    return found
+
+
+def planned(query: str, key: str, mode: str = "immediate") -> Plan:
+    """Plan a query whose columns are bigint, or jsonb if called data."""
     tree = tree_of(query)
-    plan = make_plan(
+    return make_plan(
         Declaration(
             "shop.Card",
             "card",
@@ -54,15 +70,6 @@ def patches(query: str, key: str = "id", mode: str = "immediate") -> list[str]:
         runtime_schema="public",
         parts=find_parts(query, FACTS),
     )
-    found = []
-    for source in plan.sources:
-        if source.patch is not None:
-            columns = ", ".join(map(str, source.patch.columns))
-            unless = ", ".join(source.patch.deciding)
-            always = source.strategy_of("INSERT") is Strategy.PATCH
-            end = "ALWAYS" if always else f"UNLESS {unless}"
-            found.append(f"{source.relation.name} {columns} {end}")
-    return found
 
 
 @pytest.mark.parametrize(
@@ -315,7 +322,7 @@ STATEMENTS = (
 )
 
 
-@pytest.mark.parametrize("size", ["small", "bulk"])
+@pytest.mark.parametrize("size", ["small", "bulk", "whole"])
 def test_cards_stay_exact_whatever_happens_to_the_rows(database: Database, size: str) -> None:
     for statement in SHOP:
         database.execute(statement)
@@ -398,6 +405,99 @@ def test_other_parts_of_a_document_are_neither_evaluated_nor_written(database: D
             "comments": [{"id": 1, "body": "first"}, {"id": 2, "body": None}],
             "stars": 5,
         }
+
+
+def given(query: str) -> list[str]:
+    """Plan a query and name the sources whose changed rows show themselves what is patched."""
+    return [
+        f"{source.relation.name} {', '.join(part.output for part in source.patch.given.parts)}"
+        for source in planned(query, "id").sources
+        if source.patch is not None and source.patch.given is not None
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (
+            "SELECT p.id, p.name, m.name AS maker, upper(m.country) AS land "
+            "FROM product p JOIN maker m ON m.id = p.maker_id WHERE p.price > 0",
+            ["product name", "maker maker, land"],
+        ),
+        # Read beside others, or on a nullable side.
+        (
+            "SELECT p.id, p.name || m.name AS n FROM product p JOIN maker m ON m.id = p.maker_id",
+            [],
+        ),
+        (
+            "SELECT p.id, p.name, m.name AS maker FROM product p "
+            "LEFT JOIN maker m ON m.id = p.maker_id",
+            ["product name"],
+        ),
+        # Several rows of the source for one of the TView, or several occurrences.
+        ("SELECT p.id, r.body FROM product p JOIN review r ON r.product_id = p.id", []),
+        (
+            "SELECT p.id, m.name, o.name AS other FROM product p "
+            "JOIN maker m ON m.id = p.maker_id JOIN maker o ON o.id = p.category_id",
+            [],
+        ),
+        # The way to the key is not the one that leads back.
+        (
+            "SELECT p.id, m.name AS maker FROM product p JOIN maker m ON m.id = p.maker_id "
+            "JOIN review r ON r.id = p.id AND r.product_id > m.id",
+            ["maker maker"],
+        ),
+        (
+            "SELECT p.id, m.name AS maker FROM product p JOIN review r ON r.id = p.id "
+            "JOIN maker m ON m.id = r.product_id AND m.country = p.name",
+            [],
+        ),
+        ("SELECT p.id, m.name AS maker FROM product p JOIN maker m ON m.id < p.maker_id", []),
+        (
+            "SELECT r.id, m.name AS maker FROM review r JOIN product p ON p.id = r.product_id "
+            "JOIN maker m ON m.id = p.maker_id",
+            [],
+        ),
+    ],
+)
+def test_what_a_changed_row_shows_alone_is_taken_from_it(query: str, expected: list[str]) -> None:
+    assert given(query) == expected
+
+
+@pytest.mark.parametrize("size", ["small", "whole"])
+def test_a_document_whose_column_is_no_jsonb_is_written_whole(
+    database: Database, size: str
+) -> None:
+    for statement in SHOP:
+        database.execute(statement)
+    with branch(size):
+        database.tview(
+            "SELECT p.id, jsonb_build_object('title', p.title, 'name', a.name) AS data, "
+            "jsonb_build_object('names', jsonb_build_object('name', a.name)) AS names "
+            "FROM post p JOIN author a ON a.id = p.author_id",
+            "id integer, data text, names text",
+            table="written",
+        )
+    database.run(
+        "INSERT INTO author (id, name) VALUES (1, 'Ann')",
+        "INSERT INTO post VALUES (1, 'one', 1, 1)",
+        "UPDATE author SET name = 'Amy'",
+        "UPDATE post SET title = 'two'",
+    )
+
+
+def test_rows_that_the_query_leaves_out_give_nothing(database: Database) -> None:
+    database.execute("CREATE TABLE item (id integer PRIMARY KEY, divisor integer, shown boolean)")
+    with branch("whole"):
+        database.tview(
+            "SELECT id, 100 / divisor AS share FROM item WHERE shown",
+            "id integer, share integer NULL",
+            table="share",
+        )
+    database.run(
+        "INSERT INTO item VALUES (1, 5, true), (2, 0, false)",
+        "UPDATE item SET divisor = divisor * 2",
+    )
 
 
 def test_a_strategy_can_be_done_without(database: Database) -> None:
@@ -494,7 +594,7 @@ def changes(draw: st.DrawFn) -> str:
 )
 @hypothesis.given(
     queries=st.lists(cards(), min_size=1, max_size=4),
-    size=st.sampled_from(["small", "bulk"]),
+    size=st.sampled_from(["small", "bulk", "whole"]),
     statements=st.lists(changes(), min_size=4, max_size=15),
 )
 def test_patched_cards_equal_their_query_after_any_statement(

@@ -27,7 +27,18 @@ them as if each had a column of its own, and what is evaluated is the query with
 
 A patch may replace a recomputation only where one statement changed nothing but this table; what
 waited in the spool is recomputed. It evaluates the query, so it shows the rows as they are, not as
-the transition tables show them.
+the transition tables show them; or it need not evaluate anything, if the values stand in the
+changed row.
+
+**Claim.** Let *N* be computed from one row d of a source D that FROM names once, on no nullable
+side, and let the key lead to d (:mod:`.dependencies`). Let the route from D have no step, or one,
+which by itself leads from its row to d. Then every row of the TView that the route leads to from a
+changed row shows, in *N*, what its new image gives. *Why.* All combinations that a row of the
+result is made of have one row d of D, and, if the route has a step, one row e of the relation
+joined. The route has come to this row's key: by an e' with the values that e is unique by, so that
+e' = e, and from a d' that has what e says d is unique by, so that d' = d. The transition tables
+show d as it is: the updating transaction has it locked, and if a statement inside of this one had
+changed it again, rows would have waited in the spool. ∎
 """
 
 from __future__ import annotations
@@ -35,12 +46,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django_tviews.facts import RelationKind
 from django_tviews.relational.parts import Member
+
+from .dependencies import rows_led_to
+from .routes import Route
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from django_tviews.facts import RelationFacts
     from django_tviews.relational.parts import Part, Parts
+    from django_tviews.relational.tree import QueryTree
 
     from .plan import PlanColumn, SourcePlan
 
@@ -65,6 +82,24 @@ class PatchedColumn:
 
 
 @dataclass(frozen=True)
+class Given:
+    """Patched columns whose values stand in the changed rows.
+
+    Attributes:
+        route: from a changed row to the rows of the TView that show it.
+        parts: what they show of it: columns, or values in documents by their paths.
+    """
+
+    route: Route
+    parts: tuple[Part, ...]
+
+    @property
+    def by_changed_row(self) -> bool:
+        """The changed row has the key of the row of the TView that shows it."""
+        return not self.route.steps
+
+
+@dataclass(frozen=True)
 class Patch:
     """How changed rows of a source change some columns of the TView.
 
@@ -73,12 +108,14 @@ class Patch:
         query: what evaluates them, where that is less than columns of the backing view.
         decides: which rows there are depends on the source, so that it is for UPDATE only.
         deciding: the columns of the source that an UPDATE must leave alone.
+        given: how the changed rows alone give the new values, if they do.
     """
 
     columns: tuple[PatchedColumn, ...]
     query: str
     decides: bool
     deciding: tuple[str, ...]
+    given: Given | None = None
 
     def is_for(self, event: str) -> bool:
         """Tell whether it may serve after such an event."""
@@ -86,11 +123,16 @@ class Patch:
 
 
 def find_patch(
-    parts: Parts, source: SourcePlan, columns: Sequence[PlanColumn], key: Collection[str]
+    tree: QueryTree,
+    parts: Parts,
+    source: SourcePlan,
+    columns: Sequence[PlanColumn],
+    key: Collection[str],
 ) -> Patch | None:
     """Find out which columns of a TView the changes of a source are confined to.
 
     Args:
+        tree: its query.
         parts: what the output columns of its query read.
         source: the source.
         columns: the columns of its table.
@@ -124,17 +166,69 @@ def find_patch(
         query,
         decides,
         tuple(name for name, _ in source.columns if name in deciding),
+        _given(tree, affected, source, key)
+        if decides
+        and all(each.members or _is_all(parts, affected, each.column) for each in patched)
+        else None,
+    )
+
+
+def _given(
+    tree: QueryTree, affected: Sequence[Part], source: SourcePlan, key: Collection[str]
+) -> Given | None:
+    """Find out whether what is patched follows from the changed rows."""
+    route = source.routes[0]
+    if len(source.routes) > 1 or not isinstance(route, Route) or len(route.keys) > 1:
+        return None
+    relation, start = source.relation, route.occurrence
+    alternative = tree.alternatives[0]
+    keys = [output.expression.column for output in alternative.outputs if output.name in key]
+    key_columns = [column for column in keys if column is not None]
+    if (
+        len(tree.alternatives) > 1
+        or [each.relation for each in tree.occurrences].count(relation) > 1
+        or relation.kind is not RelationKind.TABLE
+        or relation.targets != (relation,)
+        or start.outer_joins
+        or start.sublinks
+        or len(key_columns) < len(keys)
+        or not all(part.reads_alone(relation) for part in affected)
+    ):
+        return None
+    led_to = rows_led_to(alternative, key_columns)
+    if start.number not in led_to:
+        return None
+    if route.steps:
+        (step, *more) = route.steps
+        joined = step.occurrence
+        if more or joined.outer_joins or joined.sublinks or joined.number not in led_to:
+            return None
+        leads_back = {value.name for _, value in step.looked_up_by}
+        if not _has_key(relation, leads_back):
+            return None
+    else:
+        joined = start
+    shown = {column.name for column in key_columns if column.occurrence == joined.number}
+    return Given(route, tuple(affected)) if _has_key(joined.relation, shown) else None
+
+
+def _has_key(relation: RelationFacts, columns: Collection[str]) -> bool:
+    return any(
+        all(name in columns and relation.by_name[name].deterministic for name in key)
+        for key in relation.keys
     )
 
 
 def _members(parts: Parts, affected: Sequence[Part], column: PlanColumn) -> tuple[Member, ...]:
     """Return the members of a document that are affected; none if it is all or none."""
-    paths = [part.path for part in affected if part.output == column.output]
-    if column.type != "jsonb" or len(paths) == sum(
-        part.output == column.output for part in parts.shown
-    ):
+    if column.type != "jsonb" or _is_all(parts, affected, column):
         return ()
-    return _grouped(paths)
+    return _grouped(part.path for part in affected if part.output == column.output)
+
+
+def _is_all(parts: Parts, affected: Sequence[Part], column: PlanColumn) -> bool:
+    """Tell whether all parts of a column are affected."""
+    return all(part in affected for part in parts.shown if part.output == column.output)
 
 
 def _grouped(paths: Iterable[tuple[str, ...]]) -> tuple[Member, ...]:

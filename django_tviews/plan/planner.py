@@ -98,7 +98,8 @@ def make_plan(
     deferred = declaration.mode == "deferred"
     if Strategy.PATCH in strategies and not deferred and parts is not None and by_key:
         sources = tuple(
-            replace(each, patch=find_patch(parts, each, columns, key_outputs)) for each in sources
+            replace(each, patch=find_patch(tree, parts, each, columns, key_outputs))
+            for each in sources
         )
     plan = Plan(
         label=declaration.label,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from django_tviews.facts import Facts, RelationFacts
 
-    from .tree import Occurrence
+    from .tree import Alternative, Expression, Occurrence
 
 _TEXT = words("text pg_catalog.text")
 
@@ -66,11 +66,28 @@ class Part:
         output: the name of the column.
         path: the keys that lead to the value in the document; none for the whole column.
         reads: what the query reads if it shows nothing else.
+        value: what it is computed from; its occurrences are those of the query that shows nothing
+            else.
     """
 
     output: str
     path: tuple[str, ...]
     reads: Reads
+    value: Expression
+
+    def reads_alone(self, relation: RelationFacts) -> bool:
+        """Tell whether a row of a relation that occurs once is all that it is computed from.
+
+        Args:
+            relation: the relation.
+        """
+        occurrences = {each.number for each in self.reads.occurrences if each.relation == relation}
+        return (
+            not self.value.opaque
+            and not self.value.presences
+            and len(occurrences) == 1
+            and self.value.occurrences == occurrences
+        )
 
 
 @dataclass(frozen=True)
@@ -143,8 +160,9 @@ def find_parts(sql: str, facts: Facts) -> Parts | None:
             return None
         values = [((), target.res_target.val)] if views else _values(target.res_target.val)
         for path, value in values:
-            shown.append(Part(name, path, _reads(select, value, facts)))
-    return Parts(sql, _reads(select, None, facts), tuple(shown))
+            alone = _alone(select, value, facts)
+            shown.append(Part(name, path, _reads(alone), alone.outputs[0].expression))
+    return Parts(sql, _reads(_alone(select, None, facts)), tuple(shown))
 
 
 def _is_plain(select: Node, builder: Builder) -> bool:
@@ -171,14 +189,17 @@ def _without_outputs(select: Node) -> Node:
     return rest
 
 
-def _reads(select: Node, value: Node | None, facts: Facts) -> Reads:
-    """Return what a query reads if it shows one value only, or none."""
+def _alone(select: Node, value: Node | None, facts: Facts) -> Alternative:
+    """Return a query that shows one value only, or none."""
     rest = _without_outputs(select)
     if value is not None:
         target = rest.target_list.add().res_target
         target.name = "value"
         target.val.CopyFrom(value)
-    alternative = Builder(facts, Branches()).build(rest)
+    return Builder(facts, Branches()).build(rest)
+
+
+def _reads(alternative: Alternative) -> Reads:
     return Reads(tuple(each for each in alternative.occurrences if each.computed is None))
 
 

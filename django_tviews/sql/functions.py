@@ -23,7 +23,7 @@ from .images import (
     row_delta,
 )
 from .names import function_name, quoted_function, source_function
-from .patches import decided_otherwise, patch_values
+from .patches import decided_otherwise, given_rows, patch_values
 from .quoting import complete, equals, identifier, literal, qualified, regclass, relation_name
 from .routes import (
     REMOVED,
@@ -358,7 +358,7 @@ class Functions:
                 folding = self._folding(fold, moved, few, changed_twice(source, event))
                 return render("source_fold", **values, keys=keys, folding=folding)
             case Patch() as patch:
-                written = self._patch(source, patch)
+                written = self._patch(source, patch, ctes)
                 return render("source_patch", **values, keys=keys, patch=written)
             case _:
                 return render("source_recompute", **values, keys=keys)
@@ -390,8 +390,19 @@ class Functions:
             fold=render("fold", **parts, into=""),
         )
 
-    def _patch(self, source: SourcePlan, patch: Patch) -> str:
-        written = render("patch", **self.values, **patch_values(self.plan, patch))
+    def _patch(self, source: SourcePlan, patch: Patch, ctes: list[str]) -> str:
+        values = {**self.values, **patch_values(self.plan, patch), "ctes": ",\n".join(ctes)}
+        written = render("patch", **values)
+        if patch.given is not None:
+            given = given_rows(self.plan, source, patch.given)
+            straight = render("patch_given", **values, given=given)
+            written = (
+                render("patch_from_changed", **values, patch=straight)
+                if patch.given.by_changed_row
+                else render(
+                    "patch_from_changed_or_query", **values, patch=straight, otherwise=written
+                )
+            )
         if not patch.deciding:
             return written
         of_many = f"(\n{indented(decided_otherwise(source, patch))}\n)"

@@ -8,13 +8,14 @@ from django_tviews.text import indented
 
 from .comparison import would_change
 from .images import images_differ
+from .joins import Joins
 from .quoting import identifier, kept_apart, literal, qualified
-from .routes import pairing, shown
+from .routes import REMOVED, pairing, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from django_tviews.plan.patches import Patch, PatchedColumn
+    from django_tviews.plan.patches import Given, Patch, PatchedColumn
     from django_tviews.plan.plan import Plan, SourcePlan
     from django_tviews.relational.parts import Member
 
@@ -85,6 +86,54 @@ def _ways(members: Iterable[Member]) -> Iterator[str]:
         yield from (f"{way}{rest}" for rest in _ways(member.members))
         if not member.members:
             yield way
+
+
+def given_rows(plan: Plan, source: SourcePlan, given: Given) -> str:
+    """Return a query for the keys that changed rows lead to, with what these give.
+
+    Args:
+        plan: of the TView.
+        source: of which rows have changed; those of them that are no step away from the TView need
+            not be told from those that look as before, nor their statement's ``delta`` be computed.
+        given: what changed rows give.
+    """
+    changed = f"(SELECT * FROM delta WHERE NOT {REMOVED})"
+    if given.by_changed_row:
+        changed = shown(source, "new_rows")
+    joins = Joins(given.route)
+    (key,) = given.route.keys
+    outputs = [
+        f"CAST({joins.expression(expression)} AS {column.type}) AS {identifier(column.name)}"
+        for expression, column in zip(key, plan.key, strict=True)
+    ]
+    values: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    for part in given.parts:
+        value = part.value.render(lambda column: f"{joins.start}.{identifier(column.name)}")
+        values.setdefault(part.output, []).append((part.path, kept_apart(value)))
+    outputs += [
+        f"{_document(values[column.output])} AS {identifier(column.name)}"
+        for column in plan.columns
+        if column.output in values
+    ]
+    lines = [
+        f"SELECT {', '.join(outputs)}",
+        f"FROM {changed} AS {joins.start}",
+        *joins.lines({}),
+    ]
+    if given.route.filters:
+        lines.append("WHERE " + " AND ".join(map(joins.expression, given.route.filters)))
+    return "\n".join(lines)
+
+
+def _document(values: Sequence[tuple[tuple[str, ...], str]]) -> str:
+    """Build a document that has values at their paths; the value itself, if it has no path."""
+    by_key: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    for path, value in values:
+        if not path:
+            return value
+        by_key.setdefault(path[0], []).append((path[1:], value))
+    members = (f"{literal(key)}, {_document(rest)}" for key, rest in by_key.items())
+    return f"jsonb_build_object({', '.join(members)})"
 
 
 def decided_otherwise(source: SourcePlan, patch: Patch) -> str:

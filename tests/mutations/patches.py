@@ -94,8 +94,30 @@ PATCHES = (
     Mutation(
         "Only jsonb keeps members in one order, whatever the order they come in.",
         "plan/patches.py",
-        'if column.type != "jsonb" or len(paths)',
-        "if len(paths)",
+        'if column.type != "jsonb" or _is_all(',
+        "if _is_all(",
+        TESTS,
+    ),
+    Mutation(
+        "What is taken from a changed row is read of no other.",
+        "plan/patches.py",
+        "        or not all(part.reads_alone(relation) for part in affected)\n",
+        "",
+        TESTS,
+    ),
+    Mutation(
+        "A row of the TView shows the changed row that leads to it: the way back has its key.",
+        "plan/patches.py",
+        "        if not _has_key(relation, leads_back):\n",
+        "        if False:\n",
+        TESTS,
+    ),
+    Mutation(
+        "A changed row that gives values of a document gives all that is written.",
+        "plan/patches.py",
+        "        if decides\n"
+        "        and all(each.members or _is_all(parts, affected, each.column) for each in patched)\n",
+        "        if decides\n",
         TESTS,
     ),
 )
