@@ -220,6 +220,25 @@ def test_a_deferred_tview_over_an_immediate_one_follows_at_commit(shop: Database
         shop.execute("UPDATE product SET maker_id = 1")
 
 
+def test_a_tview_waits_for_all_that_it_reads(shop: Database) -> None:
+    """`total` reads `product`, and has something to do at once, and `loud`, which has it later."""
+    for table, query in {
+        "quiet": "SELECT id, lower(name) AS name FROM product",
+        "loud": "SELECT id, upper(name) AS name FROM quiet",
+        "total": "SELECT p.id, p.name || l.name AS name FROM product p JOIN loud l ON l.id = p.id",
+    }.items():
+        shop.tview(query, "id integer, name text", table=table, mode="deferred")
+    shop.execute("CREATE TABLE written (name text)")
+    shop.execute(
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$"
+        f" BEGIN INSERT INTO {shop.schema}.written VALUES (NEW.name); RETURN NULL; END $$"
+    )
+    shop.execute("CREATE TRIGGER noted AFTER UPDATE ON total FOR EACH ROW EXECUTE FUNCTION note()")
+    with committed(shop):
+        shop.execute("UPDATE product SET name = 'new' WHERE id = 1")
+    assert shop.execute("SELECT name FROM written") == [("newNEW",)]
+
+
 def test_writes_of_deferred_triggers_of_the_user_are_maintained_too(shop: Database) -> None:
     shop.execute(
         "CREATE FUNCTION rename() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"

@@ -159,12 +159,12 @@ def test_after_a_crash_everything_is_exact_and_prepared_transactions_still_exclu
     prepared.execute("INSERT INTO product VALUES (5, 'five')")
     prepared.execute("PREPARE TRANSACTION 'before the crash'")
     running.execute("INSERT INTO review VALUES (20, 2)")
-    # Something in the spool, and a ticket, written to disk.
+    # Something in the spool, written to disk.
     pending.execute("INSERT INTO product VALUES (3, 'never')")
     shop.execute("CHECKPOINT")
     crash(shop)
     shop.check("recovery")
-    assert not shop.value("SELECT count(*) FROM django_tviews_ticket")
+    assert not shop.value("SELECT count(*) FROM django_tviews_spool")
     assert shop.execute("SELECT DISTINCT writer FROM django_tviews_ring") == [(None,)]
     # The prepared transaction has its locks again, though its entry in the ring is lost.
     shop.execute("SET lock_timeout = '50ms'")
@@ -226,5 +226,5 @@ def test_a_server_that_crashes_below_many_writers_comes_back_exact(perishable: D
             crash(shop)
         assert all(writer.result() for writer in writers)
         shop.check("recovery")
-        assert not shop.value("SELECT count(*) FROM django_tviews_ticket")
+        assert not shop.value("SELECT count(*) FROM django_tviews_spool")
     shop.run("DELETE FROM review", "DELETE FROM product WHERE id > 2")

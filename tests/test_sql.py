@@ -166,10 +166,10 @@ class TestDeltas:
     def test_keys_of_all_routes_are_united(self) -> None:
         made = plan()
         deltas = ["first AS (SELECT 1)", "second AS (SELECT 2)"]
-        text = affected_keys(made, deltas, {1: "first", 2: "second"}, {}, into="keys, locks")
+        text = affected_keys(made, deltas, {1: "first", 2: "second"}, {}, into=["keys", "locks"])
         assert text.startswith("WITH first AS (SELECT 1),\nsecond AS (SELECT 2),\naffected (id) AS")
         assert "FROM first AS product\n    UNION\n" in text
-        assert 'SELECT keys.id, locks."locks?"\nINTO keys, locks\nFROM (\n' in text
+        assert 'SELECT keys.id, keys."locks?"\nINTO keys, locks\nFROM (\n' in text
         alone = affected_keys(made, deltas[:1], {1: "first"}, {})
         assert "SELECT DISTINCT CAST(product.id AS bigint)" in alone
 

@@ -27,6 +27,7 @@ from .patches import decided_otherwise, given_rows, patch_values
 from .quoting import complete, equals, identifier, literal, qualified, regclass, relation_name
 from .routes import (
     REMOVED,
+    Further,
     affected_keys,
     changed_twice,
     current_and_removed,
@@ -118,7 +119,7 @@ class Functions:
         self.values["write"] = render(
             "write", **self.values, refuse_repeated=repeated, differs=differs
         )
-        self.values["announce"] = render("deferred" if plan.deferred else "spooled", **self.values)
+        self.announced = render("deferred" if plan.deferred else "spooled", **self.values)
 
     def _key_of(self, relation: str) -> list[str]:
         """Name the key in a relation of the templates."""
@@ -217,6 +218,7 @@ class Functions:
             "truncated",
             **self.values,
             stranger="\nAND ".join(strangers),
+            spooled=self._everything(),
             function_literal=literal(function_name(self.plan, "truncated")),
         )
 
@@ -226,15 +228,52 @@ class Functions:
             "WHERE spool.transaction_id = pg_current_xact_id() "
             f"AND spool.tview = {self.values['tview']}"
         )
-        routed = [source for source in self.plan.sources if source.routed]
-        tables, deltas, states = [], {}, {}
+        few = f"changes <= {self.plan.bulk_threshold}"
+        counted = render(
+            "drain_counted", **self.values, everything="spool.source = 0 AND spool.image IS NULL"
+        )
+        if any(source.looks_rows_up for source in self.plan.sources if source.routed):
+            routes = self._routes_of_spooled(spooled, [])
+            keys = self._look(few, routes)
+            found_keys = render(
+                "drain_look", **self.values, counted=counted, spooled=spooled, keys=keys
+            )
+        else:
+            # All in one statement, which reads the spool once.
+            once = f"SELECT spool.source, spool.removed, spool.image\n{spooled}"
+            here = "FROM spooled AS spool\nWHERE true"
+            routes = self._routes_of_spooled(
+                here,
+                [("spooled", "MATERIALIZED ", once)],
+                Further(f"{counted}\n{here}", ("changes", "everything", "alone")),
+            )
+            found_keys = self._look_once(
+                f"{routes['routes_into']};", "CASE WHEN everything THEN '{0}' ELSE wanted END"
+            )
+        return render(
+            "drain", **self.values, found_keys=found_keys, taken=self._taken(spooled, few)
+        )
+
+    def _routes_of_spooled(
+        self, spooled: str, tables: list[tuple[str, str, str]], further: Further | None = None
+    ) -> dict[str, str]:
+        """A query for the keys and locks of all that waits in the spool.
+
+        Args:
+            spooled: where it is found.
+            tables: what WITH begins with: names, hints, queries.
+            further: what is asked beside.
+        """
+        deltas, states = {}, {}
+        tables = [*tables]
         # Materialized: no text of another source may be cast, whatever the query asks of a column.
-        for source in routed:
-            delta, state = f"delta_{source.number}", f"states_{source.number}"
-            tables.append((delta, "MATERIALIZED ", spool_delta(source, spooled)))
-            tables.append((state, "NOT MATERIALIZED ", current_and_removed(source, delta)))
-            deltas[source.number] = delta
-            states[source.relation] = state
+        for source in self.plan.sources:
+            if source.routed:
+                delta, state = f"delta_{source.number}", f"states_{source.number}"
+                tables.append((delta, "MATERIALIZED ", spool_delta(source, spooled)))
+                tables.append((state, "NOT MATERIALIZED ", current_and_removed(source, delta)))
+                deltas[source.number] = delta
+                states[source.relation] = state
         asked = ", ".join(
             f"CAST(spool.image[{place}] AS {column.type})"
             for place, column in enumerate(self.plan.key, start=1)
@@ -242,20 +281,7 @@ class Functions:
         requests = f"SELECT {asked}\n{spooled} AND spool.source = 0"
         tables.append(("requests", "MATERIALIZED ", requests))
         ctes = [_cte(name, text, hint) for name, hint, text in tables]
-        routes = self._routes(ctes, deltas, states, ("SELECT * FROM requests",))
-        few = f"changes <= {self.plan.bulk_threshold}"
-        looks_rows_up = any(source.looks_rows_up for source in routed)
-        return render(
-            "drain",
-            **self.values,
-            keys=(
-                self._look(few, routes)
-                if looks_rows_up
-                else self._look_once(f"{routes['routes_into']};")
-            ),
-            everything="spool.source = 0 AND spool.image IS NULL",
-            taken=self._taken(spooled, few),
-        )
+        return self._routes(ctes, deltas, states, ("SELECT * FROM requests",), further)
 
     def _taken(self, spooled: str, few: str) -> str:
         """Take everything out of the spool, and fold it if that is possible."""
@@ -289,12 +315,15 @@ class Functions:
         deltas: dict[int, str],
         states: dict[RelationFacts, str],
         extra: tuple[str, ...] = (),
+        further: Further | None = None,
     ) -> dict[str, str]:
         """A query for keys and locks, once into the variables and once for EXECUTE."""
-        variables = f"{self.values['key_variables']}, wanted"
+        variables = (*self.variables, "wanted")
         return {
-            "routes_into": affected_keys(self.plan, ctes, deltas, states, extra, variables),
-            "routes": affected_keys(self.plan, ctes, deltas, states, extra),
+            "routes_into": affected_keys(
+                self.plan, ctes, deltas, states, extra, further, variables
+            ),
+            "routes": affected_keys(self.plan, ctes, deltas, states, extra, further),
         }
 
     def _on_change(self, source: SourcePlan, event: str) -> str:
@@ -337,7 +366,7 @@ class Functions:
         return (
             f"WITH delta AS (\n{indented(delta)}\n)\n"
             f"SELECT {self.values['tview']}, {source.number}, delta.{REMOVED}, "
-            f"{image(source, 'delta')}\nFROM delta"
+            f"{image(source, 'delta')},\n{indented(self.announced)}\nFROM delta"
         )
 
     def _maintenance(self, source: SourcePlan, event: str, values: dict[str, str | int]) -> str:
@@ -410,7 +439,7 @@ class Functions:
         return render("patch_or_recompute", **self.values, patch=written, decided_otherwise=decided)
 
     def _everything(self) -> str:
-        return f"SELECT {self.values['tview']}, 0, false, NULL"
+        return f"SELECT {self.values['tview']}, 0, false, NULL,\n{indented(self.announced)}"
 
     def _others_open(self, source: SourcePlan) -> str:
         """Tell whether the statement may change, or have changed, other sources, too."""
@@ -426,7 +455,7 @@ class Functions:
                 self._everything()
                 if not source.routed
                 else f"SELECT {self.values['tview']}, {source.number}, {removed}, "
-                f"{image(source, 'changed')}\nFROM {rows} AS changed"
+                f"{image(source, 'changed')},\n{indented(self.announced)}\nFROM {rows} AS changed"
             )
         return render(
             "row",
@@ -450,8 +479,8 @@ class Functions:
             evaluate_many=routes_into,
         )
 
-    def _look_once(self, find: str) -> str:
-        return render("look_once", **self.values, find=find)
+    def _look_once(self, find: str, wanted: str = "wanted") -> str:
+        return render("look_once", **self.values, find=find, wanted=wanted)
 
     def _few_rows(self, event: str) -> str:
         """Tell whether a plan made once will do for the changed rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django_tviews.plan.locks import KEYS, keys_are_told_apart, lookups, rows_looked_for
@@ -27,13 +28,27 @@ REMOVED = identifier("removed?")
 _LOCKS = identifier("locks?")
 
 
+@dataclass(frozen=True)
+class Further:
+    """What is asked beside keys and locks.
+
+    Attributes:
+        query: for one row.
+        variables: that static SQL puts its columns into.
+    """
+
+    query: str
+    variables: tuple[str, ...]
+
+
 def affected_keys(
     plan: Plan,
     ctes: Sequence[str],
     deltas: Mapping[int, str],
     states: Mapping[RelationFacts, str],
     extra: tuple[str, ...] = (),
-    into: str = "",
+    further: Further | None = None,
+    into: Sequence[str] = (),
 ) -> str:
     """Return a query for one row: an array for each key column, and an array of locks.
 
@@ -48,6 +63,7 @@ def affected_keys(
         states: what to join in place of a source that lost rows; its current rows together with
             those removed.
         extra: further queries for keys.
+        further: what to ask beside.
         into: the variables that static SQL puts the arrays into.
     """
     changed = [source for source in plan.sources if source.number in deltas]
@@ -70,47 +86,71 @@ def affected_keys(
         union = union.replace("SELECT", "SELECT DISTINCT", 1)
     names = ", ".join([*columns, _LOCKS] if looks_rows_up else columns)
     affected = f"affected ({names}) AS MATERIALIZED (\n{indented(union)}\n)"
-    keys = _keys(plan, looks_rows_up=looks_rows_up)
-    locks = _locks(plan, {source: deltas[source.number] for source in changed}, looks_rows_up)
-    arrays = ", ".join(f"keys.{column}" for column in columns)
-    target = f"INTO {into}\n" if into else ""
-    tables = ",\n".join([*ctes, affected])
-    return (
-        f"WITH {tables}\n"
-        f"SELECT {arrays}, locks.{_LOCKS}\n{target}FROM (\n{indented(keys)}\n) AS keys,\n"
-        f"(\n{indented(locks)}\n) AS locks ({_LOCKS})"
-    )
-
-
-def _keys(plan: Plan, *, looks_rows_up: bool) -> str:
-    columns = [identifier(column.name) for column in plan.key]
-    arrays = ", ".join(f"array_agg(affected.{column}) AS {column}" for column in columns)
-    source = "affected"
+    locks = _other_locks(plan, {source: deltas[source.number] for source in changed})
+    if looks_rows_up:
+        locks = [f"SELECT unnest(affected.{_LOCKS})\nFROM affected", *locks]
+    answers = _keys_and_locks(plan, locks) if locks else [_keys_and_their_locks(plan)]
     if looks_rows_up:
         # The same key may have been found at several places.
-        source = f"(SELECT DISTINCT {', '.join(columns)} FROM affected) AS affected"
-    return f"SELECT {arrays}\nFROM {source}\nWHERE {_known('affected', columns)}"
+        distinct = f"(SELECT DISTINCT {', '.join(columns)} FROM affected) AS affected"
+        answers[0] = answers[0].replace("FROM affected", f"FROM {distinct}", 1)
+    asked = [f"keys.{column}" for column in columns]
+    asked.append(f"{'locks' if locks else 'keys'}.{_LOCKS}")
+    if further is not None:
+        asked.append("further.*")
+        answers.append(f"(\n{indented(further.query)}\n) AS further")
+        into = (*into, *further.variables) if into else into
+    target = f"INTO {', '.join(into)}\n" if into else ""
+    tables = ",\n".join([*ctes, affected])
+    return f"WITH {tables}\nSELECT {', '.join(asked)}\n{target}FROM " + ",\n".join(answers)
 
 
-def _locks(plan: Plan, deltas: Mapping[SourcePlan, str], looks_rows_up: bool) -> str:
+def _keys_and_their_locks(plan: Plan) -> str:
+    """Write a query for keys, and for their locks, which are all there are."""
     columns = [identifier(column.name) for column in plan.key]
-    key_lock = "0"
-    if keys_are_told_apart(plan.key):
-        key_lock = named_lock(plan, "exclusive", KEYS, [f"affected.{column}" for column in columns])
-    wanted = [f"SELECT {key_lock}\nFROM affected\nWHERE {_known('affected', columns)}"]
-    if looks_rows_up:
-        wanted.append(f"SELECT unnest(affected.{_LOCKS})\nFROM affected")
+    lock = _lock_of_key(plan)
+    locks = f"coalesce(array_agg({lock} ORDER BY {lock}), '{{}}') AS {_LOCKS}"
+    query = f"SELECT {_arrays(columns)},\n    {locks}\n{_affected(columns)}"
+    return f"(\n{indented(query)}\n) AS keys"
+
+
+def _keys_and_locks(plan: Plan, others: Sequence[str]) -> list[str]:
+    """Write a query for keys, and one for their locks and those that others give."""
+    columns = [identifier(column.name) for column in plan.key]
+    keys = f"SELECT {_arrays(columns)}\n{_affected(columns)}"
+    union = "\nUNION ALL\n".join([f"SELECT {_lock_of_key(plan)}\n{_affected(columns)}", *others])
+    locks = (
+        "SELECT coalesce(array_agg(DISTINCT wanted.lock ORDER BY wanted.lock), '{}')\n"
+        f"FROM (\n{indented(union)}\n) AS wanted (lock)\nWHERE wanted.lock IS NOT NULL"
+    )
+    return [f"(\n{indented(keys)}\n) AS keys", f"(\n{indented(locks)}\n) AS locks ({_LOCKS})"]
+
+
+def _arrays(columns: Iterable[str]) -> str:
+    return ", ".join(f"array_agg(affected.{column}) AS {column}" for column in columns)
+
+
+def _affected(columns: Iterable[str]) -> str:
+    return f"FROM affected\nWHERE {_known('affected', columns)}"
+
+
+def _lock_of_key(plan: Plan) -> str:
+    if not keys_are_told_apart(plan.key):
+        return "0"
+    columns = [f"affected.{identifier(column.name)}" for column in plan.key]
+    return named_lock(plan, "exclusive", KEYS, columns)
+
+
+def _other_locks(plan: Plan, deltas: Mapping[SourcePlan, str]) -> list[str]:
+    """Write queries for the locks on where routes of others may look for changed rows."""
+    wanted = []
     for source, delta in deltas.items():
         for place in rows_looked_for(plan.sources, source):
             values = [f"changed.{identifier(column)}" for column in place.columns]
             known = f"\nWHERE {_known('changed', map(identifier, place.columns))}" if values else ""
             lock = named_lock(plan, "shared", place.number, values)
             wanted.append(f"SELECT {lock}\nFROM {delta} AS changed{known}")
-    union = "\nUNION ALL\n".join(wanted)
-    return (
-        "SELECT coalesce(array_agg(DISTINCT wanted.lock ORDER BY wanted.lock), '{}')\n"
-        f"FROM (\n{indented(union)}\n) AS wanted (lock)\nWHERE wanted.lock IS NOT NULL"
-    )
+    return wanted
 
 
 def _known(relation: str, columns: Iterable[str]) -> str:

@@ -729,6 +729,12 @@ EXCLUDING = _pairs(
         _review(3, 2),
     ),
     (
+        "refresh of all groups and a writer",
+        ("by_parent",),
+        "INSERT INTO django_tviews_refresh (tview) VALUES ('by_parent')",
+        _product(3, 5),
+    ),
+    (
         "a truncated source and a writer of another",
         ("counts",),
         "TRUNCATE review",

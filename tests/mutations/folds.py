@@ -143,7 +143,7 @@ FOLDS = (
     ),
     Mutation(
         "What waits is folded only if it is of one source, and nobody has asked for keys.",
-        "sql/templates/drain.sql",
+        "sql/templates/drain_counted.sql",
         "CASE WHEN min(spool.source) = max(spool.source) THEN min(spool.source) END",
         "max(spool.source)",
         DATA,

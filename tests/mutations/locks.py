@@ -32,14 +32,14 @@ LOCKS = tuple(
         (
             "K, P and R are taken where routes look rows up.",
             "sql/templates/look.sql",
-            "                PERFORM @{runtime}.django_tviews_lock(@{tview}, held);\n",
+            "                ignored := @{runtime}.django_tviews_lock(@{tview}, held);\n",
             "                NULL;\n",
             _order("no key lock between sibling branches"),
         ),
         (
             "K is taken where keys stand in the changed rows.",
             "sql/templates/look_once.sql",
-            "PERFORM @{runtime}.django_tviews_lock(@{tview}, wanted);\n",
+            "ignored := @{runtime}.django_tviews_lock(@{tview}, @{wanted});\n",
             "",
             _order("no locks"),
         ),
@@ -104,8 +104,8 @@ LOCKS = tuple(
         (
             "Keys whose types cannot be hashed are one key to the locks.",
             ROUTES_PY,
-            "    if keys_are_told_apart(plan.key):\n",
-            "    if True:\n",
+            "    if not keys_are_told_apart(plan.key):\n",
+            "    if False:\n",
             _order("keys that have no hash"),
         ),
         (
@@ -125,8 +125,8 @@ LOCKS = tuple(
         (
             "Whoever locks parts of a TView shares the lock on the whole.",
             LOCKS_SQL,
-            "        locks := 1 || locks;\n",
-            "",
+            "ELSIF NOT pg_try_advisory_xact_lock_shared(class, 0) THEN\n",
+            "ELSIF false THEN\n",
             _order("one row of everything", "refresh of all beside a writer"),
         ),
         (
@@ -138,10 +138,20 @@ LOCKS = tuple(
         ),
         (
             "TRUNCATE and a refresh of all lock the whole TView.",
-            "sql/templates/drain.sql",
-            "        PERFORM @{runtime}.django_tviews_lock(@{tview}, '{0}');\n",
-            "        NULL;\n",
+            "sql/templates/drain_look.sql",
+            "    PERFORM @{runtime}.django_tviews_lock(@{tview}, '{0}');\n",
+            "    NULL;\n",
             _order("refresh of all beside a writer", "truncate beside a writer"),
+        ),
+        (
+            "So they do where the keys stand in the changed rows.",
+            "sql/functions.py",
+            "CASE WHEN everything THEN '{0}' ELSE wanted END",
+            "wanted",
+            (
+                "tests/test_interleavings.py::test_who_shares_does_not_wait_and_who_excludes_does"
+                "[refresh of all groups and a writer]",
+            ),
         ),
         (
             "A transaction takes the whole TView before it fills shared memory.",
@@ -167,14 +177,14 @@ LOCKS = tuple(
         (
             "A writer enters what it has locked.",
             LOCKS_SQL,
-            "            PERFORM setval(entries[cell], entry);\n",
-            "            PERFORM setval(entries[cell], 0);\n",
+            "            entry := setval(of_entry, entry);\n",
+            "            entry := setval(of_entry, 0);\n",
             _order("everybody shares"),
         ),
         (
             "A writer adds to what its earlier statements have entered.",
             LOCKS_SQL,
-            "            entry := entry | pg_sequence_last_value(entries[cell]);\n",
+            "            entry := entry | pg_sequence_last_value(of_entry);\n",
             "            NULL;\n",
             _ring("TestTheRing::test_a_second_statement_adds_to_the_entry_of_the_first"),
         ),

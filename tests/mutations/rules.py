@@ -270,9 +270,9 @@ _CHANGES = (
     Mutation(
         "While the spool is drained, a statement counts as open.",
         "sql/templates/runtime.sql",
-        "        PERFORM @{runtime}.django_tviews_drain(coalesce(",
-        "        PERFORM set_config(@{open_setting}, '0', true);\n"
-        "        PERFORM @{runtime}.django_tviews_drain(coalesce(",
+        "        ignored := @{runtime}.django_tviews_drain(coalesce(",
+        "        ignored := set_config(@{open_setting}, '0', true);\n"
+        "        ignored := @{runtime}.django_tviews_drain(coalesce(",
         ROUTES,
     ),
     Mutation(
@@ -283,6 +283,27 @@ _CHANGES = (
         (*ROUTES, "tests/test_sql.py"),
     ),
     Mutation(
+        "What maintenance puts into the spool is drained before what comes later.",
+        "sql/templates/runtime.sql",
+        "            EXIT WHEN more;\n",
+        "",
+        ("tests/test_deferred.py",),
+    ),
+    Mutation(
+        "What maintenance puts into the spool is drained.",
+        "sql/templates/runtime.sql",
+        "            more := current_setting(@{spooled_setting}, true) = 'on'\n",
+        "            more := current_setting(@{spooled_setting}, true) = 'never'\n",
+        ROUTES,
+    ),
+    Mutation(
+        "What a transaction changes after its TViews were maintained has a ticket, too.",
+        "sql/templates/runtime.sql",
+        "            || CASE WHEN deferred THEN set_config(@{ticket_setting}, '', true) END;",
+        "            || '';",
+        ("tests/test_deferred.py",),
+    ),
+    Mutation(
         "Triggers of a table fire in the order in which TViews read each other.",
         "sql/names.py",
         "{MAINTENANCE_PREFIX}{plan.depth:02}_",
@@ -291,7 +312,7 @@ _CHANGES = (
     ),
     Mutation(
         "After TRUNCATE everything is compared.",
-        "sql/templates/drain.sql",
+        "sql/templates/drain_counted.sql",
         "coalesce(bool_or(@{everything}), false)",
         "false",
         DATA,

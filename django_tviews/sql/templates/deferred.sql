@@ -1,3 +1,2 @@
-IF current_setting(@{ticket_setting}, true) IS DISTINCT FROM 'on' THEN
-    PERFORM @{runtime}.django_tviews_defer();
-END IF;
+current_setting(@{ticket_setting}, true) IS DISTINCT FROM 'on'
+    AND set_config(@{ticket_setting}, 'on', true) IS NOT NULL

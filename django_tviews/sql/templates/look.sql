@@ -6,7 +6,7 @@ BEGIN
     LOOP
         BEGIN
             IF held <> '{}' THEN
-                PERFORM @{runtime}.django_tviews_lock(@{tview}, held);
+                ignored := @{runtime}.django_tviews_lock(@{tview}, held);
             END IF;
             -- Whoever would look again in this snapshot would see the same.
             EXIT WHEN seen = pg_current_snapshot()::text;

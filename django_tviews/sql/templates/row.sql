@@ -16,14 +16,13 @@ BEGIN
                   HINT = format('Run tview_sync, or write through %s.', @{source_literal});
     END IF;
     IF TG_OP <> 'INSERT' THEN
-        INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image)
+        INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image, ticket)
         @{spooled_old};
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image)
+        INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image, ticket)
         @{spooled_new};
     END IF;
-    @{announce}
     RETURN NULL;
 END
 $function$;

@@ -27,7 +27,9 @@ CREATE UNLOGGED TABLE @{runtime}.django_tviews_spool (
     -- The row was there before the statement and is not any more.
     removed boolean NOT NULL DEFAULT false,
     -- The columns that the query reads, as text.
-    image text[]
+    image text[],
+    -- Asks for maintenance at COMMIT. Of the rows of deferred TViews in a transaction the first does.
+    ticket boolean NOT NULL DEFAULT false
 );
 --;;
 CREATE INDEX django_tviews_spool_transaction ON @{runtime}.django_tviews_spool
@@ -39,14 +41,16 @@ COMMENT ON TABLE @{runtime}.django_tviews_spool IS
 -- BEFORE each statement on a source: one more statement is open.
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_open() RETURNS trigger
 LANGUAGE plpgsql AS $function$
-BEGIN
-    PERFORM pg_catalog.set_config(
+DECLARE
+    -- To assign what a function returns costs a tenth of what PERFORM does.
+    ignored text := pg_catalog.set_config(
         @{open_setting},
         (coalesce(nullif(pg_catalog.current_setting(@{open_setting}, true), ''), '0')::integer + 1)::text,
         true);
+BEGIN
     -- UPDATE and MERGE may move rows between partitions.
     IF TG_OP = 'UPDATE' THEN
-        PERFORM pg_catalog.set_config(@{updating_setting}, 'on', true);
+        ignored := pg_catalog.set_config(@{updating_setting}, 'on', true);
     END IF;
     RETURN NULL;
 END
@@ -58,52 +62,64 @@ $function$;
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_close() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
-    still_open integer := coalesce(nullif(current_setting(@{open_setting}, true), ''), '1')::integer - 1;
+    still_open CONSTANT integer := coalesce(nullif(current_setting(@{open_setting}, true), ''), '1')::integer - 1;
+    ignored text;
 BEGIN
     IF still_open <= 0 AND 'on' IN (current_setting(@{spooled_setting}, true), current_setting(@{due_setting}, true)) THEN
-        PERFORM @{runtime}.django_tviews_drain(coalesce(current_setting(@{due_setting}, true), '') = 'on');
+        ignored := @{runtime}.django_tviews_drain(coalesce(current_setting(@{due_setting}, true), '') = 'on');
     END IF;
-    PERFORM set_config(@{open_setting}, greatest(still_open, 0)::text, true);
+    ignored := set_config(@{open_setting}, greatest(still_open, 0)::text, true);
     IF still_open <= 0 AND current_setting(@{updating_setting}, true) = 'on' THEN
-        PERFORM set_config(@{updating_setting}, '', true);
+        ignored := set_config(@{updating_setting}, '', true);
     END IF;
     RETURN NULL;
 END
 $function$;
 --;;
 -- Maintain every TView that has rows in the spool, those that others read first; deferred ones
--- only if it is their time.
+-- only if it is their time. Who calls this has set a search path.
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_drain(deferred boolean) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+LANGUAGE plpgsql AS $function$
 DECLARE
-    pending record;
+    drains text[];
+    next_drain text;
     rounds integer := 0;
+    more boolean := true;
+    ignored text;
 BEGIN
-    LOOP
-        SELECT registry.drain, registry.label INTO pending
-        FROM @{runtime}.django_tviews_spool AS spool
-        JOIN @{runtime}.django_tviews_registry AS registry ON registry.tview = spool.tview
-        WHERE spool.transaction_id = pg_current_xact_id()
-          AND (deferred OR registry.declaration ->> 'mode' = 'immediate')
+    WHILE more LOOP
+        -- Whatever is put into the spool from now on sets them again.
+        ignored := set_config(@{spooled_setting}, '', true)
+            || CASE WHEN deferred THEN set_config(@{ticket_setting}, '', true) END;
         -- As the triggers fire, so that single statements never lock each other up.
-        ORDER BY registry.depth, (SELECT relname FROM pg_class WHERE oid = registry.tview)
-        LIMIT 1;
-        EXIT WHEN NOT FOUND;
-        rounds := rounds + 1;
-        IF rounds > 1000 THEN
-            RAISE EXCEPTION 'TView % is changed by its own maintenance again and again', pending.label
-                USING ERRCODE = '54001',
-                      HINT = 'A trigger on a TView writes to a table that the TView reads: drop it.';
-        END IF;
-        EXECUTE 'SELECT ' || pending.drain || '()';
-        -- Most often that was all, and to see it costs less than to look for the next.
-        EXIT WHEN NOT EXISTS (
-            SELECT FROM @{runtime}.django_tviews_spool AS spool
-            WHERE spool.transaction_id = pg_current_xact_id());
+        SELECT array_agg(registry.drain ORDER BY registry.depth, relation.relname) INTO drains
+        FROM (
+            SELECT DISTINCT spool.tview
+            FROM @{runtime}.django_tviews_spool AS spool
+            WHERE spool.transaction_id = pg_current_xact_id()
+        ) AS spool
+        JOIN @{runtime}.django_tviews_registry AS registry ON registry.tview = spool.tview
+        JOIN pg_class AS relation ON relation.oid = spool.tview
+        WHERE deferred OR registry.declaration ->> 'mode' = 'immediate';
+        more := false;
+        FOREACH next_drain IN ARRAY coalesce(drains, '{}') LOOP
+            rounds := rounds + 1;
+            IF rounds > 1000 THEN
+                RAISE EXCEPTION 'TView % is changed by its own maintenance again and again',
+                        (SELECT label FROM @{runtime}.django_tviews_registry AS registry
+                         WHERE registry.drain = next_drain)
+                    USING ERRCODE = '54001',
+                          HINT = 'A trigger on a TView writes to a table that the TView reads: drop it.';
+            END IF;
+            EXECUTE 'SELECT ' || next_drain || '()';
+            -- TViews that read this one have something to do now, and may come before the next.
+            more := current_setting(@{spooled_setting}, true) = 'on'
+                OR deferred AND current_setting(@{ticket_setting}, true) = 'on';
+            EXIT WHEN more;
+        END LOOP;
     END LOOP;
-    PERFORM set_config(@{spooled_setting}, '', true);
     IF deferred THEN
-        PERFORM set_config(@{due_setting}, '', true);
+        ignored := set_config(@{due_setting}, '', true);
     END IF;
 END
 $function$;

@@ -97,37 +97,29 @@ $function$;
 --;;
 -- Enter locks into the ring. It has no search path of its own, which every writer would pay for:
 -- django_tviews_lock has set one before it calls this, and migrations call it by themselves.
+-- Each expression is prepared anew in each transaction, so there are as few as can be.
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_enter(tview regclass, locks integer[]) RETURNS void
 LANGUAGE plpgsql AS $function$
 DECLARE
-    writers CONSTANT regclass[] := @{writer_sequences};
-    entries CONSTANT regclass[] := @{entry_sequences};
     own CONSTANT bigint := pg_current_xact_id()::text::bigint;
     cell CONSTANT integer := own % @{cells} + 1;
+    of_writer CONSTANT regclass := (@{writer_sequences})[cell];
+    of_entry CONSTANT regclass := (@{entry_sequences})[cell];
     sees_all CONSTANT boolean := current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable');
-    writer bigint := pg_sequence_last_value(writers[cell]);
     everything CONSTANT bigint := (1::bigint << @{bits}) - 1;
-    exclusive bigint := 0;
-    shared bigint := 0;
-    entry bigint;
+    entry bigint := 0;
+    writer bigint;
     lock integer;
     conflict boolean := false;
 BEGIN
-    IF locks[1] = 0 THEN
-        exclusive := everything;
-        shared := everything;
-    ELSE
-        FOREACH lock IN ARRAY locks LOOP
-            entry := 1::bigint << ((lock >> 1) - 1) % @{slots} % @{bits};
-            IF lock & 1 = 0 THEN
-                exclusive := exclusive | entry;
-            ELSE
-                shared := shared | entry;
-            END IF;
-        END LOOP;
-    END IF;
-    entry := exclusive | (shared << @{bits});
-    IF sees_all AND writer = own AND pg_sequence_last_value(entries[cell]) & entry = entry THEN
+    FOREACH lock IN ARRAY locks LOOP
+        entry := entry | CASE
+            WHEN lock = 0 THEN everything | (everything << @{bits})
+            ELSE 1::bigint << ((lock >> 1) - 1) % @{slots} % @{bits} + (lock & 1) * @{bits}
+        END;
+    END LOOP;
+    IF sees_all AND pg_sequence_last_value(of_writer) = own
+            AND pg_sequence_last_value(of_entry) & entry = entry THEN
         RETURN;
     END IF;
     BEGIN
@@ -135,23 +127,22 @@ BEGIN
         -- judge, and others of the same cell; who judges keeps out everybody.
         IF NOT sees_all THEN
             PERFORM pg_advisory_xact_lock(@{lock_class}, 0);
+            conflict := @{runtime}.django_tviews_conflicts(own, entry & everything, entry >> @{bits});
         ELSIF NOT (pg_try_advisory_xact_lock_shared(@{lock_class}, 0)
                 AND pg_try_advisory_xact_lock(@{lock_class}, cell)) THEN
             PERFORM pg_advisory_xact_lock_shared(@{lock_class}, 0);
             PERFORM pg_advisory_xact_lock(@{lock_class}, cell);
         END IF;
-        conflict := NOT sees_all AND @{runtime}.django_tviews_conflicts(own, exclusive, shared);
-        writer := pg_sequence_last_value(writers[cell]);
-        IF writer > own AND @{runtime}.django_tviews_committed(writer) IS NULL THEN
-            writer := NULL;
-        END IF;
+        writer := pg_sequence_last_value(of_writer);
         IF writer = own THEN
-            entry := entry | pg_sequence_last_value(entries[cell]);
+            entry := entry | pg_sequence_last_value(of_entry);
+        ELSIF writer > own AND @{runtime}.django_tviews_committed(writer) IS NULL THEN
+            writer := NULL;
         END IF;
         -- A later writer's entry stays: whom it concerns knows that there may have been another.
         IF NOT conflict AND coalesce(writer, 0) <= own THEN
-            PERFORM setval(entries[cell], entry);
-            PERFORM setval(writers[cell], own);
+            entry := setval(of_entry, entry);
+            writer := setval(of_writer, own);
         END IF;
         -- Gives up the lock; what setval has done stays.
         RAISE SQLSTATE 'TV002';
@@ -200,38 +191,39 @@ CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_lock(tview regclass, locks i
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     class CONSTANT integer := tview::oid::integer;
-    held integer := coalesce(nullif(current_setting(@{locks_setting}, true), ''), '0')::integer;
+    wanted CONSTANT integer := cardinality(locks);
+    held integer;
     lock integer;
+    ignored text;
 BEGIN
-    IF locks = '{}' THEN
+    IF wanted = 0 THEN
         RETURN;
     END IF;
-    IF held <= @{lock_limit} AND cardinality(locks) <= @{lock_limit} THEN
-        IF held + cardinality(locks) > @{lock_limit} THEN
+    held := coalesce(nullif(current_setting(@{locks_setting}, true), ''), '0')::integer;
+    IF wanted <= @{lock_limit} AND held <= @{lock_limit} THEN
+        IF held + wanted > @{lock_limit} THEN
             -- Locks that were taken again were counted again.
             SELECT count(*) INTO held FROM pg_locks
             WHERE pid = pg_backend_pid() AND locktype = 'advisory';
         END IF;
         -- Beyond the limit it stays: a long transaction is not counted again and again.
-        held := held + cardinality(locks);
-        PERFORM set_config(@{locks_setting}, held::text, true);
+        held := set_config(@{locks_setting}, (held + wanted)::text, true);
     END IF;
-    IF locks[1] = 0 OR greatest(held, cardinality(locks)) > @{lock_limit} THEN
+    IF locks[1] = 0 OR greatest(held, wanted) > @{lock_limit} THEN
         locks := '{0}';
-    ELSE
-        locks := 1 || locks;
-    END IF;
     -- To try first is an expression, which costs a tenth of the statement that waits.
+    ELSIF NOT pg_try_advisory_xact_lock_shared(class, 0) THEN
+        PERFORM @{runtime}.django_tviews_wait(tview, 1);
+    END IF;
     FOREACH lock IN ARRAY locks LOOP
-        IF lock & 1 = 0 THEN
-            IF NOT pg_try_advisory_xact_lock(class, lock >> 1) THEN
-                PERFORM @{runtime}.django_tviews_wait(tview, lock);
-            END IF;
-        ELSIF NOT pg_try_advisory_xact_lock_shared(class, lock >> 1) THEN
+        IF NOT (CASE lock & 1
+            WHEN 0 THEN pg_try_advisory_xact_lock(class, lock >> 1)
+            ELSE pg_try_advisory_xact_lock_shared(class, lock >> 1)
+        END) THEN
             PERFORM @{runtime}.django_tviews_wait(tview, lock);
         END IF;
     END LOOP;
-    PERFORM @{runtime}.django_tviews_enter(tview, array_remove(locks, 1));
+    ignored := @{runtime}.django_tviews_enter(tview, locks);
 END
 $function$;
 --;;

@@ -1,6 +1,2 @@
-INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image)
+INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image, ticket)
 @{spooled};
--- Nothing, if nothing that the query reads has changed.
-IF FOUND THEN
-    @{announce}
-END IF;

@@ -8,8 +8,8 @@ BEGIN
                 @{function_literal}, TG_RELID::regclass
             USING ERRCODE = '42501', HINT = 'Was it detached from a source? Run tview_sync, or drop this trigger.';
     END IF;
-    INSERT INTO @{runtime}.django_tviews_spool (tview, source) VALUES (@{tview}, 0);
-    @{announce}
+    INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image, ticket)
+    @{spooled};
     RETURN NULL;
 END
 $function$;
