@@ -2,7 +2,8 @@
 
 PostgreSQL lets a view follow a renamed column, and knows nothing of the text of functions. So when
 a table that TViews read has changed, or the package, the TViews are planned again, and what the
-database has is compared with what it should have. Contents are never touched.
+database has is compared with what it should have. Contents are not touched, except to fill hidden
+columns that are new.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from . import catalog
 from .definition import object_name
 from .errors import OutdatedTView
 from .installer import (
+    alter_hidden_columns,
     execute,
     installed,
+    pending_hidden_change,
     plan_of,
     readers_of,
     refuse_taken_names,
@@ -175,13 +178,22 @@ class _Alignment:
         refuse_taken_names(self.connection, self.plan, self.tview.oid)
         superfluous = self.superfluous_functions()
         present = catalog.functions_by_signature(self.connection, self.expected)
-        if any_differs({name: each for name, each in self.expected.items() if each.locks}, present):
+        hidden = pending_hidden_change(self.connection, self.plan)
+        if hidden or any_differs(
+            {name: each for name, each in self.expected.items() if each.locks}, present
+        ):
             self.keep_writers_out()
+        with bounded_waits(self.schema_editor):
+            alter_hidden_columns(self.schema_editor, hidden)
+        yield from hidden.words
         yield from self.functions(present)
         yield from self.triggers()
         for signature in superfluous:
             yield self.run(f"DROP FUNCTION {signature}", f"dropped function {signature}")
         yield from self.entry()
+        if hidden.added:
+            statement = shared.refresh_statement(self.plan.runtime_schema, *self.place)
+            yield self.run(statement, "filled the hidden columns")
 
     def run(self, statement: str, change: str) -> str:
         execute(self.schema_editor, statement)

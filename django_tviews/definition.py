@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any
 from django.db.backends.utils import split_identifier
 
 from .errors import ConfigurationError, InvalidTViewName
+from .text import IDENTIFIER_BYTES
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model
 
     from .models import TView
-
-IDENTIFIER_BYTES = 63
-"""The longest identifier PostgreSQL keeps (NAMEDATALEN - 1), in bytes."""
 
 
 def object_name(table: str, suffix: str) -> str:

@@ -110,6 +110,7 @@ class Explanation:
         evaluated: what of the query is evaluated to recompute affected keys.
         sources: the tables it reads, through helper views, too.
         missing_indexes: the indexes that would help.
+        hidden: the columns of the table that no field shows, with totals that maintenance needs.
         functions: what several triggers call, as it is created.
     """
 
@@ -122,6 +123,7 @@ class Explanation:
     evaluated: str
     sources: tuple[SourceExplanation, ...]
     missing_indexes: tuple[IndexAdvice, ...]
+    hidden: tuple[str, ...]
     functions: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -143,6 +145,8 @@ class Explanation:
             f"    kept   {time}{_after(self.depth)}",
             f"    reads  {self.evaluated}",
         ]
+        if self.hidden:
+            head.append(f"    hides  {', '.join(self.hidden)}")
         blocks = ["\n".join(head), *map(str, self.sources)]
         if self.missing_indexes:
             advice = "\n".join(f"    {index.statement}" for index in self.missing_indexes)
@@ -197,6 +201,7 @@ def explain(label: str, using: str = DEFAULT_DB_ALIAS) -> Explanation:
             for source, by_event in zip(plan.sources, triggers, strict=True)
         ),
         missing_indexes=tuple(missing_indexes(connection, plan)),
+        hidden=tuple(column.name for column in plan.hidden),
         functions=tuple(create for signature, create in functions.items() if signature not in own),
     )
 

@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, router
 from . import alignment, catalog, graph
 from .errors import OutdatedTView, TViewError
 from .indexes import IndexAdvice, missing_indexes
-from .installer import InstalledTView, installed
+from .installer import InstalledTView, installed, pending_hidden_change
 from .maintenance import named, plan_of
 from .plan.plan import FORMAT_VERSION, Plan
 from .sql import objects
@@ -209,6 +209,7 @@ class _Inspection:
                 )
             return
         yield from self.version(plan)
+        yield from self.hidden_columns(plan)
         yield from self.functions(plan)
         yield from self.triggers(plan)
 
@@ -270,6 +271,11 @@ class _Inspection:
                 "a table or helper view that it reads, or a setting, has changed since.",
                 self.cure,
             )
+
+    def hidden_columns(self, plan: Plan) -> Iterator[Problem]:
+        for column, _ in pending_hidden_change(self.connection, plan).added:
+            name = f"hidden column {identifier(column)}"
+            yield self.problem(ProblemKind.MISSING, name, f"{name} is not there.", self.cure)
 
     def functions(self, plan: Plan) -> Iterator[Problem]:
         expected = {function.signature: function for function in objects.functions(plan)}

@@ -35,6 +35,7 @@ from .relational.constructs import refuse, refuse_function
 from .relational.functions import may_be_called
 from .relational.parts import find_parts
 from .sql import created, objects, shared
+from .sql.hidden import HiddenChange, hidden_change
 from .sql.quoting import complete, identifier, literal, qualified, regclass, relation_name
 from .sql.templates import render_statements
 from .sql.triggers import counting_rows
@@ -382,6 +383,7 @@ def _plan(
         output_types=output_types,
         reads_settings=reads_settings,
         parts=find_parts(query, facts),
+        query=query,
     )
     helpers = {each.definition for each in facts.relations.values() if each.definition}
     return replaced(plan, definitions=(query, *sorted(helpers)))
@@ -438,6 +440,7 @@ def _lock_for_removal(schema_editor: BaseDatabaseSchemaEditor, tview: InstalledT
 def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, plan: Plan) -> None:
     """Create functions and triggers, fill the table, and enter it into the registry."""
     refuse_other_collations(schema_editor.connection, plan)
+    alter_hidden_columns(schema_editor, pending_hidden_change(schema_editor.connection, plan))
     comment = literal(objects.comment(plan))
     view = qualified(plan.schema, plan.view)
     execute(schema_editor, f"COMMENT ON VIEW {view} IS {comment}")
@@ -470,6 +473,33 @@ def _key_comes_last(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> Iter
             schema_editor,
             f"ALTER TABLE {table} ADD CONSTRAINT {identifier(name)} PRIMARY KEY ({key}){place}",
         )
+
+
+def pending_hidden_change(connection: BaseDatabaseWrapper, plan: Plan) -> HiddenChange:
+    """Compare the hidden columns that the table of a TView has with those that it should have.
+
+    Args:
+        connection: to the database.
+        plan: of the TView.
+    """
+    (oid,) = catalog.resolve(connection, [(plan.schema, plan.table)]).values()
+    return hidden_change(plan, catalog.relations(connection, [oid])[oid].by_name)
+
+
+def alter_hidden_columns(schema_editor: BaseDatabaseSchemaEditor, change: HiddenChange) -> None:
+    """Add hidden columns, which have to be filled then, and drop others.
+
+    Args:
+        schema_editor: of the database.
+        change: which.
+
+    Raises:
+        DependentColumn: a view that somebody made reads a column that goes.
+    """
+    if change:
+        with explained(altering=True):
+            run_deferred_checks(schema_editor)
+            execute(schema_editor, change.statement)
 
 
 def refuse_other_collations(connection: BaseDatabaseWrapper, plan: Plan) -> None:

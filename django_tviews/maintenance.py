@@ -540,7 +540,9 @@ def _with_stored_types(connection: BaseDatabaseWrapper, tview: InstalledTView, p
         if column.name not in stored:
             raise OutdatedTView(
                 f'The table of {tview.label} has no column "{column.name}".',
-                hint="Was it altered by hand? Run tview_check.",
+                hint=f"Run tview_sync {tview.label}."
+                if column.hidden
+                else "Was it altered by hand? Run tview_check.",
                 tview=tview.label,
                 column=column.name,
             )

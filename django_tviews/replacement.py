@@ -22,9 +22,11 @@ from .guard import Lifted
 from .installer import (
     InstalledTView,
     all_or_nothing,
+    alter_hidden_columns,
     execute,
     explained,
     find,
+    pending_hidden_change,
     plan_of,
     readers_of,
     refuse_other_collations,
@@ -34,7 +36,7 @@ from .installer import (
 )
 from .locks import LockMode, lock
 from .sql import objects, shared
-from .sql.quoting import complete, identifier, qualified, regclass
+from .sql.quoting import complete, identifier, qualified
 
 if TYPE_CHECKING:
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -143,6 +145,10 @@ class _Replacement:
         self.rename()
         self.replace_view()
         refuse_other_collations(self.connection, self.plan)
+        if self.refilled:
+            # The refill fills them.
+            change = pending_hidden_change(self.connection, self.plan)
+            alter_hidden_columns(self.schema_editor, change)
         self.align()
         if self.refilled:
             self.refill()
@@ -181,6 +187,12 @@ class _Replacement:
         after = {column.name: column.output for column in self.new.columns}
         return self.query_changes or self.table.moves_rows or before != after
 
+    @cached_property
+    def hides_otherwise(self) -> bool:
+        """Whether hidden columns come or go."""
+        plan = replaced(self.plan, table=self.old.table)
+        return bool(pending_hidden_change(self.connection, plan))
+
     def lock(self) -> None:
         """Keep the writers out, sources first, as they themselves lock.
 
@@ -214,7 +226,7 @@ class _Replacement:
             )
             for each in affected
         ]
-        if self.table.alters_table:
+        if self.table.alters_table or self.hides_otherwise:
             then.append(f"LOCK TABLE {table} IN {LockMode.ACCESS_EXCLUSIVE} MODE")
         lock(self.schema_editor, modes, then)
 
@@ -307,6 +319,5 @@ class _Replacement:
         run_deferred_checks(self.schema_editor)
 
     def refresh(self, schema: str | None, table: str) -> None:
-        runtime = identifier(self.plan.runtime_schema)
-        statement = f"INSERT INTO {runtime}.django_tviews_refresh (tview) VALUES"
-        execute(self.schema_editor, f"{statement} ({regclass(schema, table)})")
+        statement = shared.refresh_statement(self.plan.runtime_schema, schema, table)
+        execute(self.schema_editor, statement)

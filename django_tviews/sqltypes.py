@@ -24,6 +24,7 @@ _WITH_MODIFIER = re.compile(r"^([a-z0-9_ ]+?) ?\(([\d, ]+)\)(.*)$")
 # A cast to varchar(n) cuts off what is too long, where an assignment fails.
 _LENGTH = re.compile(r"^(varchar|character varying) *\(\d+\)")
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
+_FLOATS = frozenset({"real", "double precision"})
 _STRINGS = frozenset({"text", "character varying", "character", "bpchar"})
 # Blanks at the end do not count here; an assignment to these takes some away, and adds some.
 _BLANK_PADDED = frozenset({"character", "bpchar"})
@@ -197,6 +198,15 @@ def is_numeric(type_sql: str) -> bool:
         type_sql: any type.
     """
     return _parsed(type_sql)[0] == "numeric"
+
+
+def is_float(type_sql: str) -> bool:
+    """Tell whether a type is one of the floating-point numbers.
+
+    Args:
+        type_sql: any type.
+    """
+    return _parsed(type_sql)[0] in _FLOATS
 
 
 def scale_of(type_sql: str) -> int | None:

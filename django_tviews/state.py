@@ -15,10 +15,10 @@ from django.db.backends.utils import split_identifier, strip_quotes, truncate_na
 from django.db.migrations.state import ModelState
 from django.db.migrations.utils import resolve_relation
 
-from .definition import IDENTIFIER_BYTES, Maintenance
+from .definition import Maintenance
 from .models import DEFAULT_PERMISSIONS, TView
 from .query import canonical_query
-from .text import words
+from .text import IDENTIFIER_BYTES, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -87,10 +87,10 @@ def sync(
 ) -> list[SyncReport]:
     """Bring functions and triggers in line with the package and the definitions.
 
-    What is as it should be is not touched, and neither are contents. Functions are replaced while
-    writers go on; each TView is brought in line in a transaction of its own. A TView whose
-    migration was faked, or whose table is gone, is installed with its contents; one that a faked
-    migration was to alter is altered.
+    What is as it should be is not touched, and neither are contents, except to fill hidden columns
+    that are new. Functions are replaced while writers go on; each TView is brought in line in a
+    transaction of its own. A TView whose migration was faked, or whose table is gone, is installed
+    with its contents; one that a faked migration was to alter is altered.
 
     Args:
         *labels: TViews, such as ``"shop.ProductCard"``, or apps; by default all.

@@ -2,14 +2,20 @@
 
 It knows nothing of plans, keys, routes or the backing view, and uses no SQL of the package: it
 evaluates the text of the query where the TView was declared, lets PostgreSQL assign the result to
-columns like those of the table, and compares the two as multisets of row images.
+columns like those of the table, and compares the two as multisets of row images. To the text it
+adds what hidden columns of the table hold, by their names.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+
+from django_tviews.definition import Column
+from django_tviews.relational.hidden import HiddenTotal, with_hidden
+from django_tviews.relational.tree import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +47,35 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def with_hidden_columns(connection: BaseDatabaseWrapper, declaration: Declaration) -> Declaration:
+    """Return what a TView says as if it showed its hidden columns.
+
+    Args:
+        connection: Django's connection, with the search path under which the query was written.
+        declaration: what the TView says.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND starts_with(attname, %s)",
+            [quoted(declaration.table), HIDDEN],
+        )
+        hidden = dict(cursor.fetchall())
+    if not hidden:
+        return declaration
+    totals = [HiddenTotal("count")]
+    for column in declaration.columns:
+        totals += [HiddenTotal(function, column.output) for function in ("count", "sum")]
+    return replace(
+        declaration,
+        query=with_hidden(declaration.query, [each for each in totals if each.name in hidden]),
+        columns=(
+            *declaration.columns,
+            *(Column(name, type_sql, True, name) for name, type_sql in hidden.items()),
+        ),
+    )
+
+
 def assert_equals_query(
     connection: BaseDatabaseWrapper,
     declaration: Declaration,
@@ -60,6 +95,7 @@ def assert_equals_query(
             (``GROUP BY`` shows 1.0 or 1.00, as it pleases); they are compared by ``=`` only.
     """
     table = quoted(declaration.table)
+    declaration = with_hidden_columns(connection, declaration)
     columns = [quoted(column.name) for column in declaration.columns]
     outputs = ", ".join(f"query.{quoted(column.output)}" for column in declaration.columns)
     # A text in the collation "C" is an image: equal values with different looks stay apart.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from django_tviews.definition import Column, Declaration
+from django_tviews.plan.columns import KeyColumn
 from django_tviews.plan.locks import keys_are_told_apart, locks_of
-from django_tviews.plan.plan import KeyColumn
 from django_tviews.plan.planner import make_plan
 
 from .plans import FACTS, tree_of

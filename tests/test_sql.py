@@ -12,7 +12,6 @@ from django_tviews.plan.plan import MAINTENANCE_ENVIRONMENT, Plan
 from django_tviews.plan.planner import make_plan
 from django_tviews.sql import objects, shared
 from django_tviews.sql.quoting import (
-    bounded,
     complete,
     equals,
     identifier,
@@ -23,7 +22,7 @@ from django_tviews.sql.quoting import (
 )
 from django_tviews.sql.routes import affected_keys, current_and_removed, transition_delta
 from django_tviews.sql.templates import render, render_statements
-from django_tviews.text import indented
+from django_tviews.text import bounded, indented
 
 from .plans import FACTS, tree_of
 

@@ -34,11 +34,11 @@ Then, for a group that keeps at least one row, and for the one of a query withou
 
 * ``count`` grows by the rows added, less those removed;
 * ``sum`` does so by their values, as long as addition is exact. It is for integers, and for
-  numerics whose decimals are known and fit into the column; not for NaN, from which nothing leads
-  back. A sum of no values is NULL, not zero: a column that counts the values tells, or else it may
-  become so only if values were lost;
+  numerics whose decimals are known; not for NaN, from which nothing leads back. Where its column
+  has fewer decimals, it is the sum in another one, assigned to it as the query's would be. A sum of
+  no values is NULL, not zero: a column that counts the values tells;
 * ``avg`` is the sum divided by the number of values, as PostgreSQL itself divides them
-  (``numeric_avg``, ``int8_avg``). The TView must show both; no average leads back to its sum;
+  (``numeric_avg``, ``int8_avg``). No average leads back to its sum, so there are columns of both;
 * ``max`` is the greater of what it was and the greatest one added, unless the extreme may have
   gone: none of the values removed was it, or one added is greater, or is as great and no row was
   changed twice, so that what was added is there. ``min`` likewise, and so are ``bool_or`` and
@@ -46,8 +46,14 @@ Then, for a group that keeps at least one row, and for the one of a query withou
 * what is neither a total nor a part of the key stays the same, since it is read of rows that the
   key leads to (:mod:`.dependencies`), and T is none of these.
 
-Whatever these conditions leave open is recomputed: a group that is new, that may have lost its
-last row, or one of whose totals they do not settle. ∎
+Whatever these conditions leave open is recomputed: a group that is new, that has lost its last row,
+or one of whose totals they do not settle. ∎
+
+A total that this asks for and no field shows has a *hidden column* (:mod:`..relational.hidden`):
+the number of rows in a group, the number of values of a sum or an average, and the sum of an
+average or of a column that rounds it. It is a column of the table like any other, and what writes,
+compares or repairs rows knows no difference: a recomputation fills it, so a fold finds it. Only
+TViews that are folded from some source have such columns, and none that fields stand for.
 
 A source whose row the key leads to is recomputed: all rows of the group hang on that one, so the
 difference would be read off the whole group, twice.
@@ -61,13 +67,23 @@ looked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import RelationKind
-from django_tviews.relational.tree import Decimals
-from django_tviews.sqltypes import is_integer, is_numeric, is_ordered_by_looks, same_type, scale_of
+from django_tviews.relational.hidden import HiddenTotal
+from django_tviews.relational.tree import Decimals, Total
+from django_tviews.sqltypes import (
+    is_float,
+    is_integer,
+    is_numeric,
+    is_ordered_by_looks,
+    rounds_alike,
+    same_type,
+    scale_of,
+)
 
+from .columns import PlanColumn
 from .dependencies import rows_led_to
 
 if TYPE_CHECKING:
@@ -79,10 +95,9 @@ if TYPE_CHECKING:
         Join,
         Occurrence,
         QueryTree,
-        Total,
     )
 
-    from .plan import KeyColumn, PlanColumn
+    from .columns import KeyColumn
 
 
 @dataclass(frozen=True)
@@ -94,8 +109,9 @@ class FoldedColumn:
         total: what it shows.
         nullable: it is NULL in a group without any value to total.
         may_be_nan: a value may be NaN.
-        counted_by: the column that counts the values, if there is one.
-        summed_by: of an average, the column of the sum.
+        counted_by: the column that counts the values, if that is needed.
+        summed_by: the column of the sum, if it is another one: of an average, or of a sum that is
+            rounded here.
     """
 
     name: str
@@ -117,8 +133,8 @@ class Fold:
         key: what the columns of the key are computed from.
         columns: the columns that are totals.
         filter: the condition on the rows that are grouped.
-        row_count: the column that counts all rows of a group, if there is one.
-        one: the one group is there with rows or without.
+        row_count: the column that counts all rows of a group; None if there is one group, which
+            is there with rows or without.
     """
 
     start: Occurrence
@@ -128,7 +144,6 @@ class Fold:
     columns: tuple[FoldedColumn, ...]
     filter: Expression | None
     row_count: str | None
-    one: bool = False
 
     @property
     def joins(self) -> bool:
@@ -136,12 +151,25 @@ class Fold:
         return len(self.occurrences) > 1
 
 
+@dataclass(frozen=True)
+class Folds:
+    """How the rows of a TView follow from what has changed.
+
+    Attributes:
+        by_source: the sources from whose changes they do.
+        hidden: the columns that the table has to have for that.
+    """
+
+    by_source: Mapping[RelationFacts, Fold] = field(default_factory=dict)
+    hidden: tuple[PlanColumn, ...] = ()
+
+
 def find_folds(
     tree: QueryTree,
     columns: Sequence[PlanColumn],
     key: Sequence[KeyColumn],
     output_types: Mapping[str, str],
-) -> dict[RelationFacts, Fold]:
+) -> Folds:
     """Find out from which sources the rows of a TView follow from what has changed.
 
     Args:
@@ -153,43 +181,51 @@ def find_folds(
     alternative = tree.alternatives[0]
     groups = alternative.groups
     if groups is None or len(tree.alternatives) > 1:
-        return {}
+        return Folds()
     if any(column.equality != "pg_catalog" for column in key):
-        return {}
+        return Folds()
     outputs = {output.name: output.expression for output in tree.outputs}
     expressions = tuple(outputs[column.output] for column in key)
     totals = {total.output: total for total in groups.totals}
     if totals.keys() & {column.output for column in key}:
-        return {}
+        return Folds()
     led_to = rows_led_to(alternative, [each.column for each in expressions if each.column])
     others = [outputs[each.output] for each in columns if each.output not in totals]
     if not all(
         each in expressions or each.occurrences <= led_to for each in (*groups.grouped_by, *others)
     ):
-        return {}
+        return Folds()
+    starts = [
+        occurrence
+        for occurrence in tree.occurrences
+        if occurrence.number not in led_to and _is_folded(occurrence, tree)
+    ]
+    if not starts:
+        return Folds()
     shown = _Shown(
         tuple((each, totals[each.output]) for each in columns if each.output in totals),
         groups.one,
         output_types,
-    )
+    ).completed()
     folded = [shown.folded(column, total) for column, total in shown.totals]
     known = tuple(each for each in folded if each is not None)
     if not known or len(known) < len(folded):
-        return {}
-    return {
-        occurrence.relation: Fold(
-            occurrence,
-            groups.rows,
-            tree.occurrences,
-            expressions,
-            known,
-            groups.filter,
-            shown.row_count,
-            groups.one,
-        )
-        for occurrence in tree.occurrences
-        if occurrence.number not in led_to and _is_folded(occurrence, tree)
-    }
+        return Folds()
+    return Folds(
+        {
+            start.relation: Fold(
+                start,
+                groups.rows,
+                tree.occurrences,
+                expressions,
+                known,
+                groups.filter,
+                None if groups.one else shown.row_count,
+            )
+            for start in starts
+        },
+        tuple(column for column, _ in shown.totals if column.hidden is not None),
+    )
 
 
 def _is_folded(occurrence: Occurrence, tree: QueryTree) -> bool:
@@ -206,7 +242,7 @@ def _is_folded(occurrence: Occurrence, tree: QueryTree) -> bool:
 
 @dataclass(frozen=True)
 class _Shown:
-    """The totals that a TView shows.
+    """The totals that the table of a TView has.
 
     Attributes:
         totals: each with its column.
@@ -222,9 +258,37 @@ class _Shown:
     @property
     def row_count(self) -> str | None:
         """The column that counts all rows of a group, if there is one."""
-        return self._counter(None)
+        return self.counter(None)
 
-    def _counter(self, counted: Total | None) -> str | None:
+    def completed(self) -> _Shown:
+        """Return these totals with the hidden ones that they need to be folded."""
+        shown = self
+        if not shown.one and shown.row_count is None:
+            shown = shown.with_hidden(HiddenTotal("count"))
+        for column, total in self.totals:
+            if total.function in ("avg", "sum"):
+                if shown.summed_in(column, total) is None:
+                    shown = shown.with_hidden(HiddenTotal("sum", column.output), total)
+                if shown.is_counted(total) and shown.counter(total) is None:
+                    shown = shown.with_hidden(HiddenTotal("count", column.output), total)
+        return shown
+
+    def with_hidden(self, hidden: HiddenTotal, of: Total | None = None) -> _Shown:
+        name, type_sql = hidden.name, "bigint" if hidden.function == "count" else "numeric"
+        total = Total(name, hidden.function, None)
+        if of is not None:
+            total = replace(of, output=name, function=hidden.function, or_zero=False)
+        column = PlanColumn(name, type_sql, name, compared_as=type_sql, hidden=hidden)
+        return replace(self, totals=(*self.totals, (column, total)))
+
+    def is_counted(self, total: Total) -> bool:
+        """Tell whether a sum, or an average, depends on how many values there are."""
+        return total.function == "avg" or (self._may_be_null(total) and not total.or_zero)
+
+    def _may_be_null(self, total: Total) -> bool:
+        return self.one or total.filter is not None or total.nullable
+
+    def counter(self, counted: Total | None) -> str | None:
         """The column that counts the values that a total is made of, or all rows."""
         wanted = counted.filter if counted is not None else None
         every_row = counted is None or not counted.nullable
@@ -237,6 +301,23 @@ class _Shown:
                 return column.name
         return None
 
+    def summed_in(self, column: PlanColumn, total: Total) -> tuple[PlanColumn, Total] | None:
+        """The column that holds the whole sum that a column shows, rounds or divides."""
+        if total.function == "sum":
+            if self._is_held(column, total):
+                return column, total
+            # The zero of no values has decimals of its own, which a rounded column does not show.
+            if not (rounds_alike(column.type) or is_float(column.type)):
+                return None
+        # How many decimals the sum has decides how many its quotient has.
+        if total.decimals is None or not total.decimals.always:
+            return None
+        for other, summed in self.totals:
+            same_values = (summed.argument, summed.filter) == (total.argument, total.filter)
+            if summed.function == "sum" and same_values and self._is_held(other, summed):
+                return other, summed
+        return None
+
     def folded(self, column: PlanColumn, total: Total) -> FoldedColumn | None:
         """Return how a column is brought up to date; None if it cannot be.
 
@@ -244,14 +325,12 @@ class _Shown:
             column: of the TView.
             total: what it shows.
         """
-        nullable = self.one or total.filter is not None or total.nullable
+        nullable = self._may_be_null(total)
         match total.function:
             case "count":
                 return FoldedColumn(column.name, total) if is_integer(column.type) else None
-            case "sum":
+            case "sum" | "avg":
                 return self._sum(column, total, nullable=nullable and not total.or_zero)
-            case "avg":
-                return self._average(column, total, nullable=nullable)
             case "min" | "max":
                 ordered = is_ordered_by_looks(total.type) and same_type(total.type, column.type)
             case _:
@@ -259,32 +338,18 @@ class _Shown:
         return FoldedColumn(column.name, total, nullable) if ordered else None
 
     def _sum(self, column: PlanColumn, total: Total, *, nullable: bool) -> FoldedColumn | None:
-        if not self._is_held(column, total):
+        found = self.summed_in(column, total)
+        if found is None:
             return None
+        holds, summed = found
         return FoldedColumn(
             column.name,
             total,
             nullable,
-            not self._is_of_integers(column, total),
-            self._counter(total),
+            not self._is_of_integers(holds, summed),
+            self.counter(total) if self.is_counted(total) else None,
+            None if holds == column else holds.name,
         )
-
-    def _average(self, column: PlanColumn, total: Total, *, nullable: bool) -> FoldedColumn | None:
-        # How many decimals the sum has decides how many its quotient has.
-        if total.decimals is None or not total.decimals.always:
-            return None
-        counter = self._counter(total)
-        for other, summed in self.totals:
-            same_values = (summed.argument, summed.filter) == (total.argument, total.filter)
-            if (
-                counter
-                and summed.function == "sum"
-                and same_values
-                and self._is_held(other, summed)
-            ):
-                integers = self._is_of_integers(other, summed)
-                return FoldedColumn(column.name, total, nullable, not integers, counter, other.name)
-        return None
 
     def _is_of_integers(self, column: PlanColumn, total: Total) -> bool:
         return is_integer(total.type) or self.computed.get(column.output) == "bigint"

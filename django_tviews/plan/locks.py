@@ -57,7 +57,8 @@ if TYPE_CHECKING:
     from django_tviews.facts import RelationFacts
     from django_tviews.relational.tree import ColumnOf
 
-    from .plan import KeyColumn, SourcePlan
+    from .columns import KeyColumn
+    from .plan import SourcePlan
 
 KEYS = 0
 """The number of the places that stand for keys; those of sources count from 1."""

@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     from django_tviews.relational.parts import Part, Parts
     from django_tviews.relational.tree import QueryTree
 
-    from .plan import PlanColumn, SourcePlan
+    from .columns import PlanColumn
+    from .plan import SourcePlan
 
 
 @dataclass(frozen=True)

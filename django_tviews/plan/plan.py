@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from django_tviews.facts import RelationFacts
     from django_tviews.relational.tree import QueryTree
 
+    from .columns import KeyColumn, PlanColumn
     from .units import Unit
 
 # Version of what is generated from one plan; a change of the templates raises it.
@@ -53,44 +54,6 @@ class Strategy(StrEnum):
     PATCH = "patch"
     RECOMPUTE = "recompute"
     REBUILD = "rebuild"
-
-
-@dataclass(frozen=True)
-class PlanColumn:
-    """A column of the TView's table.
-
-    Attributes:
-        name: the column.
-        type: its declared SQL type.
-        output: the output column of the query that feeds it.
-        value_equal: of equal values any may be stored (a grouping column), so that only a
-            difference in value counts as one.
-        compared_as: what to cast a value to, to see whether assigning it would change the column;
-            None if only assigning it tells.
-    """
-
-    name: str
-    type: str
-    output: str
-    value_equal: bool = False
-    compared_as: str | None = None
-
-
-@dataclass(frozen=True)
-class KeyColumn:
-    """A column of the TView's key.
-
-    Attributes:
-        name: the column.
-        type: its declared SQL type.
-        output: the output column of the query that feeds it.
-        equality: the schema of the type's equality operator.
-    """
-
-    name: str
-    type: str
-    output: str
-    equality: str = "pg_catalog"
 
 
 @dataclass(frozen=True)
@@ -166,7 +129,7 @@ class Plan:
         schema: where the TView and its functions live.
         table: the TView's table.
         view: the backing view.
-        columns: the columns of the table.
+        columns: the columns of the table, hidden ones last.
         key: those of them that identify a row.
         sources: the sources, in the order in which the query names them.
         runtime_schema: where the registry and the shared functions live.
@@ -177,6 +140,8 @@ class Plan:
         unit: if not, what it can be evaluated for instead.
         reads_settings: its contents may depend on formats, so its functions pin them.
         definitions: the text of the backing view, and of the helper views that it reads.
+        query: the query with what hidden columns hold; empty if there are none, so that the
+            backing view gives everything.
     """
 
     label: str
@@ -194,11 +159,17 @@ class Plan:
     unit: Unit | None = None
     reads_settings: bool = True
     definitions: tuple[str, ...] = ()
+    query: str = ""
 
     @property
     def environment(self) -> tuple[tuple[str, str], ...]:
         """What its functions pin; to pin everything costs as much as to route a row."""
         return MAINTENANCE_ENVIRONMENT if self.reads_settings else ENVIRONMENT
+
+    @property
+    def hidden(self) -> tuple[PlanColumn, ...]:
+        """The columns that no field shows."""
+        return tuple(column for column in self.columns if column.hidden is not None)
 
     @property
     def rebuilds(self) -> Iterator[tuple[SourcePlan, NoRoute]]:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, UnsupportedQuery
 from django_tviews.relational.constructs import refuse
+from django_tviews.relational.hidden import with_hidden
+from django_tviews.relational.tree import HIDDEN
 from django_tviews.sqltypes import compared_as, is_written_in_one_way, keeps_values, without_length
 
+from .columns import KeyColumn, PlanColumn
 from .folds import find_folds
 from .patches import find_patch
-from .plan import KeyColumn, Plan, PlanColumn, SourcePlan, Strategy, relevant_columns
+from .plan import Plan, SourcePlan, Strategy, relevant_columns
 from .routes import NoRoute, find_routes
 from .units import evaluated_by_key, find_unit
 
@@ -38,6 +41,7 @@ def make_plan(
     reads_settings: bool = True,
     parts: Parts | None = None,
     strategies: Collection[Strategy] = tuple(Strategy),
+    query: str | None = None,
 ) -> Plan:
     """Plan the maintenance of a TView.
 
@@ -53,6 +57,7 @@ def make_plan(
         reads_settings: what the query computes may depend on settings such as TimeZone.
         parts: what its output columns read, if they have no say in which rows there are.
         strategies: those that may be used; what none of them does is recomputed, or rebuilt.
+        query: the text of the query, if it is not the declared one, but what a server makes of it.
 
     Raises:
         ColumnMismatch: a column without an output, or NOT NULL without a proof.
@@ -94,7 +99,9 @@ def make_plan(
     sources = _sources(tree, facts, key_outputs)
     if Strategy.FOLD in strategies:
         folds = find_folds(tree, columns, key, output_types or {})
-        sources = tuple(replace(each, fold=folds.get(each.relation)) for each in sources)
+        columns += folds.hidden
+        sources = tuple(replace(each, fold=folds.by_source.get(each.relation)) for each in sources)
+    hidden = [column.hidden for column in columns if column.hidden is not None]
     deferred = declaration.mode == "deferred"
     if Strategy.PATCH in strategies and not deferred and parts is not None and by_key:
         sources = tuple(
@@ -125,6 +132,7 @@ def make_plan(
                 *(type_sql for source in sources for _, type_sql in source.columns),
             )
         ),
+        query=with_hidden(query or declaration.query, hidden) if hidden else "",
     )
     if not declaration.allow_rebuild:
         _refuse_rebuilds(plan)
@@ -134,6 +142,13 @@ def make_plan(
 def _outputs(declaration: Declaration, tree: QueryTree) -> dict[str, Output]:
     found: dict[str, Output] = {}
     for column in declaration.columns:
+        if column.name.startswith(HIDDEN):
+            raise ColumnMismatch(
+                f"{declaration.label}: column {column.name!r} has the name of a hidden column.",
+                hint=f"Give the field a db_column that does not begin with {HIDDEN}",
+                tview=declaration.label,
+                column=column.name,
+            )
         output = tree.output(column.output)
         if output is None:
             error = KeyMissing if column.name in declaration.key else ColumnMismatch
@@ -149,9 +164,12 @@ def _outputs(declaration: Declaration, tree: QueryTree) -> dict[str, Output]:
     used = {output.name for output in found.values()}
     extra = [output.name for output in tree.outputs if output.name not in used]
     if extra:
+        hint = "Add a field for it, or leave it out of the query."
+        if extra[0].startswith(HIDDEN):
+            hint = "It is a hidden column of a TView: name the columns to read of that one, not *."
         raise ColumnMismatch(
             f"{declaration.label}: no field takes output column {extra[0]!r} of the query.",
-            hint="Add a field for it, or leave it out of the query.",
+            hint=hint,
             tview=declaration.label,
             column=extra[0],
         )

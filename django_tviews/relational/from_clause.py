@@ -11,7 +11,7 @@ from django_tviews.facts import KINDS_WITH_TRIGGERS, ColumnFacts, RelationFacts,
 from .constructs import refuse
 from .scope import Block, BoundColumn, Item, Merged, Scope
 from .syntax import Node, content, kind, names, parse_select, position
-from .tree import ColumnOf, Expression, Output, Presence
+from .tree import HIDDEN, ColumnOf, Expression, Output, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -186,6 +186,11 @@ class FromClause:
             known = {column.name for item in left for column in item.columns}
             shared = tuple(
                 column.name for item in right for column in item.columns if column.name in known
+            )
+        if any(name.startswith(HIDDEN) for name in shared):
+            raise DependencyResolutionFailed(
+                "NATURAL JOIN would compare the hidden columns of two TViews.",
+                hint="Write the join condition with ON, or name the columns with USING.",
             )
         for name in shared:
             self._merge(name, node, left, right, on_scope)

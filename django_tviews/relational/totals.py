@@ -163,20 +163,15 @@ class Totals:
         return Join(sides[0][0], sides[1][0], keyword, condition), items
 
     def _total(self, name: str, value: Node, scope: Scope) -> Total | None:
-        or_zero = _or_zero(value)
-        call, cast = _uncast(value if or_zero is None else or_zero)
-        if or_zero is None and cast:
-            or_zero = _or_zero(call)
-            call = call if or_zero is None else or_zero
-        if kind(call) != "func_call":
+        node, or_zero, cast = _aggregate(value)
+        if node is None:
             return None
-        node = call.func_call
         *schema, function = names(node.funcname)
         if schema not in ([], ["pg_catalog"]) or function not in _TOTALS:
             return None
         if node.agg_distinct or node.agg_order or node.HasField("over") or node.func_variadic:
             return None
-        if or_zero is not None and function != "sum":
+        if or_zero and function != "sum":
             return None
         if len(node.args) > 1:
             return None
@@ -197,11 +192,31 @@ class Totals:
             function,
             bound[0],
             condition,
-            or_zero is not None,
+            or_zero,
             self._builder.types.of(node.args[0], scope),
             self._decimals.value(node.args[0], scope),
             self._builder.nullability.of(node.args[0], scope, False),
         )
+
+
+def call_of(value: Node) -> Node | None:
+    """Return the call of an aggregate that an output column shows, or shows unless it is NULL.
+
+    Args:
+        value: what the column shows.
+    """
+    return _aggregate(value)[0]
+
+
+def _aggregate(value: Node) -> tuple[Node | None, bool, bool]:
+    """Return the call that an output column shows, if it has a zero instead of NULL, and a cast."""
+    or_zero = _or_zero(value)
+    call, cast = _uncast(value if or_zero is None else or_zero)
+    if or_zero is None and cast:
+        or_zero = _or_zero(call)
+        call = call if or_zero is None else or_zero
+    node = call.func_call if kind(call) == "func_call" else None
+    return node, or_zero is not None, cast
 
 
 def _uncast(node: Node) -> tuple[Node, bool]:

@@ -23,7 +23,7 @@ column behind a LIMIT) is *opaque*: it says which construct makes it so, and rou
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django_tviews.sqltypes import hashed_as
 
@@ -196,6 +196,10 @@ class Decimals:
 
     most: int
     always: bool = True
+
+
+HIDDEN: Final = "django_tviews:"
+"""What the names of columns begin with that no field shows (see :mod:`.hidden`)."""
 
 
 @dataclass(frozen=True)

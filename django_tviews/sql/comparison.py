@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from django_tviews.sqltypes import unbounded
 
-from .quoting import identifier, qualified
+from .names import query_relation
+from .quoting import complete, identifier, qualified
 from .templates import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from django_tviews.plan.plan import Plan, PlanColumn
+    from django_tviews.plan.columns import PlanColumn
+    from django_tviews.plan.plan import Plan
 
 
 def comparison(plan: Plan, limit: int) -> str:
@@ -30,10 +32,10 @@ def comparison(plan: Plan, limit: int) -> str:
     names = {column.name: name for name, column in columns.items()}
     key = {names[column.name]: column for column in plan.key}
     differs = {name: _differs(name, column) for name, column in columns.items()}
-    return render(
+    text = render(
         "compare",
         table=qualified(plan.schema, plan.table),
-        view=qualified(plan.schema, plan.view),
+        query=query_relation(plan),
         stored=_listed(
             f"tview.{identifier(column.name)} AS {name}" for name, column in columns.items()
         ),
@@ -57,6 +59,7 @@ def comparison(plan: Plan, limit: int) -> str:
         ),
         limit=limit,
     )
+    return complete(text)
 
 
 def would_change(columns: Iterable[PlanColumn], relation: str) -> str:

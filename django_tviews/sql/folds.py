@@ -14,8 +14,8 @@ from .routes import REMOVED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from django_tviews.plan.columns import KeyColumn
     from django_tviews.plan.folds import Fold, FoldedColumn
-    from django_tviews.plan.plan import KeyColumn
     from django_tviews.relational.tree import Expression
 
 # How many rows a group has more than before; no column can be expected to have this name.
@@ -68,11 +68,8 @@ def fold_values(
     where = "true" if fold.filter is None else f"({rows.expression(fold.filter)})"
     totals = _Totals(rows, rows.alias(fold.start.number), replaced)
     parts = [totals.part(place, column) for place, column in enumerate(fold.columns, start=1)]
-    if fold.one:
-        stays = []
-    elif fold.row_count is None:
-        stays = [f"change.{_ROWS} >= 0"]
-    else:
+    stays = []
+    if fold.row_count is not None:
         stays = [f"tview.{identifier(fold.row_count)} + change.{_ROWS} > 0"]
     settled = [*stays, *(each for part in parts for each in part.settled)]
     return {
@@ -166,7 +163,7 @@ class _Totals:
 
     def _sum(self, place: int, column: FoldedColumn, argument: str, stored: str) -> _Part:
         """What a sum contributes, or an average, which is a sum divided."""
-        condition = column.total.filter
+        total, condition = column.total, column.total.filter
         more, values = identifier(f"more_{place}?"), identifier(f"values_{place}?")
         if column.summed_by is not None:
             stored = f"tview.{identifier(column.summed_by)}"
@@ -182,21 +179,18 @@ class _Totals:
         changes.append(f"{self.difference('sum', argument, condition, number)} AS {more}")
         changed.append(f"change.{more} <> 0")
         value = f"{stored} + change.{more}"
-        if column.nullable:
+        if column.nullable or (column.summed_by is not None and total.or_zero):
             value = f"coalesce({stored}, 0) + change.{more}"
-        if column.nullable or column.summed_by is not None:
+        if column.counted_by is not None:
             changes.append(f"{self.difference('count', argument, condition)} AS {values}")
             changed.append(f"change.{values} <> 0")
         if column.counted_by is not None:
             count = f"(tview.{identifier(column.counted_by)} + change.{values})"
-            if column.summed_by is not None:
-                decimals = column.total.decimals.most if column.total.decimals else 0
+            if total.function == "avg":
+                decimals = total.decimals.most if total.decimals else 0
                 value = f"round(CAST({value} AS numeric), {decimals}) / {count}"
             if column.nullable:
                 value = f"CASE WHEN {count} > 0 THEN {value} END"
-        elif column.nullable:
-            settled.append(f"change.{values} >= 0")
-            value = f"CASE WHEN {stored} IS NOT NULL OR change.{values} > 0 THEN {value} END"
         return _Part(tuple(changes), tuple(changed), tuple(settled), value)
 
     def _extreme(self, place: int, column: FoldedColumn, argument: str, stored: str) -> _Part:

@@ -22,7 +22,7 @@ from .images import (
     of_one_or_many,
     row_delta,
 )
-from .names import function_name, quoted_function, source_function
+from .names import function_name, query_relation, quoted_function, source_function
 from .patches import decided_otherwise, given_rows, patch_values
 from .quoting import complete, equals, identifier, literal, qualified, regclass, relation_name
 from .routes import (
@@ -71,7 +71,7 @@ class Functions:
             **runtime_values(plan.runtime_schema),
             "table": qualified(plan.schema, plan.table),
             "tview": regclass(plan.schema, plan.table),
-            "view": qualified(plan.schema, plan.view),
+            "query": query_relation(plan),
             "environment": environment_clauses(plan),
             "bulk_threshold": plan.bulk_threshold,
             "columns": ", ".join(columns),
@@ -164,7 +164,8 @@ class Functions:
                 )
 
     def _function(self, suffix: str, arguments: str, create: str) -> Function:
-        return Function(self.plan.schema, function_name(self.plan, suffix), arguments, create)
+        name = function_name(self.plan, suffix)
+        return Function(self.plan.schema, name, arguments, complete(create))
 
     def _recompute(self) -> str:
         many = render("evaluate_whole", **self.values)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from django_tviews.definition import object_name
 from django_tviews.errors import FUNCTION_PREFIXES
+from django_tviews.text import bounded
 
-from .quoting import bounded, qualified
+from .quoting import qualified, subquery
 
 if TYPE_CHECKING:
     from django_tviews.facts import RelationFacts
@@ -34,6 +35,11 @@ def function_name(plan: Plan, suffix: str) -> str:
 def quoted_function(plan: Plan, suffix: str) -> str:
     """Name a function of a TView with its schema, quoted."""
     return qualified(plan.schema, function_name(plan, suffix))
+
+
+def query_relation(plan: Plan) -> str:
+    """Write what gives the rows of a TView's query, with all that its table holds."""
+    return subquery(plan.query) if plan.query else qualified(plan.schema, plan.view)
 
 
 def source_function(plan: Plan, source: SourcePlan, event: str) -> str:

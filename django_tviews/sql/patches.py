@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django_tviews.text import indented
-
 from .comparison import would_change
 from .images import images_differ
 from .joins import Joins
-from .quoting import identifier, kept_apart, literal, qualified
+from .quoting import identifier, kept_apart, literal, qualified, subquery
 from .routes import REMOVED, pairing, shown
 
 if TYPE_CHECKING:
@@ -37,9 +35,7 @@ def patch_values(plan: Plan, patch: Patch) -> dict[str, str]:
         "patch_outputs": ", ".join(
             f"query.{identifier(output)} AS {identifier(name)}" for name, output in outputs
         ),
-        "patch_query": f"(\n{indented(kept_apart(patch.query))}\n)"
-        if patch.query
-        else qualified(plan.schema, plan.view),
+        "patch_query": subquery(patch.query) if patch.query else qualified(plan.schema, plan.view),
         "different": _different(patch.columns),
     }
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from django_tviews.text import words
+from django_tviews.text import indented, words
 
 if TYPE_CHECKING:
     from django_tviews.facts import RelationFacts
-
-IDENTIFIER_BYTES = 63
 
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
 
@@ -66,6 +63,11 @@ def identifier(name: str) -> str:
     return kept_apart('"' + name.replace('"', '""') + '"')
 
 
+def subquery(query: str) -> str:
+    """Write a query to stand in FROM, with its text as it is."""
+    return f"(\n{indented(kept_apart(query))}\n)"
+
+
 def qualified(schema: str | None, name: str) -> str:
     """Quote a name with its schema."""
     return f"{identifier(schema)}.{identifier(name)}" if schema else identifier(name)
@@ -92,19 +94,3 @@ def literal(value: str) -> str:
 def regclass(schema: str | None, name: str) -> str:
     """Write a relation as a constant of type regclass."""
     return f"{literal(qualified(schema, name))}::regclass"
-
-
-def bounded(name: str) -> str:
-    """Shorten a name to what PostgreSQL keeps of it, so that no two become one.
-
-    Args:
-        name: the name of an object that we create.
-
-    Returns:
-        The name; if it is longer than 63 bytes, its beginning and a digest of the whole.
-    """
-    if len(name.encode()) <= IDENTIFIER_BYTES:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    head = name.encode()[: IDENTIFIER_BYTES - 9].decode(errors="ignore")
-    return f"{head}_{digest}"

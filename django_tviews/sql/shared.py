@@ -134,6 +134,14 @@ def lock_statement(runtime_schema: str, schema: str, table: str) -> str:
     return f"SELECT {identifier(runtime_schema)}.django_tviews_lock({tview}, '{{0}}')"
 
 
+def refresh_statement(runtime_schema: str, schema: str | None, table: str) -> str:
+    """Return the statement that compares a TView with its query, and writes what differs."""
+    tview = regclass(schema, table)
+    return (
+        f"INSERT INTO {identifier(runtime_schema)}.django_tviews_refresh (tview) VALUES ({tview})"
+    )
+
+
 def enter_statement(runtime_schema: str, schema: str, table: str) -> str:
     """Return the statement that keeps older snapshots from maintaining a TView after COMMIT.
 

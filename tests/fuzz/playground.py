@@ -30,6 +30,7 @@ from django_tviews.errors import KeyNotUnique, KeyNull, RefreshFailed, TViewErro
 from django_tviews.plan.plan import MAINTENANCE_ENVIRONMENT, Strategy
 from django_tviews.relational.builder import build_tree
 from django_tviews.relational.canonical import canonical_sql
+from tests.oracle import with_hidden_columns
 
 from .case import Case, TViewText
 from .schema import quote, quoted
@@ -195,6 +196,10 @@ class Playground:
             if _state(error) == "57014":
                 raise TooSlowError(declaration.query) from error
             raise self._judged(declaration, error) from error
+        shown = with_hidden_columns(self.connection, declaration)
+        if shown != declaration:
+            self._execute(f"DROP VIEW {SHADOW}.{quote(declaration.table)}")
+            self._create_shadow(shown)
         self._tviews.append(declaration)
         self._compare("its creation")
 

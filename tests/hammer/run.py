@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import IsolationLevel
 
-from tests.oracle import difference
+from tests.oracle import difference, with_hidden_columns
 
 from .shapes import SCHEMA, SHAPES, Shape
 
@@ -118,6 +118,9 @@ class Hammer:
         self.statements = statements
         self.pause = pause
         self.end = time.monotonic() + seconds
+        self.declarations = [
+            with_hidden_columns(database.connection, tview.declaration) for tview in database.tviews
+        ]
         self.outcome = Outcome()
         self.lock = threading.Lock()
 
@@ -191,10 +194,10 @@ class Hammer:
     def _compare(self) -> None:
         connection = self._session("repeatable read")
         while time.monotonic() < self.end:
-            for tview in self.database.tviews:
-                differing = connection.execute(difference(tview.declaration)).fetchall()
+            for declaration in self.declarations:
+                differing = connection.execute(difference(declaration)).fetchall()
                 if differing:
-                    self.outcome.drift.append((tview.declaration.label, differing))
+                    self.outcome.drift.append((declaration.label, differing))
                 self.outcome.snapshots += 1
                 connection.rollback()
             # Leave the processors to the writers.

@@ -8,7 +8,7 @@ import psycopg
 
 from tests.hammer.run import create
 from tests.hammer.shapes import SCHEMA
-from tests.oracle import column_names, difference, quoted
+from tests.oracle import column_names, difference, quoted, with_hidden_columns
 
 from .explore import RETRIED, Course, Run, every_order
 from .scenarios import COMMITTED
@@ -41,11 +41,14 @@ class World:
         for statement in scenario.tables:
             database.execute(statement)
         create(database, scenario.shapes, mode)
+        self._declarations = [
+            with_hidden_columns(database.connection, tview.declaration) for tview in database.tviews
+        ]
         self._reset = self._statement_that_resets()
         self._compare = " UNION ALL ".join(
-            f"(SELECT '{tview.declaration.label}', to_jsonb(differing)::text"
-            f" FROM ({difference(tview.declaration)}) AS differing)"
-            for tview in database.tviews
+            f"(SELECT '{declaration.label}', to_jsonb(differing)::text"
+            f" FROM ({difference(declaration)}) AS differing)"
+            for declaration in self._declarations
         )
 
     def orders(self, levels: Sequence[str]) -> Iterator[Run]:
@@ -109,9 +112,9 @@ class World:
         )
         deletes = "; ".join(f"DELETE FROM {quoted(name)}" for (name,) in tables)
         fills = "; ".join(
-            f"INSERT INTO {tview.declaration.table} ({column_names(tview.declaration)})"
-            f" SELECT {column_names(tview.declaration)} FROM ({tview.declaration.query}) AS query"
-            for tview in self.database.tviews
+            f"INSERT INTO {declaration.table} ({column_names(declaration)})"
+            f" SELECT {column_names(declaration)} FROM ({declaration.query}) AS query"
+            for declaration in self._declarations
         )
         return (
             "BEGIN; SET LOCAL session_replication_role = replica;"

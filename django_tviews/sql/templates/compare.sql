@@ -6,7 +6,7 @@ WITH stored AS (
 ),
 queried AS (
     SELECT fresh.*, row_number() OVER (PARTITION BY @{key}) AS occurrence
-    FROM (SELECT @{queried} FROM @{view} AS query) AS fresh
+    FROM (SELECT @{queried} FROM @{query} AS query) AS fresh
 ),
 differences AS MATERIALIZED (
     SELECT

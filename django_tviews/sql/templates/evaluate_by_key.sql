@@ -5,7 +5,7 @@ WITH evaluated AS MATERIALIZED (
     FROM unnest(@{key_variables}) AS affected (@{affected_columns})
     LEFT JOIN LATERAL (
         SELECT row_number() OVER () AS @{found}, @{outputs}
-        FROM @{view} AS query
+        FROM @{query} AS query
         WHERE @{affected_matches_query}
         OFFSET 0
     ) AS fresh ON true

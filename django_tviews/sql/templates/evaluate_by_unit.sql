@@ -9,7 +9,7 @@ evaluated AS MATERIALIZED (
         units
         CROSS JOIN LATERAL (
             SELECT true AS @{present}, @{outputs}
-            FROM @{view} AS query
+            FROM @{query} AS query
             WHERE @{unit_matches_query}
             OFFSET 0
         ) AS fresh

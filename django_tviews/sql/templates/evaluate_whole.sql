@@ -5,7 +5,7 @@ WITH evaluated AS MATERIALIZED (
     FROM unnest(@{key_positions}) AS affected (@{affected_columns})
     LEFT JOIN (
         SELECT true AS @{present}, @{outputs}
-        FROM @{view} AS query
+        FROM @{query} AS query
     ) AS fresh ON @{affected_matches_fresh}
 )
 @{write}

@@ -8,12 +8,12 @@ BEGIN
     IF NOT EXISTS (SELECT FROM @{table}) THEN
         INSERT INTO @{table} (@{columns})
         SELECT @{outputs}
-        FROM @{view} AS query;
+        FROM @{query} AS query;
         RETURN;
     END IF;
     WITH fresh AS MATERIALIZED (
         SELECT @{outputs}
-        FROM @{view} AS query
+        FROM @{query} AS query
     ),
     evaluated (@{affected_columns}, @{columns}, @{found}) AS MATERIALIZED (
         SELECT @{typed_key_of_fresh}, fresh.*,

@@ -8,7 +8,7 @@ AS $function$
 BEGIN
     WITH fresh AS MATERIALIZED (
         SELECT query.*, row_number() OVER (PARTITION BY @{key_columns}) AS @{found}
-        FROM (SELECT @{outputs} FROM @{view} AS query) AS query
+        FROM (SELECT @{outputs} FROM @{query} AS query) AS query
     ),
     kept AS MATERIALIZED (
         SELECT DISTINCT ON (@{fresh_key}) tview.ctid AS place, @{fresh_key}

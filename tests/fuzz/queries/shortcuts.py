@@ -48,7 +48,7 @@ class Shortcuts(Choices):
         return self.finish(outputs, source, joined_by_and(conditions), tail)
 
     def total(self, shown: Field, fields: Sequence[Field]) -> list[tuple[str, str]]:
-        """Write a total, with what it is computed from if it is an average."""
+        """Write a total, often without what it is computed from."""
         sql, family = shown.sql, shown.family
         choices: list[list[tuple[str, str]]] = [
             [("count(*)", "bigint")],
@@ -58,7 +58,8 @@ class Shortcuts(Choices):
         if family in ("integer", "numeric"):
             whole = "bigint" if shown.type in ("integer", "small") else "numeric"
             sums = [(f"sum({sql})", whole), (f"count({sql})", "bigint")]
-            choices += [sums, [*sums, (f"avg({sql})", "numeric")]]
+            choices += [sums, sums[:1], [*sums, (f"avg({sql})", "numeric")]]
+            choices.append([(f"avg({sql})", "numeric")])
             choices.append([(f"COALESCE(sum({sql}), 0)", whole), (f"sum({sql} * 2)", whole)])
             choices.append([(f"min({sql})", shown.type), (f"max({sql})", shown.type)])
         found = self.random.choice(choices)
