@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import chart, databases, page, report
 from .workloads import WORKLOADS
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from .databases import Databases
+    from .measure import Measurement
+    from .throughput import Throughput
+
 SCALE = 20_000
 SIZES = (1, 100, 1_000, 10_000)
 CHARTED = (1, 1_000)
-PARTS = ("operations", "connections", "throughput")
-CONTENDERS = ("bare", "hand", "tviews", "refresh", "concurrently", "pg_ivm", "computed")
+GROWTH = (10_000, 100_000, 1_000_000)
+BUILDING = 300_000
+PARTS = ("operations", "connections", "growth", "building", "throughput")
+CONTENDERS = (
+    "bare",
+    "hand",
+    "hand_locks",
+    "tviews",
+    "refresh",
+    "concurrently",
+    "pg_ivm",
+    "computed",
+)
 ASKED_FOR = ("lockless",)
-ALIASES = (*CONTENDERS, *ASKED_FOR, "deferred")
 COMPUTED = ("django.contrib.contenttypes", "computedfields", "benchmarks.computed")
 
 
 def main() -> None:
-    """Measure what the command line asks for and report it."""
+    """Measure what the command line asks for, and report it."""
     arguments = _parser().parse_args()
     with databases.server(arguments.database, durable=arguments.durable) as url:
-        databases.configure(
-            url,
-            ALIASES,
-            COMPUTED if "computed" in arguments.contenders else (),
-        )
-        # Django must know its settings first.
-        from . import cold, measure, throughput
-        from .contenders import CONTENDERS as ALL
-
+        databases.configure(url, COMPUTED if "computed" in arguments.contenders else ())
         stage = databases.Databases(url)
         about: dict[str, Any] = {
             "measured": time.strftime("%Y-%m-%d"),
@@ -49,41 +59,74 @@ def main() -> None:
                 about["notes"].append(text)
                 _say(text)
 
-        found: list[measure.Measurement] = []
-        done: list[throughput.Throughput] = []
-        for scale in arguments.scale:
-            for name in arguments.workloads if "operations" in arguments.parts else ():
-                _say(f"{name}, {scale:,} rows …")
-                found += measure.measure(
-                    stage,
-                    WORKLOADS[name],
-                    scale,
-                    {alias: ALL[alias] for alias in arguments.contenders},
-                    arguments.sizes,
-                    arguments.rounds,
-                    note,
-                )
-            if "connections" in arguments.parts:
-                _say(f"connections, {scale:,} rows …")
-                found += cold.measure(stage, scale, arguments.rounds, arguments.tviews)
-            if "throughput" in arguments.parts:
-                _say(f"throughput, {scale:,} rows …")
-                done += throughput.measure(stage, scale, arguments.seconds, note)
+        measured = {
+            part: list(_measured(part, stage, arguments, note))
+            for part in arguments.parts
+            if part != "throughput"
+        }
+        done = _done(stage, arguments, note) if "throughput" in arguments.parts else []
         stage.close()
-    if found:
-        print(report.table(found, arguments.by))
+    _report(arguments, measured, done, about)
+
+
+def _measured(
+    part: str, stage: Databases, arguments: argparse.Namespace, note: Callable[[str], None]
+) -> Iterator[Measurement]:
+    """Measure one part of the benchmarks."""
+    # Django must know its settings first.
+    from . import building, cold, growth, measure
+    from .contenders import CONTENDERS as ALL
+
+    _say(f"{part} …")
+    if part == "operations":
+        contenders = {alias: ALL[alias] for alias in arguments.contenders}
+        for scale, name in itertools.product(arguments.scale, arguments.workloads):
+            _say(f"{name}, {scale:,} rows …")
+            yield from measure.measure(
+                stage, WORKLOADS[name], scale, contenders, arguments.sizes, arguments.rounds, note
+            )
+    elif part == "connections":
+        yield from cold.measure(stage, arguments.scale[0], arguments.rounds, arguments.tviews)
+    elif part == "growth":
+        yield from growth.measure(stage, arguments.growth, arguments.rounds, _say)
+    else:
+        yield from building.measure(stage, arguments.building)
+
+
+def _done(
+    stage: Databases, arguments: argparse.Namespace, note: Callable[[str], None]
+) -> list[Throughput]:
+    """Measure what many connections get done."""
+    from . import throughput
+
+    _say("throughput …")
+    return list(throughput.measure(stage, arguments.scale[0], arguments.seconds, note))
+
+
+def _report(
+    arguments: argparse.Namespace,
+    measured: Mapping[str, Sequence[Measurement]],
+    done: Sequence[Throughput],
+    about: Mapping[str, Any],
+) -> None:
+    """Print what was measured, and write the files that the command line asks for."""
+    from .contenders import CONTENDERS as ALL
+
+    for measurements in measured.values():
+        print(report.table(measurements, arguments.by))
+    if operations := measured.get("operations"):
         print()
-        print(report.summary(found, arguments.by))
+        print(report.summary(operations, arguments.by))
+        if arguments.chart:
+            names = {alias: contender.name for alias, contender in ALL.items()}
+            chart.write(arguments.chart, operations, names, CHARTED, arguments.by)
     if done:
         print()
         print(report.throughput_table(done))
     if arguments.output:
-        report.write_json(arguments.output, found, done, about)
-    if arguments.chart:
-        names = {alias: contender.name for alias, contender in ALL.items()}
-        chart.write(arguments.chart, found, names, CHARTED, arguments.by)
+        report.write_json(arguments.output, measured, done, about)
     if arguments.page:
-        page.write(arguments.page, found, done, about, arguments.by)
+        page.write(arguments.page, measured, done, about, arguments.by)
 
 
 def _say(text: str) -> None:
@@ -95,6 +138,15 @@ def _parser() -> argparse.ArgumentParser:
     numbers = _listed(int)
     parser.add_argument(
         "--scale", type=numbers, default=[SCALE], help="rows of the main table; several by commas"
+    )
+    parser.add_argument(
+        "--growth",
+        type=numbers,
+        default=list(GROWTH),
+        help="rows of the main tables whose changes are compared as they grow",
+    )
+    parser.add_argument(
+        "--building", type=int, default=BUILDING, help="rows of the main table to build TViews on"
     )
     parser.add_argument(
         "--sizes", type=numbers, default=list(SIZES), help="how many rows to change at once"

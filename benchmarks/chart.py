@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COLOURS: Final[Mapping[str, tuple[str, str]]] = {
     "bare": ("#9aa0a6", "|"),
     "hand": ("#1f77b4", "o"),
+    "hand_locks": ("#17becf", "."),
     "tviews": ("#d62728", "D"),
     "pg_ivm": ("#2ca02c", "s"),
     "computed": ("#9467bd", "^"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import django
 import psycopg
 from django.conf import settings
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg import sql
 
 from support.database import database_settings
@@ -26,6 +26,9 @@ SERVER: Mapping[str, str] = {
     "max_wal_size": "16GB",
     "shared_buffers": "1GB",
     "max_connections": "200",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "maintenance_work_mem": "1GB",
 }
 
 DURABLE: Mapping[str, str] = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
@@ -48,13 +51,10 @@ def server(url: str | None, *, durable: bool) -> Iterator[str]:
         yield private.url
 
 
-def configure(url: str, aliases: Iterable[str], apps: Iterable[str] = ()) -> None:
-    """Set Django up, with a database of its own for each alias."""
-    databases = {
-        alias: {**database_settings(url), "NAME": _name(alias)} for alias in ("default", *aliases)
-    }
+def configure(url: str, apps: Iterable[str] = ()) -> None:
+    """Set Django up."""
     settings.configure(
-        DATABASES=databases,
+        DATABASES={DEFAULT_DB_ALIAS: database_settings(url)},
         INSTALLED_APPS=["django_tviews", "benchmarks", *apps],
         USE_TZ=True,
         # At its best.
@@ -79,13 +79,19 @@ class Databases:
         """Make the database that `copy` copies."""
         self._create(_TEMPLATE, "template0")
         with psycopg.connect(self._url, dbname=_TEMPLATE, autocommit=True) as connection:
-            connection.execute(workload.schema)
-            for statement in workload.contents:
-                connection.execute(inline(statement, {"scale": scale}))
-            connection.execute("VACUUM ANALYZE")
+            # In one transaction, since what fills a table of the same transaction is not logged.
+            with connection.transaction():
+                connection.execute(workload.schema)
+                for statement in workload.contents:
+                    connection.execute(inline(statement, {"scale": scale}))
+                for statement in workload.keys:
+                    connection.execute(statement)
+            connection.execute("VACUUM (FREEZE, ANALYZE)")
 
     def copy(self, alias: str) -> None:
-        """Give an alias a fresh copy of the contents."""
+        """Give an alias, which need not have been known, a fresh copy of the contents."""
+        known = connections.settings
+        known.setdefault(alias, {**known[DEFAULT_DB_ALIAS], "NAME": _name(alias)})
         connections[alias].close()
         self._create(_name(alias), _TEMPLATE)
 
@@ -99,10 +105,16 @@ class Databases:
         """Return the connection string of the database of an alias."""
         return psycopg.conninfo.make_conninfo(self._url, dbname=_name(alias))
 
+    def empty(self) -> None:
+        """Remove the contents, once they have been copied."""
+        self._drop(_TEMPLATE)
+        self._server.execute("CHECKPOINT")
+
     def drop(self, aliases: Iterable[str]) -> None:
         """Remove the databases of aliases, and the contents."""
         for alias in aliases:
-            connections[alias].close()
+            if alias in connections.settings:
+                connections[alias].close()
             self._drop(_name(alias))
         self._drop(_TEMPLATE)
 

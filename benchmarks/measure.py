@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from .sessions import Session
     from .workload import Cycle, Workload
 
-PATIENCE = 4.0
-"""Seconds that a contender may spend on one cycle before it sits out the rest of the rounds."""
+PATIENCE = 6.0
+"""Seconds that a contender may spend on one cycle before it sits out the rest of the rounds.
+
+Everybody runs it once to make plans and once that counts.
+"""
 
 FEWEST = 3
 """Rounds of operations on however many rows, if so many are asked for at all."""
@@ -90,12 +93,11 @@ def measure(
         InexactError: a contender has not kept what it should have kept.
     """
     databases.fill(workload, scale)
-    sessions = list(_sessions(databases, workload, contenders, note))
+    sessions = list(begin(databases, workload, scale, contenders, note))
     try:
         for cycle in workload.cycles(scale, sizes):
-            times = _run(cycle, sessions, scale, rounds_for(cycle.size, rounds))
-            for (operation, name), found in times.items():
-                yield Measurement(workload.name, scale, operation, cycle.size, name, tuple(found))
+            for operation, alias, times in run(cycle, sessions, rounds_for(cycle.size, rounds)):
+                yield Measurement(workload.name, scale, operation, cycle.size, alias, times)
             for session in sessions:
                 session.tidy()
             check(sessions, workload)
@@ -113,24 +115,34 @@ def check(sessions: Iterable[Session], workload: Workload) -> None:
     """
     for session in sessions:
         if session.contender.exact and (
-            found := differences(connections[session.name], session.contender, workload)
+            found := differences(connections[session.alias], session.contender, workload)
         ):
             raise InexactError(
                 f"{session.contender.name} differs from the queries of {workload.name}: {found}"
             )
 
 
-def _sessions(
+def begin(
     databases: Databases,
     workload: Workload,
+    scale: int,
     contenders: Mapping[str, Contender],
     note: Callable[[str], None],
 ) -> Iterator[Session]:
+    """Give every contender that can take part a copy of the contents, and let it begin.
+
+    Args:
+        databases: with the contents of the workload.
+        workload: what is kept.
+        scale: how many rows its main table has.
+        contenders: by the alias of their database.
+        note: is told which contender cannot take part, and why.
+    """
     for alias, contender in contenders.items():
         if workload.by_objects or contender.takes_statements:
             databases.copy(alias)
             try:
-                session = contender.begin(databases, alias, workload)
+                session = contender.begin(databases, alias, workload, scale)
             except NotAvailableError as missing:
                 note(f"{contender.name} takes no part: {missing}.")
                 continue
@@ -138,33 +150,44 @@ def _sessions(
             yield session
 
 
-def _run(
-    cycle: Cycle, sessions: Sequence[Session], scale: int, rounds: int
-) -> dict[tuple[str, str], list[float]]:
-    """Run a cycle; return the milliseconds by operation and contender."""
+def run(
+    cycle: Cycle, sessions: Sequence[Session], rounds: int
+) -> Iterator[tuple[str, str, tuple[float, ...]]]:
+    """Run a cycle on all sessions in turn.
+
+    Args:
+        cycle: the operations.
+        sessions: on whom.
+        rounds: how often, as far as their patience lasts.
+
+    Yields:
+        The name of an operation, the alias of a session, and the milliseconds of its runs.
+    """
     times: dict[tuple[str, str], list[float]] = {
-        (operation.name, session.name): [] for operation in cycle.operations for session in sessions
+        (operation.name, session.alias): []
+        for operation in cycle.operations
+        for session in sessions
     }
-    spent = dict.fromkeys((session.name for session in sessions), 0.0)
+    spent = dict.fromkeys((session.alias for session in sessions), 0.0)
     gc.disable()
     try:
         # The first round makes plans and is not counted.
         for number in range(rounds + 1):
-            parameters = cycle.parameters(scale, number)
             taking_part = [
                 session
                 for session in _rotated(sessions, number)
-                if number <= FEWEST or spent[session.name] < PATIENCE * 1000
+                if number <= 1 or spent[session.alias] < PATIENCE * 1000
             ]
             for operation in cycle.operations:
                 for session in taking_part:
-                    taken = session.run(operation, parameters)
-                    spent[session.name] += taken
+                    taken = session.run(operation, cycle.parameters(session.scale, number))
+                    spent[session.alias] += taken
                     if number:
-                        times[operation.name, session.name].append(taken)
+                        times[operation.name, session.alias].append(taken)
     finally:
         gc.enable()
-    return times
+    for (operation_name, alias), found in times.items():
+        yield operation_name, alias, tuple(found)
 
 
 def _rotated(sessions: Sequence[Session], number: int) -> list[Session]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,25 +14,32 @@ if TYPE_CHECKING:
     from .measure import Measurement
     from .throughput import Throughput
 
-BARE, HAND, TVIEWS = "bare", "hand", "tviews"
+BARE, HAND, LOCKED, TVIEWS = "bare", "hand", "hand_locks", "tviews"
+
+LIMITS: Final = {
+    HAND: "hand-written triggers",
+    LOCKED: "hand-written triggers with the same locks",
+}
+"""What TViews are measured by."""
 
 Statistic = Literal["median", "fastest"]
 """What stands for the runs of an operation."""
 
 
 def table(measurements: Sequence[Measurement], by: Statistic) -> str:
-    """Return the times, and how TViews compare with triggers written by hand."""
+    """Return the times, and how TViews compare with both kinds of triggers written by hand."""
     names = list(dict.fromkeys(each.contender for each in measurements))
     lines = []
     for (workload, scale), found in grouped(measurements, by).items():
         lines.append(f"\n{workload}, {scale:,} rows; {by} in ms")
         header = "".join(f"{name:>13}" for name in names)
-        lines.append(f"{'':<42}{header}{'tviews/hand':>13}")
+        limits = [name for name in LIMITS if name in names]
+        compared = "".join(f"{'/' + name:>13}" for name in limits)
+        lines.append(f"{'':<42}{header}{compared}")
         for (operation, size), medians in found.items():
             cells = "".join(_cell(medians.get(name)) for name in names)
-            ratio = _ratio(medians)
-            compared = f"{ratio:.2f}" if ratio else "-"
-            lines.append(f"{operation[:33]:<34}{size:>7,} {cells}{compared:>13}")
+            compared = "".join(_compared(medians, limit) for limit in limits)
+            lines.append(f"{operation[:33]:<34}{size:>7,} {cells}{compared}")
     return "\n".join(lines)
 
 
@@ -57,17 +64,18 @@ def shares(found: Sequence[Throughput]) -> Iterator[tuple[Throughput, float]]:
 def summary(measurements: Sequence[Measurement], by: Statistic) -> str:
     """Return what the ratios come to: the median, and the worst of them."""
     lines = []
-    worst = sorted(ratios(measurements, by), reverse=True)
-    if worst:
-        values = [ratio for ratio, *_ in worst]
-        lines.append(
-            f"django_tviews / hand-written triggers: median {statistics.median(values):.2f},"
-            f" worst {max(values):.2f}, of {len(values)} operations. The slowest:"
-        )
-        lines += [
-            f"    {ratio:6.2f}  {workload}: {operation}, {size:,} rows"
-            for ratio, workload, operation, size in worst[:12]
-        ]
+    for limit, title in LIMITS.items():
+        worst = sorted(ratios(measurements, by, limit), reverse=True)
+        if worst:
+            values = [ratio for ratio, *_ in worst]
+            lines.append(
+                f"django_tviews / {title}: median {statistics.median(values):.2f},"
+                f" worst {max(values):.2f}, of {len(values)} operations. The slowest:"
+            )
+            lines += [
+                f"    {ratio:6.2f}  {workload}: {operation}, {size:,} rows"
+                for ratio, workload, operation, size in worst[:12]
+            ]
     for other, against in _against(measurements, by).items():
         lines.append(
             f"{other} / django_tviews: median {statistics.median(against):.1f},"
@@ -77,18 +85,18 @@ def summary(measurements: Sequence[Measurement], by: Statistic) -> str:
 
 
 def ratios(
-    measurements: Iterable[Measurement], by: Statistic
+    measurements: Iterable[Measurement], by: Statistic, limit: str
 ) -> Iterator[tuple[float, str, str, int]]:
-    """Yield how TViews compare with triggers written by hand, for each operation."""
+    """Yield how TViews compare with one of `LIMITS`, for each operation."""
     for (workload, _), found in grouped(measurements, by).items():
         for (operation, size), medians in found.items():
-            if ratio := _ratio(medians):
+            if ratio := ratio_of(medians, limit):
                 yield ratio, workload, operation, size
 
 
 def write_json(
     path: Path,
-    measurements: Iterable[Measurement],
+    measured: Mapping[str, Iterable[Measurement]],
     throughput: Iterable[Throughput],
     about: Mapping[str, Any],
 ) -> None:
@@ -96,15 +104,16 @@ def write_json(
 
     Args:
         path: of the file.
-        measurements: what was measured.
+        measured: what was measured, by the part of the benchmarks.
         throughput: what many connections got done.
         about: the server, the machine, and the notes.
     """
     answer = {
-        "format": 1,
+        "format": 2,
         **about,
         "measurements": [
             {
+                "part": part,
                 "workload": each.workload,
                 "scale": each.scale,
                 "operation": each.operation,
@@ -115,6 +124,7 @@ def write_json(
                 "slowest": round(max(each.times), 4),
                 "runs": len(each.times),
             }
+            for part, measurements in measured.items()
             for each in measurements
         ],
         "throughput": [asdict(each) for each in throughput],
@@ -133,6 +143,11 @@ def grouped(
     return grouped
 
 
+def ratio_of(times: Mapping[str, float], limit: str) -> float | None:
+    """Return how many times longer TViews took than one of `LIMITS`, if both took part."""
+    return times[TVIEWS] / times[limit] if {TVIEWS, limit} <= times.keys() else None
+
+
 def _against(measurements: Iterable[Measurement], by: Statistic) -> dict[str, list[float]]:
     """Return, for each other contender, how often slower than TViews it was."""
     found: dict[str, list[float]] = {}
@@ -140,13 +155,14 @@ def _against(measurements: Iterable[Measurement], by: Statistic) -> dict[str, li
         for medians in operations.values():
             if TVIEWS in medians:
                 for name, median in medians.items():
-                    if name not in {TVIEWS, HAND}:
+                    if name not in {TVIEWS, *LIMITS}:
                         found.setdefault(name, []).append(median / medians[TVIEWS])
     return found
 
 
-def _ratio(medians: Mapping[str, float]) -> float | None:
-    return medians[TVIEWS] / medians[HAND] if {TVIEWS, HAND} <= medians.keys() else None
+def _compared(medians: Mapping[str, float], limit: str) -> str:
+    ratio = ratio_of(medians, limit)
+    return f"{f'{ratio:.2f}' if ratio else '-':>13}"
 
 
 def _cell(median: float | None) -> str:

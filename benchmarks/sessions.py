@@ -27,13 +27,15 @@ class Session(ABC):
     """A contender that has its results in place, and the connection it is written through.
 
     Attributes:
-        name: the alias of its database.
+        alias: of its database.
         contender: who it is.
+        scale: how many rows its main table has.
         following: the statements that follow each operation in its transaction.
     """
 
-    name: str
+    alias: str
     contender: Contender
+    scale: int
     following: tuple[str, ...]
 
     @abstractmethod
@@ -46,7 +48,7 @@ class Session(ABC):
 
     def tidy(self) -> None:
         """Do what autovacuum would do, at a time when nobody is measured."""
-        with connections[self.name].cursor() as cursor:
+        with connections[self.alias].cursor() as cursor:
             cursor.execute(
                 "SELECT string_agg(oid::regclass::text, ', ') FROM pg_class"
                 " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'm')"
@@ -81,7 +83,7 @@ class ObjectSession(Session):
 
     def run(self, operation: Operation, parameters: Mapping[str, int]) -> float:
         assert isinstance(operation, ObjectOperation)
-        connections[DEFAULT_DB_ALIAS] = connection = connections[self.name]
+        connections[DEFAULT_DB_ALIAS] = connection = connections[self.alias]
         started = time.perf_counter()
         with transaction.atomic():
             operation.write(self.tables, parameters)
@@ -91,4 +93,4 @@ class ObjectSession(Session):
         return (time.perf_counter() - started) * 1000
 
     def close(self) -> None:
-        connections[self.name].close()
+        connections[self.alias].close()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
     from .tables import Tables
 
 HAND_WRITTEN = Path(__file__).parent / "hand_written"
+
+Levels = Literal["READ COMMITTED", "ALL LEVELS"]
+"""The isolation levels at which triggers written by hand are exact."""
+
+_BLOCK = re.compile(
+    r"^ *--: (READ COMMITTED|ALL LEVELS)\n(.*?)^ *--: END\n", re.DOTALL | re.MULTILINE
+)
 
 FIRST_NEW = 1_000_000_000
 """From here on count the rows that operations insert; the contents lie below."""
@@ -132,6 +140,8 @@ class Workload:
         queries: the name of the queries; workloads may share them.
         schema: the statements that create its tables.
         contents: the statements that fill them; they have the parameter ``scale``.
+        keys: the statements that give the full tables their keys and indexes, which is faster than
+            to fill tables that have them.
         views: the queries, in an order in which they can be created.
         changes: the operations of a cycle for any number of rows.
         renames: what is done to parents.
@@ -142,6 +152,7 @@ class Workload:
     queries: str
     schema: str
     contents: tuple[str, ...]
+    keys: tuple[str, ...]
     views: tuple[View, ...]
     changes: tuple[Operation, ...]
     renames: tuple[Rename, ...] = ()
@@ -151,10 +162,16 @@ class Workload:
         """Whether objects of the ORM are written, not SQL."""
         return any(isinstance(each, ObjectOperation) for each in self.changes)
 
-    @property
-    def hand_written(self) -> str:
-        """The triggers that an expert would write for these very views."""
-        return (HAND_WRITTEN / f"{self.queries}.sql").read_text()
+    def hand_written(self, levels: Levels) -> str:
+        """Return the triggers that an expert would write for these very views.
+
+        Args:
+            levels: the isolation levels at which they have to be exact. What differs by these
+                stands in the file between the lines ``--: READ COMMITTED`` or ``--: ALL LEVELS``
+                and ``--: END``.
+        """
+        text = (HAND_WRITTEN / f"{self.queries}.sql").read_text()
+        return _BLOCK.sub(lambda block: block[2] if block[1] == levels else "", text)
 
     def cycles(self, scale: int, sizes: Iterable[int]) -> Iterator[Cycle]:
         """Yield what is run at a scale.

@@ -7,15 +7,27 @@
 
 CREATE FUNCTION post_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    --: READ COMMITTED
     PERFORM pg_advisory_xact_lock_shared(1, slot)
     FROM (SELECT DISTINCT (author_id & 63)::integer AS slot FROM new_rows ORDER BY slot) AS slots;
+    --: END
     IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_document', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows,
+                 LATERAL (VALUES (exclude(0, id)), (share(1, author_id))) AS wanted (lock)
+            ORDER BY lock));
+        --: END
         INSERT INTO post_document (id, author_id, data)
         SELECT n.id, n.author_id, jsonb_build_object(
             'title', n.title, 'score', n.score,
             'author', jsonb_build_object('id', a.id, 'name', a.name), 'comments', '[]'::jsonb)
         FROM new_rows n JOIN author a ON a.id = n.author_id;
     ELSE
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_document', '{0}');
+        --: END
         EXECUTE $bulk$INSERT INTO post_document (id, author_id, data)
         SELECT n.id, n.author_id, jsonb_build_object(
             'title', n.title, 'score', n.score,
@@ -31,6 +43,15 @@ DECLARE
     moved boolean;
 BEGIN
     IF few THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_document', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows n JOIN old_rows o ON o.id = n.id,
+                 LATERAL (VALUES (exclude(0, n.id)), (share(1, n.author_id)),
+                                  (share(1, o.author_id))) AS wanted (lock)
+            WHERE (n.title, n.score, n.author_id) <> (o.title, o.score, o.author_id)
+            ORDER BY lock));
+        --: END
         UPDATE post_document d
         SET data = d.data || jsonb_build_object('title', n.title, 'score', n.score)
         FROM new_rows n JOIN old_rows o ON o.id = n.id
@@ -38,6 +59,12 @@ BEGIN
         SELECT bool_or(o.author_id <> n.author_id) INTO moved
         FROM new_rows n JOIN old_rows o ON o.id = n.id;
     ELSE
+        --: ALL LEVELS
+        EXECUTE $bulk$SELECT django_tviews_lock('post_document', '{0}')
+        FROM new_rows n JOIN old_rows o ON o.id = n.id
+        WHERE (n.title, n.score, n.author_id) <> (o.title, o.score, o.author_id)
+        HAVING count(*) > 0$bulk$;
+        --: END
         EXECUTE $bulk$UPDATE post_document d
         SET data = d.data || jsonb_build_object('title', n.title, 'score', n.score)
         FROM new_rows n JOIN old_rows o ON o.id = n.id
@@ -48,11 +75,13 @@ BEGIN
     IF moved IS NOT TRUE THEN
         RETURN NULL;
     END IF;
+    --: READ COMMITTED
     PERFORM pg_advisory_xact_lock_shared(1, slot)
     FROM (SELECT (author_id & 63)::integer AS slot FROM new_rows
           UNION
           SELECT (author_id & 63)::integer FROM old_rows
           ORDER BY slot) AS slots;
+    --: END
     IF few THEN
         UPDATE post_document d
         SET author_id = a.id,
@@ -74,8 +103,18 @@ END $$;
 CREATE FUNCTION post_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT count(*) FROM (SELECT FROM old_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_document', ARRAY(
+            SELECT DISTINCT lock
+            FROM old_rows,
+                 LATERAL (VALUES (exclude(0, id)), (share(1, author_id))) AS wanted (lock)
+            ORDER BY lock));
+        --: END
         DELETE FROM post_document d USING old_rows o WHERE d.id = o.id;
     ELSE
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_document', '{0}');
+        --: END
         EXECUTE 'DELETE FROM post_document d USING old_rows o WHERE d.id = o.id';
     END IF;
     RETURN NULL;
@@ -83,6 +122,7 @@ END $$;
 
 CREATE FUNCTION author_updated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    --: READ COMMITTED
     PERFORM pg_advisory_xact_lock(1, slot)
     FROM (SELECT DISTINCT (n.id & 63)::integer AS slot
           FROM new_rows n JOIN old_rows o ON o.id = n.id WHERE n.name <> o.name
@@ -90,12 +130,29 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
+    --: END
     IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_document', ARRAY(
+            SELECT exclude(1, n.id) AS lock
+            FROM new_rows n JOIN old_rows o ON o.id = n.id WHERE n.name <> o.name
+            UNION
+            SELECT exclude(0, p.id)
+            FROM new_rows n JOIN old_rows o ON o.id = n.id JOIN post p ON p.author_id = n.id
+            WHERE n.name <> o.name
+            ORDER BY lock));
+        --: END
         UPDATE post_document d
         SET data = jsonb_set(d.data, '{author,name}', to_jsonb(n.name))
         FROM new_rows n JOIN old_rows o ON o.id = n.id
         WHERE d.author_id = n.id AND n.name <> o.name;
     ELSE
+        --: ALL LEVELS
+        EXECUTE $bulk$SELECT django_tviews_lock('post_document', '{0}')
+        FROM new_rows n JOIN old_rows o ON o.id = n.id
+        WHERE n.name <> o.name
+        HAVING count(*) > 0$bulk$;
+        --: END
         EXECUTE $bulk$UPDATE post_document d
         SET data = jsonb_set(d.data, '{author,name}', to_jsonb(n.name))
         FROM new_rows n JOIN old_rows o ON o.id = n.id
@@ -107,7 +164,13 @@ END $$;
 CREATE FUNCTION list_comments(posts bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF cardinality(posts) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_document', ARRAY(
+            SELECT exclude(0, post) FROM unnest(posts) AS post ORDER BY 1));
+        --: END
+        --: READ COMMITTED
         PERFORM FROM post_document WHERE id = ANY (posts) ORDER BY id FOR NO KEY UPDATE;
+        --: END
         UPDATE post_document d
         SET data = jsonb_set(d.data, '{comments}', coalesce((
             SELECT jsonb_agg(
@@ -115,8 +178,13 @@ BEGIN
             FROM comment c WHERE c.post_id = d.id), '[]'))
         WHERE d.id = ANY (posts);
     ELSE
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_document', '{0}');
+        --: END
+        --: READ COMMITTED
         EXECUTE 'SELECT FROM post_document WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE'
         USING posts;
+        --: END
         EXECUTE $bulk$UPDATE post_document d
         SET data = jsonb_set(d.data, '{comments}', coalesce(c.listed, '[]'))
         FROM unnest($1) AS p (id)

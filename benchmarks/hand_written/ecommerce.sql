@@ -10,6 +10,17 @@
 CREATE FUNCTION product_updated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('product_document', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows n JOIN old_rows o ON o.pk_product = n.pk_product,
+                 LATERAL (VALUES (exclude(0, n.pk_product)), (share(1, n.fk_category)),
+                                  (share(2, n.fk_supplier))) AS wanted (lock)
+            WHERE (n.name, n.description, n.base_price, n.current_price)
+               <> (o.name, o.description, o.base_price, o.current_price)
+              AND lock IS NOT NULL
+            ORDER BY lock));
+        --: END
         UPDATE product_document d
         SET data = d.data || jsonb_build_object(
             'name', n.name, 'description', n.description,
@@ -21,6 +32,13 @@ BEGIN
           AND (n.base_price <> o.base_price OR n.current_price <> o.current_price
                OR n.name <> o.name OR n.description <> o.description);
     ELSE
+        --: ALL LEVELS
+        EXECUTE $bulk$SELECT django_tviews_lock('product_document', '{0}')
+        FROM new_rows n JOIN old_rows o ON o.pk_product = n.pk_product
+        WHERE (n.name, n.description, n.base_price, n.current_price)
+               <> (o.name, o.description, o.base_price, o.current_price)
+        HAVING count(*) > 0$bulk$;
+        --: END
         EXECUTE $bulk$UPDATE product_document d
         SET data = d.data || jsonb_build_object(
             'name', n.name, 'description', n.description,
@@ -37,6 +55,17 @@ END $$;
 
 CREATE FUNCTION category_updated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    --: ALL LEVELS
+    PERFORM django_tviews_lock('product_document', ARRAY(
+        SELECT exclude(1, n.pk_category) AS lock
+        FROM new_rows n JOIN old_rows o ON o.pk_category = n.pk_category WHERE (n.name, n.slug) <> (o.name, o.slug)
+        UNION
+        SELECT exclude(0, p.pk_product)
+        FROM new_rows n JOIN old_rows o ON o.pk_category = n.pk_category
+        JOIN tb_product p ON p.fk_category = n.pk_category
+        WHERE (n.name, n.slug) <> (o.name, o.slug)
+        ORDER BY lock));
+    --: END
     UPDATE product_document d
     SET data = jsonb_set(d.data, '{category}', jsonb_build_object(
         'id', n.pk_category, 'name', n.name, 'slug', n.slug))
@@ -47,6 +76,17 @@ END $$;
 
 CREATE FUNCTION supplier_updated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    --: ALL LEVELS
+    PERFORM django_tviews_lock('product_document', ARRAY(
+        SELECT exclude(2, n.pk_supplier) AS lock
+        FROM new_rows n JOIN old_rows o ON o.pk_supplier = n.pk_supplier WHERE (n.name, n.country) <> (o.name, o.country)
+        UNION
+        SELECT exclude(0, p.pk_product)
+        FROM new_rows n JOIN old_rows o ON o.pk_supplier = n.pk_supplier
+        JOIN tb_product p ON p.fk_supplier = n.pk_supplier
+        WHERE (n.name, n.country) <> (o.name, o.country)
+        ORDER BY lock));
+    --: END
     UPDATE product_document d
     SET data = jsonb_set(d.data, '{supplier}', jsonb_build_object(
         'id', n.pk_supplier, 'name', n.name, 'country', n.country))
@@ -60,8 +100,14 @@ END $$;
 CREATE FUNCTION sum_up_reviews(products bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF cardinality(products) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('product_document', ARRAY(
+            SELECT exclude(0, product) FROM unnest(products) AS product ORDER BY 1));
+        --: END
+        --: READ COMMITTED
         PERFORM FROM product_document WHERE pk_product = ANY (products)
         ORDER BY pk_product FOR NO KEY UPDATE;
+        --: END
         UPDATE product_document d
         SET data = jsonb_set(d.data, '{reviews}', (
             SELECT jsonb_build_object(
@@ -74,9 +120,14 @@ BEGIN
                   FROM tb_review WHERE fk_product = d.pk_product) AS r))
         WHERE d.pk_product = ANY (products);
     ELSE
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('product_document', '{0}');
+        --: END
+        --: READ COMMITTED
         EXECUTE 'SELECT FROM product_document WHERE pk_product = ANY ($1)
                  ORDER BY pk_product FOR NO KEY UPDATE'
         USING products;
+        --: END
         EXECUTE $bulk$UPDATE product_document d
         SET data = jsonb_set(d.data, '{reviews}', coalesce(
             r.summary, '{"count": 0, "average_rating": null, "recent": []}'))

@@ -4,6 +4,17 @@
 
 CREATE FUNCTION post_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    --: ALL LEVELS
+    IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        PERFORM django_tviews_lock('author_score', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows,
+                 LATERAL (VALUES (exclude(0, author_id))) AS wanted (lock)
+            ORDER BY lock));
+    ELSE
+        PERFORM django_tviews_lock('author_score', '{0}');
+    END IF;
+    --: END
     INSERT INTO author_score AS a (id, posts, score)
     SELECT author_id, count(*), sum(score) FROM new_rows GROUP BY author_id ORDER BY author_id
     ON CONFLICT (id) DO UPDATE
@@ -15,6 +26,17 @@ CREATE FUNCTION post_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     emptied bigint[];
 BEGIN
+    --: ALL LEVELS
+    IF (SELECT count(*) FROM (SELECT FROM old_rows LIMIT 100) AS few) < 100 THEN
+        PERFORM django_tviews_lock('author_score', ARRAY(
+            SELECT DISTINCT lock
+            FROM old_rows,
+                 LATERAL (VALUES (exclude(0, author_id))) AS wanted (lock)
+            ORDER BY lock));
+    ELSE
+        PERFORM django_tviews_lock('author_score', '{0}');
+    END IF;
+    --: END
     WITH folded AS (
         INSERT INTO author_score AS a (id, posts, score)
         SELECT author_id, - count(*), - sum(score) FROM old_rows GROUP BY author_id
@@ -34,6 +56,22 @@ CREATE FUNCTION post_updated() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     emptied bigint[];
 BEGIN
+    --: ALL LEVELS
+    IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        PERFORM django_tviews_lock('author_score', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows n JOIN old_rows o ON o.id = n.id,
+                 LATERAL (VALUES (exclude(0, n.author_id)),
+                                  (exclude(0, o.author_id))) AS wanted (lock)
+            WHERE (n.author_id, n.score) <> (o.author_id, o.score)
+            ORDER BY lock));
+    ELSE
+        EXECUTE $bulk$SELECT django_tviews_lock('author_score', '{0}')
+        FROM new_rows n JOIN old_rows o ON o.id = n.id
+        WHERE (n.author_id, n.score) <> (o.author_id, o.score)
+        HAVING count(*) > 0$bulk$;
+    END IF;
+    --: END
     WITH folded AS (
         INSERT INTO author_score AS a (id, posts, score)
         SELECT author_id, sum(posts), sum(score)
@@ -60,3 +98,12 @@ CREATE TRIGGER updated AFTER UPDATE ON post
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows EXECUTE FUNCTION post_updated();
 CREATE TRIGGER deleted AFTER DELETE ON post REFERENCING OLD TABLE AS old_rows
     EXECUTE FUNCTION post_deleted();
+--: ALL LEVELS
+CREATE FUNCTION keys_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE 'keys of % do not change', TG_TABLE_NAME;
+END $$;
+
+CREATE TRIGGER keys_stay BEFORE UPDATE OF id ON post FOR EACH ROW
+    WHEN (OLD.id <> NEW.id) EXECUTE FUNCTION keys_stay();
+--: END

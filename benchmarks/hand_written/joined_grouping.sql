@@ -35,14 +35,26 @@ DECLARE
     counts bigint[];
     ratings bigint[];
 BEGIN
+    --: READ COMMITTED
     PERFORM pg_advisory_xact_lock_shared(1, slot)
     FROM (SELECT DISTINCT (post_id & 63)::integer AS slot FROM new_rows ORDER BY slot) AS slots;
+    --: END
     IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('author_rating', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows c JOIN post p ON p.id = c.post_id,
+                 LATERAL (VALUES (exclude(1, p.id)), (exclude(0, p.author_id))) AS wanted (lock)
+            ORDER BY lock));
+        --: END
         SELECT array_agg(d.id), array_agg(d.comments), array_agg(d.rating)
         INTO ids, counts, ratings
         FROM (SELECT p.author_id AS id, count(*) AS comments, sum(n.rating) AS rating
               FROM new_rows n JOIN post p ON p.id = n.post_id GROUP BY p.author_id) AS d;
     ELSE
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('author_rating', '{0}');
+        --: END
         EXECUTE 'SELECT array_agg(d.id), array_agg(d.comments), array_agg(d.rating)
         FROM (SELECT p.author_id AS id, count(*) AS comments, sum(n.rating) AS rating
               FROM new_rows n JOIN post p ON p.id = n.post_id GROUP BY p.author_id) AS d'
@@ -60,14 +72,26 @@ DECLARE
     counts bigint[];
     ratings bigint[];
 BEGIN
+    --: READ COMMITTED
     PERFORM pg_advisory_xact_lock_shared(1, slot)
     FROM (SELECT DISTINCT (post_id & 63)::integer AS slot FROM old_rows ORDER BY slot) AS slots;
+    --: END
     IF (SELECT count(*) FROM (SELECT FROM old_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('author_rating', ARRAY(
+            SELECT DISTINCT lock
+            FROM old_rows c JOIN post p ON p.id = c.post_id,
+                 LATERAL (VALUES (exclude(1, p.id)), (exclude(0, p.author_id))) AS wanted (lock)
+            ORDER BY lock));
+        --: END
         SELECT array_agg(d.id), array_agg(d.comments), array_agg(d.rating)
         INTO ids, counts, ratings
         FROM (SELECT p.author_id AS id, - count(*) AS comments, - sum(o.rating) AS rating
               FROM old_rows o JOIN post p ON p.id = o.post_id GROUP BY p.author_id) AS d;
     ELSE
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('author_rating', '{0}');
+        --: END
         EXECUTE 'SELECT array_agg(d.id), array_agg(d.comments), array_agg(d.rating)
         FROM (SELECT p.author_id AS id, - count(*) AS comments, - sum(o.rating) AS rating
               FROM old_rows o JOIN post p ON p.id = o.post_id GROUP BY p.author_id) AS d'
@@ -85,12 +109,23 @@ DECLARE
     counts bigint[];
     ratings bigint[];
 BEGIN
+    --: READ COMMITTED
     PERFORM pg_advisory_xact_lock_shared(1, slot)
     FROM (SELECT (post_id & 63)::integer AS slot FROM new_rows
           UNION
           SELECT (post_id & 63)::integer FROM old_rows
           ORDER BY slot) AS slots;
+    --: END
     IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('author_rating', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows n JOIN old_rows o ON o.id = n.id
+            JOIN post p ON p.id IN (n.post_id, o.post_id),
+                 LATERAL (VALUES (exclude(1, p.id)), (exclude(0, p.author_id))) AS wanted (lock)
+            WHERE (n.post_id, n.rating) <> (o.post_id, o.rating)
+            ORDER BY lock));
+        --: END
         SELECT array_agg(d.id), array_agg(d.comments), array_agg(d.rating)
         INTO ids, counts, ratings
         FROM (SELECT p.author_id AS id, sum(c.one)::bigint AS comments,
@@ -102,6 +137,12 @@ BEGIN
               GROUP BY p.author_id
               HAVING sum(c.one) <> 0 OR sum(c.rating) <> 0) AS d;
     ELSE
+        --: ALL LEVELS
+        EXECUTE $bulk$SELECT django_tviews_lock('author_rating', '{0}')
+        FROM new_rows n JOIN old_rows o ON o.id = n.id
+        WHERE (n.post_id, n.rating) <> (o.post_id, o.rating)
+        HAVING count(*) > 0$bulk$;
+        --: END
         EXECUTE 'SELECT array_agg(d.id), array_agg(d.comments), array_agg(d.rating)
         FROM (SELECT p.author_id AS id, sum(c.one)::bigint AS comments,
                      sum(c.rating)::bigint AS rating
@@ -125,6 +166,7 @@ DECLARE
     counts bigint[];
     ratings bigint[];
 BEGIN
+    --: READ COMMITTED
     PERFORM pg_advisory_xact_lock(1, slot)
     FROM (SELECT DISTINCT (n.id & 63)::integer AS slot
           FROM new_rows n JOIN old_rows o ON o.id = n.id WHERE n.author_id <> o.author_id
@@ -132,7 +174,17 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
+    --: END
     IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('author_rating', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows n JOIN old_rows o ON o.id = n.id,
+                 LATERAL (VALUES (share(1, n.id)), (exclude(0, n.author_id)),
+                                  (exclude(0, o.author_id))) AS wanted (lock)
+            WHERE n.author_id <> o.author_id
+            ORDER BY lock));
+        --: END
         SELECT array_agg(d.id), array_agg(d.comments), array_agg(d.rating)
         INTO ids, counts, ratings
         FROM (SELECT p.author_id AS id, sum(p.one)::bigint AS comments,
@@ -144,6 +196,12 @@ BEGIN
               GROUP BY p.author_id
               HAVING sum(p.one) <> 0 OR sum(p.one * c.rating) <> 0) AS d;
     ELSE
+        --: ALL LEVELS
+        EXECUTE $bulk$SELECT django_tviews_lock('author_rating', '{0}')
+        FROM new_rows n JOIN old_rows o ON o.id = n.id
+        WHERE n.author_id <> o.author_id
+        HAVING count(*) > 0$bulk$;
+        --: END
         EXECUTE 'SELECT array_agg(d.id), array_agg(d.comments), array_agg(d.rating)
         FROM (SELECT p.author_id AS id, sum(p.one)::bigint AS comments,
                      sum(p.one * c.rating)::bigint AS rating
@@ -176,3 +234,7 @@ CREATE TRIGGER updated AFTER UPDATE ON post
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows EXECUTE FUNCTION post_updated();
 CREATE TRIGGER keys_stay BEFORE UPDATE OF id ON post FOR EACH ROW
     WHEN (OLD.id <> NEW.id) EXECUTE FUNCTION keys_stay();
+--: ALL LEVELS
+CREATE TRIGGER keys_stay BEFORE UPDATE OF id ON comment FOR EACH ROW
+    WHEN (OLD.id <> NEW.id) EXECUTE FUNCTION keys_stay();
+--: END

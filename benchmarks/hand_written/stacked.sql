@@ -6,6 +6,17 @@
 
 CREATE FUNCTION post_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    --: ALL LEVELS
+    IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        PERFORM django_tviews_lock('post_activity', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows,
+                 LATERAL (VALUES (exclude(0, id))) AS wanted (lock)
+            ORDER BY lock));
+    ELSE
+        PERFORM django_tviews_lock('post_activity', '{0}');
+    END IF;
+    --: END
     INSERT INTO post_activity (id, author_id, comments) SELECT id, author_id, 0 FROM new_rows;
     RETURN NULL;
 END $$;
@@ -13,9 +24,23 @@ END $$;
 CREATE FUNCTION post_updated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_activity', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows n JOIN old_rows o ON o.id = n.id,
+                 LATERAL (VALUES (exclude(0, n.id))) AS wanted (lock)
+            WHERE n.author_id <> o.author_id
+            ORDER BY lock));
+        --: END
         UPDATE post_activity p SET author_id = n.author_id
         FROM new_rows n WHERE p.id = n.id AND p.author_id <> n.author_id;
     ELSE
+        --: ALL LEVELS
+        EXECUTE $bulk$SELECT django_tviews_lock('post_activity', '{0}')
+        FROM new_rows n JOIN old_rows o ON o.id = n.id
+        WHERE n.author_id <> o.author_id
+        HAVING count(*) > 0$bulk$;
+        --: END
         EXECUTE 'UPDATE post_activity p SET author_id = n.author_id
         FROM new_rows n WHERE p.id = n.id AND p.author_id <> n.author_id';
     END IF;
@@ -25,8 +50,18 @@ END $$;
 CREATE FUNCTION post_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT count(*) FROM (SELECT FROM old_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_activity', ARRAY(
+            SELECT DISTINCT lock
+            FROM old_rows,
+                 LATERAL (VALUES (exclude(0, id))) AS wanted (lock)
+            ORDER BY lock));
+        --: END
         DELETE FROM post_activity p USING old_rows o WHERE p.id = o.id;
     ELSE
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_activity', '{0}');
+        --: END
         EXECUTE 'DELETE FROM post_activity p USING old_rows o WHERE p.id = o.id';
     END IF;
     RETURN NULL;
@@ -35,13 +70,25 @@ END $$;
 CREATE FUNCTION comment_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_activity', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows,
+                 LATERAL (VALUES (exclude(0, post_id))) AS wanted (lock)
+            ORDER BY lock));
+        --: END
         UPDATE post_activity p SET comments = p.comments + d.comments
         FROM (SELECT post_id, count(*) AS comments
               FROM new_rows GROUP BY post_id ORDER BY post_id) AS d
         WHERE p.id = d.post_id;
     ELSE
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_activity', '{0}');
+        --: END
+        --: READ COMMITTED
         EXECUTE 'SELECT FROM post_activity WHERE id IN (SELECT post_id FROM new_rows)
                  ORDER BY id FOR NO KEY UPDATE';
+        --: END
         EXECUTE 'UPDATE post_activity p SET comments = p.comments + d.comments
         FROM (SELECT post_id, count(*) AS comments FROM new_rows GROUP BY post_id) AS d
         WHERE p.id = d.post_id';
@@ -52,13 +99,25 @@ END $$;
 CREATE FUNCTION comment_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT count(*) FROM (SELECT FROM old_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_activity', ARRAY(
+            SELECT DISTINCT lock
+            FROM old_rows,
+                 LATERAL (VALUES (exclude(0, post_id))) AS wanted (lock)
+            ORDER BY lock));
+        --: END
         UPDATE post_activity p SET comments = p.comments - d.comments
         FROM (SELECT post_id, count(*) AS comments
               FROM old_rows GROUP BY post_id ORDER BY post_id) AS d
         WHERE p.id = d.post_id;
     ELSE
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_activity', '{0}');
+        --: END
+        --: READ COMMITTED
         EXECUTE 'SELECT FROM post_activity WHERE id IN (SELECT post_id FROM old_rows)
                  ORDER BY id FOR NO KEY UPDATE';
+        --: END
         EXECUTE 'UPDATE post_activity p SET comments = p.comments - d.comments
         FROM (SELECT post_id, count(*) AS comments FROM old_rows GROUP BY post_id) AS d
         WHERE p.id = d.post_id';
@@ -69,6 +128,14 @@ END $$;
 CREATE FUNCTION comment_updated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        --: ALL LEVELS
+        PERFORM django_tviews_lock('post_activity', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows n JOIN old_rows o ON o.id = n.id,
+                 LATERAL (VALUES (exclude(0, n.post_id)), (exclude(0, o.post_id))) AS wanted (lock)
+            WHERE n.post_id <> o.post_id
+            ORDER BY lock));
+        --: END
         UPDATE post_activity p SET comments = p.comments + d.comments
         FROM (SELECT post_id, sum(comments) AS comments
               FROM (SELECT post_id, 1 AS comments FROM new_rows
@@ -77,12 +144,20 @@ BEGIN
               GROUP BY post_id HAVING sum(comments) <> 0 ORDER BY post_id) AS d
         WHERE p.id = d.post_id;
     ELSE
+        --: ALL LEVELS
+        EXECUTE $bulk$SELECT django_tviews_lock('post_activity', '{0}')
+        FROM new_rows n JOIN old_rows o ON o.id = n.id
+        WHERE n.post_id <> o.post_id
+        HAVING count(*) > 0$bulk$;
+        --: END
+        --: READ COMMITTED
         EXECUTE 'SELECT FROM post_activity
         WHERE id IN (SELECT post_id FROM (SELECT post_id, 1 AS comments FROM new_rows
                                           UNION ALL
                                           SELECT post_id, -1 FROM old_rows) AS difference
                      GROUP BY post_id HAVING sum(comments) <> 0)
         ORDER BY id FOR NO KEY UPDATE';
+        --: END
         EXECUTE 'UPDATE post_activity p SET comments = p.comments + d.comments
         FROM (SELECT post_id, sum(comments) AS comments
               FROM (SELECT post_id, 1 AS comments FROM new_rows
@@ -96,6 +171,17 @@ END $$;
 
 CREATE FUNCTION activity_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    --: ALL LEVELS
+    IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        PERFORM django_tviews_lock('author_activity', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows,
+                 LATERAL (VALUES (exclude(0, author_id))) AS wanted (lock)
+            ORDER BY lock));
+    ELSE
+        PERFORM django_tviews_lock('author_activity', '{0}');
+    END IF;
+    --: END
     INSERT INTO author_activity AS a (id, posts, comments)
     SELECT author_id, count(*), sum(comments) FROM new_rows GROUP BY author_id ORDER BY author_id
     ON CONFLICT (id) DO UPDATE
@@ -107,6 +193,17 @@ CREATE FUNCTION activity_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     emptied bigint[];
 BEGIN
+    --: ALL LEVELS
+    IF (SELECT count(*) FROM (SELECT FROM old_rows LIMIT 100) AS few) < 100 THEN
+        PERFORM django_tviews_lock('author_activity', ARRAY(
+            SELECT DISTINCT lock
+            FROM old_rows,
+                 LATERAL (VALUES (exclude(0, author_id))) AS wanted (lock)
+            ORDER BY lock));
+    ELSE
+        PERFORM django_tviews_lock('author_activity', '{0}');
+    END IF;
+    --: END
     WITH folded AS (
         INSERT INTO author_activity AS a (id, posts, comments)
         SELECT author_id, - count(*), - sum(comments) FROM old_rows GROUP BY author_id
@@ -126,6 +223,22 @@ CREATE FUNCTION activity_updated() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     emptied bigint[];
 BEGIN
+    --: ALL LEVELS
+    IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 100) AS few) < 100 THEN
+        PERFORM django_tviews_lock('author_activity', ARRAY(
+            SELECT DISTINCT lock
+            FROM new_rows n JOIN old_rows o ON o.id = n.id,
+                 LATERAL (VALUES (exclude(0, n.author_id)),
+                                  (exclude(0, o.author_id))) AS wanted (lock)
+            WHERE (n.author_id, n.comments) <> (o.author_id, o.comments)
+            ORDER BY lock));
+    ELSE
+        EXECUTE $bulk$SELECT django_tviews_lock('author_activity', '{0}')
+        FROM new_rows n JOIN old_rows o ON o.id = n.id
+        WHERE (n.author_id, n.comments) <> (o.author_id, o.comments)
+        HAVING count(*) > 0$bulk$;
+    END IF;
+    --: END
     WITH folded AS (
         INSERT INTO author_activity AS a (id, posts, comments)
         SELECT author_id, sum(posts), sum(comments)
@@ -153,8 +266,14 @@ END $$;
 
 CREATE TRIGGER inserted AFTER INSERT ON post REFERENCING NEW TABLE AS new_rows
     EXECUTE FUNCTION post_inserted();
+--: READ COMMITTED
 CREATE TRIGGER updated AFTER UPDATE ON post REFERENCING NEW TABLE AS new_rows
     EXECUTE FUNCTION post_updated();
+--: END
+--: ALL LEVELS
+CREATE TRIGGER updated AFTER UPDATE ON post
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows EXECUTE FUNCTION post_updated();
+--: END
 CREATE TRIGGER deleted AFTER DELETE ON post REFERENCING OLD TABLE AS old_rows
     EXECUTE FUNCTION post_deleted();
 CREATE TRIGGER inserted AFTER INSERT ON comment REFERENCING NEW TABLE AS new_rows
@@ -171,3 +290,7 @@ CREATE TRIGGER deleted AFTER DELETE ON post_activity REFERENCING OLD TABLE AS ol
     EXECUTE FUNCTION activity_deleted();
 CREATE TRIGGER keys_stay BEFORE UPDATE OF id ON post FOR EACH ROW
     WHEN (OLD.id <> NEW.id) EXECUTE FUNCTION keys_stay();
+--: ALL LEVELS
+CREATE TRIGGER keys_stay BEFORE UPDATE OF id ON comment FOR EACH ROW
+    WHEN (OLD.id <> NEW.id) EXECUTE FUNCTION keys_stay();
+--: END

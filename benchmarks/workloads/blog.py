@@ -12,13 +12,13 @@ from benchmarks.workload import Rename, StatementOperation, View, Workload
 
 _AUTHOR_AND_POST = """
 CREATE TABLE author (
-    id bigint PRIMARY KEY,
+    id bigint,
     name text NOT NULL,
     motto text NOT NULL
 );
 CREATE TABLE post (
-    id bigint PRIMARY KEY,
-    author_id bigint NOT NULL REFERENCES author,
+    id bigint,
+    author_id bigint NOT NULL,
     title text NOT NULL,
     score integer NOT NULL,
     body text NOT NULL,
@@ -26,29 +26,39 @@ CREATE TABLE post (
 );
 """
 
-_POST_AUTHOR = "CREATE INDEX ON post (author_id);"
+_AUTHOR_AND_POST_KEYS = (
+    "ALTER TABLE author ADD PRIMARY KEY (id)",
+    "ALTER TABLE post ADD PRIMARY KEY (id), ADD FOREIGN KEY (author_id) REFERENCES author",
+    "CREATE INDEX ON post (author_id)",
+)
 
 _COMMENT = """
 CREATE TABLE comment (
-    id bigint PRIMARY KEY,
-    post_id bigint NOT NULL REFERENCES post,
+    id bigint,
+    post_id bigint NOT NULL,
     text text NOT NULL,
     rating integer NOT NULL,
     seen integer NOT NULL DEFAULT 0
 );
 """
 
-_COMMENT_POST = "CREATE INDEX ON comment (post_id);"
+_COMMENT_KEYS = (
+    "ALTER TABLE comment ADD PRIMARY KEY (id), ADD FOREIGN KEY (post_id) REFERENCES post",
+    "CREATE INDEX ON comment (post_id)",
+)
 
 _REACTION = """
 CREATE TABLE reaction (
-    id bigint PRIMARY KEY,
-    post_id bigint NOT NULL REFERENCES post,
+    id bigint,
+    post_id bigint NOT NULL,
     weight integer NOT NULL
 );
 """
 
-_REACTION_POST = "CREATE INDEX ON reaction (post_id);"
+_REACTION_KEYS = (
+    "ALTER TABLE reaction ADD PRIMARY KEY (id), ADD FOREIGN KEY (post_id) REFERENCES post",
+    "CREATE INDEX ON reaction (post_id)",
+)
 
 _AUTHORS = """
 INSERT INTO author
@@ -152,7 +162,8 @@ JOIN = Workload(
     title="a join of child and parent",
     queries="join",
     schema=_AUTHOR_AND_POST,
-    contents=(_AUTHORS, _POSTS, _POST_AUTHOR),
+    contents=(_AUTHORS, _POSTS),
+    keys=_AUTHOR_AND_POST_KEYS,
     views=(
         View(
             "post_card",
@@ -177,7 +188,8 @@ GROUPING = Workload(
     title="count and sum by group",
     queries="grouping",
     schema=_AUTHOR_AND_POST,
-    contents=(_AUTHORS, _POSTS, _POST_AUTHOR),
+    contents=(_AUTHORS, _POSTS),
+    keys=_AUTHOR_AND_POST_KEYS,
     views=(
         View(
             "author_score",
@@ -194,7 +206,8 @@ JOINED_GROUPING = Workload(
     title="count, sum and average by group of a parent",
     queries="joined_grouping",
     schema=_AUTHOR_AND_POST + _COMMENT,
-    contents=(_AUTHORS, _POSTS, _COMMENTS, _POST_AUTHOR, _COMMENT_POST),
+    contents=(_AUTHORS, _POSTS, _COMMENTS),
+    keys=_AUTHOR_AND_POST_KEYS + _COMMENT_KEYS,
     views=(
         View(
             "author_rating",
@@ -218,7 +231,8 @@ DOCUMENT = Workload(
     title="a jsonb document with parent and aggregated children",
     queries="document",
     schema=_AUTHOR_AND_POST + _COMMENT,
-    contents=(_AUTHORS, _POSTS, _COMMENTS, _POST_AUTHOR, _COMMENT_POST),
+    contents=(_AUTHORS, _POSTS, _COMMENTS),
+    keys=_AUTHOR_AND_POST_KEYS + _COMMENT_KEYS,
     views=(
         View(
             "post_document",
@@ -247,15 +261,8 @@ DERIVED = Workload(
     title="a join of two aggregated derived tables",
     queries="derived",
     schema=_AUTHOR_AND_POST + _COMMENT + _REACTION,
-    contents=(
-        _AUTHORS,
-        _POSTS,
-        _COMMENTS,
-        _REACTIONS,
-        _POST_AUTHOR,
-        _COMMENT_POST,
-        _REACTION_POST,
-    ),
+    contents=(_AUTHORS, _POSTS, _COMMENTS, _REACTIONS),
+    keys=_AUTHOR_AND_POST_KEYS + _COMMENT_KEYS + _REACTION_KEYS,
     views=(
         View(
             "post_statistics",
@@ -285,7 +292,8 @@ STACKED = Workload(
     title="a TView on a TView",
     queries="stacked",
     schema=_AUTHOR_AND_POST + _COMMENT,
-    contents=(_AUTHORS, _POSTS, _COMMENTS, _POST_AUTHOR, _COMMENT_POST),
+    contents=(_AUTHORS, _POSTS, _COMMENTS),
+    keys=_AUTHOR_AND_POST_KEYS + _COMMENT_KEYS,
     views=(
         View(
             "post_activity",
@@ -316,6 +324,5 @@ HOT = replace(
         SELECT g, 1 + mod(g, 12), 'post ' || g, mod(g, 7), ''
         FROM generate_series(1, %(scale)s) AS g
         """,
-        _POST_AUTHOR,
     ),
 )

@@ -15,34 +15,34 @@ PRODUCT = Workload(
     queries="ecommerce",
     schema="""
 CREATE TABLE tb_category (
-    pk_category bigint PRIMARY KEY,
-    fk_parent bigint REFERENCES tb_category,
+    pk_category bigint,
+    fk_parent bigint,
     name text NOT NULL,
     slug text NOT NULL
 );
 CREATE TABLE tb_supplier (
-    pk_supplier bigint PRIMARY KEY,
+    pk_supplier bigint,
     name text NOT NULL,
     country text NOT NULL
 );
 CREATE TABLE tb_product (
-    pk_product bigint PRIMARY KEY,
-    fk_category bigint NOT NULL REFERENCES tb_category,
-    fk_supplier bigint REFERENCES tb_supplier,
+    pk_product bigint,
+    fk_category bigint NOT NULL,
+    fk_supplier bigint,
     name text NOT NULL,
     description text NOT NULL,
     base_price numeric(10, 2) NOT NULL,
     current_price numeric(10, 2) NOT NULL
 );
 CREATE TABLE tb_inventory (
-    pk_inventory bigint PRIMARY KEY,
-    fk_product bigint NOT NULL UNIQUE REFERENCES tb_product,
+    pk_inventory bigint,
+    fk_product bigint NOT NULL,
     quantity integer NOT NULL,
     reserved integer NOT NULL
 );
 CREATE TABLE tb_review (
-    pk_review bigint PRIMARY KEY,
-    fk_product bigint NOT NULL REFERENCES tb_product,
+    pk_review bigint,
+    fk_product bigint NOT NULL,
     rating integer NOT NULL,
     title text NOT NULL,
     content text NOT NULL
@@ -83,6 +83,18 @@ CREATE TABLE tb_review (
                repeat('content of review ' || g || ' ', 14)
         FROM generate_series(1, 5 * %(scale)s) AS g
         """,
+    ),
+    keys=(
+        "ALTER TABLE tb_category ADD PRIMARY KEY (pk_category)",
+        "ALTER TABLE tb_category ADD FOREIGN KEY (fk_parent) REFERENCES tb_category",
+        "ALTER TABLE tb_supplier ADD PRIMARY KEY (pk_supplier)",
+        "ALTER TABLE tb_product ADD PRIMARY KEY (pk_product)",
+        "ALTER TABLE tb_product ADD FOREIGN KEY (fk_category) REFERENCES tb_category",
+        "ALTER TABLE tb_product ADD FOREIGN KEY (fk_supplier) REFERENCES tb_supplier",
+        "ALTER TABLE tb_inventory ADD PRIMARY KEY (pk_inventory), ADD UNIQUE (fk_product)",
+        "ALTER TABLE tb_inventory ADD FOREIGN KEY (fk_product) REFERENCES tb_product",
+        "ALTER TABLE tb_review ADD PRIMARY KEY (pk_review)",
+        "ALTER TABLE tb_review ADD FOREIGN KEY (fk_product) REFERENCES tb_product",
         "CREATE INDEX ON tb_product (fk_category)",
         "CREATE INDEX ON tb_product (fk_supplier)",
         "CREATE INDEX ON tb_review (fk_product)",
