@@ -12,6 +12,7 @@ import re
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlparse
@@ -187,7 +188,7 @@ class Analysis:
             lines += ["", f"What the functions' statements took is not known: {self.unmeasured}"]
         if self.missing_indexes:
             lines += ["", "Indexes that would spare scans of whole tables:"]
-            lines += [f"    {index.statement}" for index in self.missing_indexes]
+            lines += [indent(str(index), "    ") for index in self.missing_indexes]
         return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -149,7 +150,7 @@ class Explanation:
             head.append(f"    hides  {', '.join(self.hidden)}")
         blocks = ["\n".join(head), *map(str, self.sources)]
         if self.missing_indexes:
-            advice = "\n".join(f"    {index.statement}" for index in self.missing_indexes)
+            advice = "\n".join(indent(str(index), "    ") for index in self.missing_indexes)
             blocks.append(f"Indexes that would spare scans of whole tables:\n{advice}")
         if with_sql:
             blocks.extend(self.functions)

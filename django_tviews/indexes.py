@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from django.apps import apps
+
 from . import catalog
+from .model_facts import table_of
 from .plan.routes import NoRoute, Route
 from .relational.tree import ColumnOf
 from .sql.quoting import identifier, relation_name
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models import Model
 
     from .facts import RelationFacts
     from .plan.plan import Plan
@@ -32,11 +36,24 @@ class IndexAdvice:
         table: the table, with its schema.
         columns: the columns by which its rows are looked up; one of them must come first.
         statement: the SQL that creates the index.
+        model: the label of the model whose table it is, if migrations manage it.
+        declaration: what to add to that model's ``Meta.indexes``, so that makemigrations finds it.
     """
 
     table: str
     columns: tuple[str, ...]
     statement: str
+    model: str | None = None
+    declaration: str | None = None
+
+    def __str__(self) -> str:
+        """Write it for people: the SQL, and on a line of its own what Django's migrations need."""
+        if self.model is None:
+            return self.statement
+        return (
+            f"{self.statement}\n"
+            f"or, for makemigrations, in Meta.indexes of {self.model}: {self.declaration}"
+        )
 
 
 def missing_indexes(connection: BaseDatabaseWrapper, plan: Plan) -> Iterator[IndexAdvice]:
@@ -49,6 +66,7 @@ def missing_indexes(connection: BaseDatabaseWrapper, plan: Plan) -> Iterator[Ind
     lookups = list(dict.fromkeys(_lookups(plan)))
     names = {(relation.schema, relation.name) for relation, _ in lookups}
     oids = catalog.resolve(connection, names)
+    models = _models(catalog.current_schema(connection))
     indexed = catalog.indexed_columns(connection, oids.values())
     for relation, columns in lookups:
         oid = oids[relation.schema, relation.name]
@@ -58,7 +76,29 @@ def missing_indexes(connection: BaseDatabaseWrapper, plan: Plan) -> Iterator[Ind
                 columns,
                 f"CREATE INDEX CONCURRENTLY ON {relation_name(relation)} "
                 f"({', '.join(map(identifier, columns))});",
+                *_declared(models.get((relation.schema, relation.name)), columns),
             )
+
+
+def _models(current_schema: str) -> dict[tuple[str | None, str], type[Model]]:
+    """Return the models whose tables migrations manage, by schema and name of the table."""
+    return {
+        (schema or current_schema, name): model
+        for model in apps.get_models()
+        if model._meta.managed and not model._meta.proxy
+        for schema, name in [table_of(model)]
+    }
+
+
+def _declared(model: type[Model] | None, columns: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """Return the model's label and the index as Python has it; nothing if fields are unknown."""
+    if model is None:
+        return None, None
+    names = {field.column: field.name for field in model._meta.local_concrete_fields}
+    if not names.keys() >= set(columns):
+        return None, None
+    fields = ", ".join(f'"{names[column]}"' for column in columns)
+    return model._meta.label, f"models.Index(fields=[{fields}])"
 
 
 def _lookups(plan: Plan) -> Iterator[tuple[RelationFacts, tuple[str, ...]]]:

@@ -43,7 +43,7 @@ def _depths(apps: Apps) -> dict[tuple[str | None, str], int]:
     from .relational.canonical import read_relations
 
     reads = {
-        _name(model): read_relations(query_sql(model))
+        table_of(model): read_relations(query_sql(model))
         for model in apps.get_models()
         if issubclass(model, TView)
     }
@@ -57,13 +57,14 @@ def _depths(apps: Apps) -> dict[tuple[str | None, str], int]:
     return depths
 
 
-def _name(model: type[Model]) -> tuple[str | None, str]:
+def table_of(model: type[Model]) -> tuple[str | None, str]:
+    """Return the schema, if it is named, and the name of a model's table."""
     schema, name = split_identifier(model._meta.db_table)
     return schema or None, name
 
 
 def _relation(model: type[Model]) -> RelationFacts:
-    schema, name = _name(model)
+    schema, name = table_of(model)
     primary_key = _primary_key(model)
     columns = [
         column

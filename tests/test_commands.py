@@ -7,8 +7,10 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connections
+from django.db import models as django_models
 
 from django_tviews import explanation, health, maintenance
 from django_tviews.definition import Declaration
@@ -790,9 +792,29 @@ class TestTviewExplain:
             "Everything is as it should be.",
             "Indexes that would spare scans of whole tables:",
             f"    {statement}",
+            "    or, for makemigrations, in Meta.indexes of testapp.Review:"
+            ' models.Index(fields=["product"])',
         ]
         [missing] = answer("tview_check", "testapp.ProductCard")["missing_indexes"]
         assert missing["statement"] == statement
+        assert missing["model"] == "testapp.Review"
+
+    def test_the_index_that_is_advised_in_python_is_the_one_that_is_missing(
+        self, shop: Database
+    ) -> None:
+        [(index,)] = shop.execute(
+            "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()"
+            " AND tablename = 'testapp_review' AND indexdef LIKE '%%(product_id)'"
+        )
+        shop.execute(f"DROP INDEX {index}")
+        [advice] = health.advice("testapp.ProductCard")
+        assert advice.model is not None
+        assert advice.declaration is not None
+        added = eval(advice.declaration, {"models": django_models})
+        added.name = "advised"
+        with shop.connection.schema_editor() as editor:
+            editor.add_index(apps.get_model(advice.model), added)
+        assert health.advice("testapp.ProductCard") == []
 
     def test_a_join_is_looked_up_from_both_sides(self, database: Database) -> None:  # noqa: F811
         database.execute(

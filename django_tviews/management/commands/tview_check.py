@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from django_tviews import health
@@ -61,7 +62,7 @@ class Command(TViewCommand):
             if missing and options["verbosity"] > 0:
                 self.stdout.write("Indexes that would spare scans of whole tables:")
                 for index in missing:
-                    self.stdout.write(f"    {index.statement}")
+                    self.stdout.write(indent(str(index), "    "))
         self.end(problems)
 
     def isolation(self, **options: Any) -> None:
