@@ -25,7 +25,7 @@ SCALE = 20_000
 SIZES = (1, 100, 1_000, 10_000)
 CHARTED = (1, 1_000)
 GROWTH = (10_000, 100_000, 1_000_000)
-BUILDING = 300_000
+BUILDING = 1_000_000
 PARTS = ("operations", "connections", "growth", "building", "throughput")
 CONTENDERS = (
     "bare",
