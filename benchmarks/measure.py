@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from .sessions import Session
     from .workload import Cycle, Workload
 
-PATIENCE = 6.0
-"""Seconds that a contender may spend on one cycle before it sits out the rest of the rounds.
-
-Everybody runs it once to make plans and once that counts.
-"""
+PATIENCE = 8.0
+"""Seconds that a contender may spend on one cycle before it sits out the rest of the rounds."""
 
 FEWEST = 3
 """Rounds of operations on however many rows, if so many are asked for at all."""
@@ -171,23 +168,22 @@ def run(
     spent = dict.fromkeys((session.alias for session in sessions), 0.0)
     gc.disable()
     try:
-        # The first round makes plans and is not counted.
         for number in range(rounds + 1):
             taking_part = [
                 session
                 for session in _rotated(sessions, number)
-                if number <= 1 or spent[session.alias] < PATIENCE * 1000
+                if spent[session.alias] < PATIENCE * 1000
             ]
             for operation in cycle.operations:
                 for session in taking_part:
                     taken = session.run(operation, cycle.parameters(session.scale, number))
                     spent[session.alias] += taken
-                    if number:
-                        times[operation.name, session.alias].append(taken)
+                    times[operation.name, session.alias].append(taken)
     finally:
         gc.enable()
     for (operation_name, alias), found in times.items():
-        yield operation_name, alias, tuple(found)
+        # The first round makes plans, which counts only for those who take seconds anyway.
+        yield operation_name, alias, tuple(found[1:] or found)
 
 
 def _rotated(sessions: Sequence[Session], number: int) -> list[Session]:
