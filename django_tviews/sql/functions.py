@@ -329,7 +329,7 @@ class Functions:
 
     def _on_change(self, source: SourcePlan, event: str) -> str:
         delta = transition_delta(source, event)
-        compared = event == "UPDATE" and source.routed and not self.plan.deferred
+        compared = event == "UPDATE" and source.routed
         variables = declarations(source) if compared else []
         values = {
             **self.values,
@@ -342,33 +342,50 @@ class Functions:
             "function_literal": literal(source_function(self.plan, source, event)),
             "declarations": "\n".join([str(self.values["key_declarations"]), *variables]),
         }
-        reaction = render("spool", **values, spooled=self._spooled(source, delta))
-        if not self.plan.deferred:
+        spool = self._spool(source, delta)
+        if self.plan.deferred:
+            reaction = self._spool_updated(source, spool) if compared else f"{spool};"
+        else:
             maintenance = self._maintenance(source, event, values)
             if compared:
-                maintenance = self._unless_unchanged(source, delta, maintenance)
-            reaction = render("source_immediate", **values, spool=reaction, maintenance=maintenance)
+                # Looking would find out as well, but costs more.
+                empty = _empty(delta) if source.looks_rows_up else ""
+                maintenance = self._unless_unchanged(source, maintenance, empty)
+            reaction = render("source_immediate", **values, spool=spool, maintenance=maintenance)
         if not source.routed:
             reaction = render("unless_unchanged", unchanged=_empty(delta), reaction=reaction)
         return render("source", **values, reaction=reaction)
 
-    def _unless_unchanged(self, source: SourcePlan, delta: str, maintenance: str) -> str:
-        """Look at updated rows before anything else is done about them."""
-        unchanged = f"{ONE_ROW} AND NOT {DIFFER}"
-        if source.looks_rows_up:
-            # Looking would find out as well, but costs more.
-            unchanged = of_one_or_many(f"NOT {DIFFER}", _empty(delta))
-        reaction = render("unless_unchanged", unchanged=unchanged, reaction=maintenance)
-        return f"{compare_images(source)}\n{reaction}"
+    def _unless_unchanged(self, source: SourcePlan, reaction: str, empty: str = "") -> str:
+        """Look at updated rows before anything else is done about them.
 
-    def _spooled(self, source: SourcePlan, delta: str) -> str:
+        Args:
+            source: of the rows.
+            reaction: what is done about them.
+            empty: tells of more than one that they have not changed, if that is worth the while.
+        """
+        unchanged = f"{ONE_ROW} AND NOT {DIFFER}"
+        if empty:
+            unchanged = of_one_or_many(f"NOT {DIFFER}", empty)
+        found = render("unless_unchanged", unchanged=unchanged, reaction=reaction)
+        return f"{compare_images(source)}\n{found}"
+
+    def _spool_updated(self, source: SourcePlan, spool: str) -> str:
+        """Put updated rows into the spool, if what is read of them has changed."""
+        of_row = self._spool(source, row_delta(source))
+        spool = render("few_or_many", few=ONE_ROW, evaluate_few=of_row, evaluate_many=spool)
+        return self._unless_unchanged(source, spool)
+
+    def _spool(self, source: SourcePlan, delta: str) -> str:
+        """Put changed rows into the spool."""
         if not source.routed:
-            return self._everything()
-        return (
+            return render("spool", **self.values, spooled=self._everything())
+        spooled = (
             f"WITH delta AS (\n{indented(delta)}\n)\n"
             f"SELECT {self.values['tview']}, {source.number}, delta.{REMOVED}, "
             f"{image(source, 'delta')},\n{indented(self.announced)}\nFROM delta"
         )
+        return render("spool", **self.values, spooled=spooled)
 
     def _maintenance(self, source: SourcePlan, event: str, values: dict[str, str | int]) -> str:
         if not source.routed:

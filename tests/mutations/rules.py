@@ -283,6 +283,13 @@ _CHANGES = (
         (*ROUTES, "tests/test_sql.py"),
     ),
     Mutation(
+        "What waits for several TViews is drained for all of them.",
+        "sql/templates/runtime.sql",
+        "WHERE spool.first = spool.last AND (deferred",
+        "WHERE (deferred",
+        ("tests/test_deferred.py",),
+    ),
+    Mutation(
         "What maintenance puts into the spool is drained before what comes later.",
         "sql/templates/runtime.sql",
         "            EXIT WHEN more;\n",

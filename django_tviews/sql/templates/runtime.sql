@@ -91,16 +91,27 @@ BEGIN
         -- Whatever is put into the spool from now on sets them again.
         ignored := set_config(@{spooled_setting}, '', true)
             || CASE WHEN deferred THEN set_config(@{ticket_setting}, '', true) END;
-        -- As the triggers fire, so that single statements never lock each other up.
-        SELECT array_agg(registry.drain ORDER BY registry.depth, relation.relname) INTO drains
+        -- Most often there is one, which can be told from more for less than it takes to sort them.
+        SELECT ARRAY[registry.drain] INTO drains
         FROM (
-            SELECT DISTINCT spool.tview
+            SELECT min(spool.tview::oid) AS first, max(spool.tview::oid) AS last
             FROM @{runtime}.django_tviews_spool AS spool
             WHERE spool.transaction_id = pg_current_xact_id()
         ) AS spool
-        JOIN @{runtime}.django_tviews_registry AS registry ON registry.tview = spool.tview
-        JOIN pg_class AS relation ON relation.oid = spool.tview
-        WHERE deferred OR registry.declaration ->> 'mode' = 'immediate';
+        JOIN @{runtime}.django_tviews_registry AS registry ON registry.tview = spool.first
+        WHERE spool.first = spool.last AND (deferred OR registry.declaration ->> 'mode' = 'immediate');
+        IF NOT FOUND THEN
+            -- As the triggers fire, so that single statements never lock each other up.
+            SELECT array_agg(registry.drain ORDER BY registry.depth, relation.relname) INTO drains
+            FROM (
+                SELECT DISTINCT spool.tview
+                FROM @{runtime}.django_tviews_spool AS spool
+                WHERE spool.transaction_id = pg_current_xact_id()
+            ) AS spool
+            JOIN @{runtime}.django_tviews_registry AS registry ON registry.tview = spool.tview
+            JOIN pg_class AS relation ON relation.oid = spool.tview
+            WHERE deferred OR registry.declaration ->> 'mode' = 'immediate';
+        END IF;
         more := false;
         FOREACH next_drain IN ARRAY coalesce(drains, '{}') LOOP
             rounds := rounds + 1;
