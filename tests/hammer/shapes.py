@@ -182,6 +182,14 @@ SHAPES = (
         "id integer, n bigint, stars bigint NULL, mean numeric NULL, worst integer NULL,"
         " best integer NULL, liked boolean NULL",
     ),
+    Shape(
+        # What these follow from no field shows.
+        "hidden_totals",
+        "SELECT p.supplier_id AS id, avg(r.stars) AS mean, sum(r.stars) AS stars"
+        " FROM review r JOIN product p ON p.id = r.product_id"
+        " WHERE p.supplier_id IS NOT NULL GROUP BY p.supplier_id",
+        "id integer, mean numeric NULL, stars bigint NULL",
+    ),
     Shape("distinct_names", "SELECT DISTINCT category AS id FROM product", "id text"),
     Shape(
         "one_row",

@@ -329,7 +329,7 @@ MORE = (
     ),
     Scenario(
         "a row goes to another group while what it counts comes",
-        _shapes("averages"),
+        _shapes("averages", "hidden_totals"),
         _REVIEWED,
         (
             ("UPDATE product SET supplier_id = 6 WHERE id = 1",),
