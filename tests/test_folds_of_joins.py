@@ -482,3 +482,42 @@ def test_folded_totals_of_joins_equal_their_query_after_any_statement(
             with contextlib.suppress(IntegrityError):
                 database.execute(statement)
             database.check(statement)
+
+
+@pytest.mark.parametrize(
+    ("query", "columns", "read", "change"),
+    [
+        (
+            "SELECT p.author AS id, count(*) AS n FROM comment c JOIN post p ON p.id = c.post_id "
+            "GROUP BY p.author",
+            "id integer, n bigint",
+            "post",
+            "UPDATE comment SET post_id = post_id + 1 WHERE id <= {}",
+        ),
+        (
+            "SELECT id, title FROM post",
+            "id integer, title text NULL",
+            "shown",
+            "UPDATE post SET title = title || '!' WHERE id <= {}",
+        ),
+    ],
+    ids=["routes and folds", "patches"],
+)
+def test_a_plan_made_for_many_rows_reads_no_whole_table_for_one(
+    database: Database, query: str, columns: str, read: str, change: str
+) -> None:
+    database.execute(
+        "CREATE TABLE post (id integer PRIMARY KEY, author integer NOT NULL, title text)"
+    )
+    database.execute("CREATE TABLE comment (id integer PRIMARY KEY, post_id integer)")
+    database.execute("INSERT INTO post SELECT g, g % 9, 'one' FROM generate_series(1, 4000) AS g")
+    database.execute("INSERT INTO comment SELECT g, g FROM generate_series(1, 4000) AS g")
+    database.tview(query, columns, table="shown")
+    for table in ("post", "comment", "shown"):
+        database.execute(f"ANALYZE {table}")
+    scans = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relid = %s::regclass"
+    with database.rolled_back():
+        database.execute(change.format(900))
+        before = database.value(scans, read)
+        database.execute(change.format(1))
+        assert database.value(scans, read) == before

@@ -31,6 +31,7 @@ from .routes import (
     affected_keys,
     changed_twice,
     current_and_removed,
+    expected_few,
     image,
     image_columns,
     shown,
@@ -317,13 +318,13 @@ class Functions:
         states: dict[RelationFacts, str],
         extra: tuple[str, ...] = (),
         further: Further | None = None,
+        few_ctes: list[str] | None = None,
     ) -> dict[str, str]:
         """A query for keys and locks, once into the variables and once for EXECUTE."""
         variables = (*self.variables, "wanted")
+        few = ctes if few_ctes is None else few_ctes
         return {
-            "routes_into": affected_keys(
-                self.plan, ctes, deltas, states, extra, further, variables
-            ),
+            "routes_into": affected_keys(self.plan, few, deltas, states, extra, further, variables),
             "routes": affected_keys(self.plan, ctes, deltas, states, extra, further),
         }
 
@@ -390,8 +391,13 @@ class Functions:
     def _maintenance(self, source: SourcePlan, event: str, values: dict[str, str | int]) -> str:
         if not source.routed:
             return render("source_rebuild", **values)
-        ctes = self._with_delta(source, event, transition_delta(source, event))
-        routes = self._routes(ctes, {source.number: "delta"}, self._states(source, event))
+        delta = transition_delta(source, event)
+        ctes = self._with_delta(source, event, delta)
+        few_ctes = ctes
+        if source.looks_rows_up:
+            few_ctes = self._with_delta(source, event, expected_few(source, delta))
+        states = self._states(source, event)
+        routes = self._routes(ctes, {source.number: "delta"}, states, few_ctes=few_ctes)
         if source.looks_rows_up:
             keys = self._look(self._few_rows(event), routes)
         else:
@@ -402,7 +408,9 @@ class Functions:
                 if fold.joins:
                     few += f"\nAND {self._few_rows(event)}"
                 moved = [("moved", transition_rows(source, event))]
-                folding = self._folding(fold, moved, few, changed_twice(source, event))
+                few_moved = [(name, expected_few(source, text)) for name, text in moved]
+                twice = changed_twice(source, event)
+                folding = self._folding(fold, moved, few, twice, few_moved)
                 return render("source_fold", **values, keys=keys, folding=folding)
             case Patch() as patch:
                 written = self._patch(source, patch, ctes)
@@ -411,7 +419,12 @@ class Functions:
                 return render("source_recompute", **values, keys=keys)
 
     def _folding(
-        self, fold: Fold, moved: list[tuple[str, str]], few: str, replaced: str = "false"
+        self,
+        fold: Fold,
+        moved: list[tuple[str, str]],
+        few: str,
+        replaced: str = "false",
+        few_moved: list[tuple[str, str]] | None = None,
     ) -> str:
         """Return the statements that fold changed rows of a source.
 
@@ -420,31 +433,41 @@ class Functions:
             moved: tables for WITH, the last of which has the changed rows.
             few: the condition on which a plan made once will do.
             replaced: tells that some of the rows that have come may be gone again.
+            few_moved: such tables for a plan made once, if others.
         """
         parts = {
             **self.values,
             **fold_values(self.plan.key, fold, self._key_of("affected"), replaced),
-            "moved": ",\n".join(_cte(name, text) for name, text in moved),
             "change_matches_tview": self._match("change", "tview"),
             "folded_key": ", ".join(f"folded.{name}" for name in self._key_of("folded")),
         }
         into = f"INTO {self.values['key_variables']}\n"
+
+        def ctes(tables: list[tuple[str, str]]) -> str:
+            return ",\n".join(_cte(name, text) for name, text in tables)
+
         return render(
             "folding",
             **self.values,
             few=few,
-            fold_into=render("fold", **parts, into=into),
-            fold=render("fold", **parts, into=""),
+            fold_into=render("fold", **parts, into=into, moved=ctes(few_moved or moved)),
+            fold=render("fold", **parts, into="", moved=ctes(moved)),
         )
 
     def _patch(self, source: SourcePlan, patch: Patch, ctes: list[str]) -> str:
         values = {**self.values, **patch_values(self.plan, patch), "ctes": ",\n".join(ctes)}
         written = render("patch", **values)
         if patch.given is not None:
-            given = given_rows(self.plan, source, patch.given)
-            straight = render("patch_given", **values, given=given)
+            of_few, straight = (
+                render(
+                    "patch_given",
+                    **values,
+                    given=given_rows(self.plan, source, patch.given, few=few),
+                )
+                for few in (True, False)
+            )
             written = (
-                render("patch_from_changed", **values, patch=straight)
+                render("patch_from_changed", **values, patch=straight, patch_of_few=of_few)
                 if patch.given.by_changed_row
                 else render(
                     "patch_from_changed_or_query", **values, patch=straight, otherwise=written

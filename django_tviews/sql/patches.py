@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django_tviews.text import indented
+
 from .comparison import would_change
 from .images import images_differ
 from .joins import Joins
 from .quoting import identifier, kept_apart, literal, qualified, subquery
-from .routes import REMOVED, pairing, shown
+from .routes import REMOVED, expected_few, pairing, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -84,7 +86,7 @@ def _ways(members: Iterable[Member]) -> Iterator[str]:
             yield way
 
 
-def given_rows(plan: Plan, source: SourcePlan, given: Given) -> str:
+def given_rows(plan: Plan, source: SourcePlan, given: Given, *, few: bool = False) -> str:
     """Return a query for the keys that changed rows lead to, with what these give.
 
     Args:
@@ -92,10 +94,13 @@ def given_rows(plan: Plan, source: SourcePlan, given: Given) -> str:
         source: of which rows have changed; those of them that are no step away from the TView need
             not be told from those that look as before, nor their statement's ``delta`` be computed.
         given: what changed rows give.
+        few: the planner shall expect few rows.
     """
-    changed = f"(SELECT * FROM delta WHERE NOT {REMOVED})"
+    changed = f"SELECT * FROM delta WHERE NOT {REMOVED}"
     if given.by_changed_row:
-        changed = shown(source, "new_rows")
+        changed = f"SELECT * FROM {shown(source, 'new_rows')} AS updated"
+    if few:
+        changed = expected_few(source, changed)
     joins = Joins(given.route)
     (key,) = given.route.keys
     outputs = [
@@ -113,7 +118,7 @@ def given_rows(plan: Plan, source: SourcePlan, given: Given) -> str:
     ]
     lines = [
         f"SELECT {', '.join(outputs)}",
-        f"FROM {changed} AS {joins.start}",
+        f"FROM (\n{indented(changed)}\n) AS {joins.start}",
         *joins.lines({}),
     ]
     if given.route.filters:

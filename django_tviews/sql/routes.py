@@ -302,6 +302,28 @@ def transition_rows(source: SourcePlan, event: str) -> str:
     return "\nUNION ALL ".join(rows)
 
 
+def expected_few(source: SourcePlan, rows: str) -> str:
+    """Return a query for the same rows of a source, of which the planner expects few.
+
+    A plan that stays is made for as many rows as the first statement of a session has changed.
+    One that is right for a thousand may read whole tables, and would do so for each single row
+    after it; one for few rows looks each of them up, which suits a thousand as well. That a value
+    is either NULL or not, the planner does not know: to it that is one row in 200.
+
+    Args:
+        source: the source.
+        rows: a query that shows its columns.
+    """
+    if not source.columns:
+        return rows
+    value = f"expected.{identifier(source.columns[0][0])}"
+    return (
+        f"SELECT *\nFROM (\n{indented(rows)}\n) AS expected\n"
+        f"-- Always: planned for few rows, whatever the first statement has changed.\n"
+        f"WHERE num_nulls({value}) + num_nonnulls({value}) = 1"
+    )
+
+
 def shown(source: SourcePlan, rows: str) -> str:
     """Return what a trigger is shown of rows of a source, its virtual columns computed.
 
