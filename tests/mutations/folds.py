@@ -209,8 +209,8 @@ FOLDS = (
     Mutation(
         "An extreme that a cascade has brought and taken in one statement is none.",
         "sql/functions.py",
-        "self._folding(fold, moved, few, changed_twice(source, event))",
-        "self._folding(fold, moved, few)",
+        "twice = changed_twice(source, event)",
+        'twice = "false"',
         DATA,
     ),
     Mutation(
