@@ -9,6 +9,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from threading import Event
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -183,10 +184,9 @@ def test_after_a_crash_everything_is_exact_and_prepared_transactions_still_exclu
     shop.run(THIRD, "UPDATE product SET name = 'new'", "DELETE FROM review WHERE id = 5")
 
 
-def write_until_the_connection_is_lost(shop: Database, seed: int) -> int:
-    """Commit transactions of a few random statements, and return how many."""
+def write_until_the_connection_is_lost(shop: Database, seed: int, committed: Event) -> None:
+    """Commit transactions of a few random statements."""
     chance = random.Random(seed)
-    committed = 0
     with contextlib.suppress(psycopg.OperationalError), shop.connect() as connection:
         connection.autocommit = False
         while True:
@@ -210,21 +210,24 @@ def write_until_the_connection_is_lost(shop: Database, seed: int) -> int:
             except psycopg.errors.DeadlockDetected:
                 connection.rollback()
             else:
-                committed += 1
-    return committed
+                committed.set()
 
 
 def test_a_server_that_crashes_below_many_writers_comes_back_exact(perishable: Database) -> None:
     shop = perishable
     for crashed in range(2):
         with ThreadPoolExecutor() as pool:
+            committed = [Event() for _ in range(4)]
             writers = [
-                pool.submit(write_until_the_connection_is_lost, shop, 10 * crashed + number)
-                for number in range(4)
+                pool.submit(write_until_the_connection_is_lost, shop, 10 * crashed + number, event)
+                for number, event in enumerate(committed)
             ]
-            time.sleep(0.7)
+            all_have_written = all(event.wait(timeout=30) for event in committed)
+            time.sleep(0.3)
             crash(shop)
-        assert all(writer.result() for writer in writers)
+        assert all_have_written
+        for writer in writers:
+            writer.result()
         shop.check("recovery")
         assert not shop.value("SELECT count(*) FROM django_tviews_spool")
     shop.run("DELETE FROM review", "DELETE FROM product WHERE id > 2")
