@@ -200,3 +200,60 @@ def test_replica_identity_does_not_matter_and_columns_may_number_themselves(
         "TRUNCATE event RESTART IDENTITY",
         "INSERT INTO event (kind) VALUES ('a')",
     )
+
+
+VIRTUAL = "CREATE TABLE probe (a integer, b integer GENERATED ALWAYS AS (a) VIRTUAL)"
+
+
+@pytest.mark.parametrize("mode", ["immediate", "deferred"])
+@pytest.mark.parametrize(
+    ("type_sql", "total"),
+    [("numeric(8,1)", "sum(v)"), ("numeric(8,1)", "avg(v)"), ("integer", "sum(v)")],
+)
+def test_a_virtual_column_is_read_as_its_type_rounds_it(
+    database: Database, type_sql: str, total: str, mode: str
+) -> None:
+    if not database.server_has(VIRTUAL):
+        return
+    database.execute(
+        "CREATE TABLE sale (id integer PRIMARY KEY, shop integer NOT NULL, pieces integer NOT NULL, "
+        f"v {type_sql} GENERATED ALWAYS AS (pieces * 1.25) VIRTUAL)"
+    )
+    database.tview(
+        f"SELECT shop, {total} AS n FROM sale GROUP BY shop",
+        "shop integer, n numeric NULL",
+        "shop",
+        mode=mode,
+    )
+    database.run(
+        "INSERT INTO sale VALUES (1, 1, 1), (2, 1, 2)",
+        "INSERT INTO sale VALUES (3, 1, 1)",
+        "UPDATE sale SET pieces = pieces + 1 WHERE id = 1",
+    )
+
+
+def test_a_virtual_column_is_read_in_its_own_collation(database: Database) -> None:
+    if not database.server_has(VIRTUAL):
+        return
+    database.execute(
+        'CREATE TABLE item (id integer PRIMARY KEY, t text COLLATE "C", n integer NOT NULL, '
+        'v text COLLATE "pg_c_utf8" GENERATED ALWAYS AS (t) VIRTUAL)'
+    )
+    database.tview(
+        "SELECT n AS k, count(*) AS c FROM item WHERE lower(v) = 'ä' GROUP BY n",
+        "k integer, c bigint",
+        "k",
+    )
+    database.run("INSERT INTO item VALUES (1, 'ä', 1)", "INSERT INTO item VALUES (2, 'Ä', 1)")
+
+
+def test_a_constraint_that_is_not_valid_yet_proves_nothing(database: Database) -> None:
+    if not database.server_has("CREATE TABLE p (a int); ALTER TABLE p ADD NOT NULL a NOT VALID"):
+        return
+    database.execute("CREATE TABLE sale (id integer PRIMARY KEY, shop integer NOT NULL, n integer)")
+    database.execute("INSERT INTO sale VALUES (1, 1, 3), (2, 1, 4), (3, 1, NULL)")
+    database.execute("ALTER TABLE sale ADD CONSTRAINT filled NOT NULL n NOT VALID")
+    database.tview(
+        "SELECT shop, avg(n) AS n FROM sale GROUP BY shop", "shop integer, n numeric NULL", "shop"
+    )
+    database.run("UPDATE sale SET n = n + 1 WHERE id = 1", "DELETE FROM sale WHERE id = 3")

@@ -1,9 +1,19 @@
 -- Run with an empty search path, so that format_type writes out every schema.
 SELECT a.attrelid::bigint, a.attname,
     pg_catalog.format_type(a.atttypid, a.atttypmod),
-    a.attnotnull,
+    a.attnotnull AND NOT EXISTS (
+        -- NOT NULL NOT VALID (PostgreSQL 18): older rows may be.
+        SELECT FROM pg_catalog.pg_constraint AS c
+        WHERE c.conrelid = a.attrelid AND c.contype = 'n' AND NOT c.convalidated
+          AND c.conkey = ARRAY[a.attnum]
+    ),
     coalesce(collation_of.collisdeterministic, true),
-    CASE WHEN a.attgenerated = 'v' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
+    -- The text leaves out that the value is converted to the column's type, and its collation.
+    CASE WHEN a.attgenerated = 'v' THEN
+        'CAST((' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ') AS '
+            || pg_catalog.format_type(a.atttypid, a.atttypmod) || ')'
+            || coalesce(' COLLATE ' || nullif(a.attcollation, 0)::pg_catalog.regcollation, '')
+    END,
     CASE
         WHEN base.kind = 'e' THEN 'anyenum'
         WHEN base.oid <> a.atttypid THEN pg_catalog.format_type(base.oid, base.modifier)

@@ -8,5 +8,10 @@ WHERE i.indrelid = ANY (%s::oid[])
   AND i.indisunique AND i.indisvalid AND i.indimmediate
   AND i.indexprs IS NULL AND i.indpred IS NULL
 GROUP BY i.indrelid, i.indexrelid, i.indisprimary, i.indnkeyatts
-HAVING pg_catalog.bool_and(a.attnotnull)
+HAVING pg_catalog.bool_and(a.attnotnull AND NOT EXISTS (
+    -- NOT NULL NOT VALID (PostgreSQL 18): older rows may be.
+    SELECT FROM pg_catalog.pg_constraint AS c
+    WHERE c.conrelid = a.attrelid AND c.contype = 'n' AND NOT c.convalidated
+      AND c.conkey = ARRAY[a.attnum]
+))
 ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, i.indexrelid
