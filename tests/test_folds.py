@@ -687,3 +687,31 @@ def test_folded_totals_equal_their_query_after_any_transaction(
                     if mode == "immediate":
                         database.check(change)
             database.check("; ".join(changes))
+
+
+@pytest.mark.parametrize("total", ["sum", "avg"])
+def test_a_value_is_not_computed_where_the_filter_is_null(database: Database, total: str) -> None:
+    database.execute(
+        "CREATE TABLE sale (id integer PRIMARY KEY, shop integer NOT NULL, u numeric, ok boolean)"
+    )
+    database.tview(
+        f"SELECT shop, {total}(CAST(u AS numeric(3,1))) FILTER (WHERE ok) AS n "
+        "FROM sale GROUP BY shop",
+        "shop integer, n numeric NULL",
+        "shop",
+    )
+    database.run("INSERT INTO sale VALUES (1, 1, 1, true)", "INSERT INTO sale VALUES (2, 1, 1000)")
+
+
+@pytest.mark.parametrize("type_sql", ["numeric NULL", "real NULL"])
+def test_a_sum_that_its_cast_refuses_is_refused(database: Database, type_sql: str) -> None:
+    database.execute("CREATE TABLE sale (id integer PRIMARY KEY, shop integer NOT NULL, n bigint)")
+    database.tview(
+        "SELECT shop, sum(n)::bigint AS n FROM sale GROUP BY shop",
+        f"shop integer, n {type_sql}",
+        "shop",
+    )
+    database.run("INSERT INTO sale VALUES (1, 1, 9223372036854775807)")
+    with pytest.raises(DataError):
+        database.execute("INSERT INTO sale VALUES (2, 1, 1)")
+    database.check("what was refused")

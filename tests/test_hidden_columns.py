@@ -335,3 +335,17 @@ def align(database: Database) -> list[str]:
     with database.connection.schema_editor() as editor:
         changes = alignment.align(editor, installer.installed(database.connection))
     return [change for each in changes.values() for change in each]
+
+
+def test_the_hidden_sum_of_no_values_is_null_where_the_field_shows_zero(
+    database: Database,
+) -> None:
+    database.execute(
+        "CREATE TABLE sale (id integer PRIMARY KEY, shop integer NOT NULL, price numeric(8,2))"
+    )
+    database.tview(
+        "SELECT shop, COALESCE(sum(price), 0) AS n FROM sale GROUP BY shop",
+        "shop integer, n numeric(12,1)",
+        "shop",
+    )
+    database.run("INSERT INTO sale VALUES (1, 1, 5)", "UPDATE sale SET price = NULL")

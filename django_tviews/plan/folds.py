@@ -267,9 +267,12 @@ class _Shown:
             shown = shown.with_hidden(HiddenTotal("count"))
         for column, total in self.totals:
             if total.function in ("avg", "sum"):
+                counted = shown.is_counted(total)
                 if shown.summed_in(column, total) is None:
                     shown = shown.with_hidden(HiddenTotal("sum", column.output), total)
-                if shown.is_counted(total) and shown.counter(total) is None:
+                    # That one is NULL without values, whatever the column shows then.
+                    counted = shown.is_counted(replace(total, or_zero=False))
+                if counted and shown.counter(total) is None:
                     shown = shown.with_hidden(HiddenTotal("count", column.output), total)
         return shown
 
@@ -277,7 +280,9 @@ class _Shown:
         name, type_sql = hidden.name, "bigint" if hidden.function == "count" else "numeric"
         total = Total(name, hidden.function, None)
         if of is not None:
-            total = replace(of, output=name, function=hidden.function, or_zero=False)
+            total = replace(
+                of, output=name, function=hidden.function, or_zero=False, as_bigint=False
+            )
         column = PlanColumn(name, type_sql, name, compared_as=type_sql, hidden=hidden)
         return replace(self, totals=(*self.totals, (column, total)))
 

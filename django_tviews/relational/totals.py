@@ -196,6 +196,7 @@ class Totals:
             self._builder.types.of(node.args[0], scope),
             self._decimals.value(node.args[0], scope),
             self._builder.nullability.of(node.args[0], scope, False),
+            cast,
         )
 
 

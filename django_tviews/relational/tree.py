@@ -215,6 +215,7 @@ class Total:
         type: the type of the argument, where the text tells it.
         decimals: those of the argument's values, where the text tells them.
         nullable: the structure of the query does not rule out that the argument is NULL.
+        as_bigint: a sum is cast to ``bigint``, which refuses what is too large.
     """
 
     output: str
@@ -225,6 +226,7 @@ class Total:
     type: str = ""
     decimals: Decimals | None = None
     nullable: bool = False
+    as_bigint: bool = False
 
 
 @dataclass(frozen=True)

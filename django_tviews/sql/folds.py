@@ -181,6 +181,9 @@ class _Totals:
         value = f"{stored} + change.{more}"
         if column.nullable or (column.summed_by is not None and total.or_zero):
             value = f"coalesce({stored}, 0) + change.{more}"
+        if total.as_bigint:
+            # Where the column holds more, the query refuses what bigint does not.
+            value = f"CAST({value} AS bigint)"
         if column.counted_by is not None:
             changes.append(f"{self.difference('count', argument, condition)} AS {values}")
             changed.append(f"change.{values} <> 0")
@@ -225,7 +228,7 @@ class _Totals:
     ) -> str:
         wanted = f"{'' if removed else 'NOT '}{self._start}.{REMOVED}"
         if condition is not None:
-            wanted += f" AND ({self._rows.expression(condition)})"
+            wanted += f" AND ({self._rows.expression(condition)}) IS TRUE"
         # Last: the condition may be what keeps the argument from failing.
         if only:
             wanted += f" AND {only}"
