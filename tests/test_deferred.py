@@ -273,3 +273,47 @@ def test_a_tview_with_pending_changes_is_dropped_and_made_again(shop: Database) 
         shop.execute("UPDATE review SET stars = 3")
     shop.check("COMMIT")
     assert set(shop.execute("SELECT stars FROM stars")) != set()
+
+
+@pytest.fixture
+def chain(database: Database) -> Database:
+    """A deferred TView over an immediate one over another."""
+    database.execute("CREATE TABLE ground (id integer PRIMARY KEY, name text NOT NULL)")
+    database.execute("INSERT INTO ground VALUES (1, 'old')")
+    for table, below, mode in (
+        ("first", "ground", "immediate"),
+        ("second", "first", "immediate"),
+        ("third", "second", "deferred"),
+    ):
+        query = f"SELECT id, name FROM {below}"
+        database.tview(query, "id integer, name text", table=table, mode=mode)
+    return database
+
+
+def test_what_maintenance_itself_makes_due_is_maintained(chain: Database) -> None:
+    with committed(chain):
+        chain.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        chain.run("UPDATE ground SET name = 'new'")
+
+
+def test_a_trigger_on_a_tview_that_brings_maintenance_forward_loses_nothing(
+    chain: Database,
+) -> None:
+    chain.execute(
+        "CREATE FUNCTION hurry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RETURN NULL; END $$"
+    )
+    chain.execute("CREATE TRIGGER zz AFTER UPDATE ON second EXECUTE FUNCTION hurry()")
+    with committed(chain):
+        chain.execute("UPDATE ground SET name = 'new'")
+
+
+def test_a_refresh_reaches_deferred_tviews_that_are_due(chain: Database) -> None:
+    for table in ("second", "third"):
+        chain.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        chain.execute(f"UPDATE {table} SET name = 'drifted'")
+        chain.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+    with committed(chain):
+        chain.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        chain.execute("INSERT INTO django_tviews_refresh (tview) VALUES ('second')")
+        chain.check("refresh")

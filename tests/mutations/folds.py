@@ -214,6 +214,27 @@ FOLDS = (
         DATA,
     ),
     Mutation(
+        "No value is computed where a FILTER is NULL.",
+        "sql/folds.py",
+        "({self._rows.expression(condition)}) IS TRUE",
+        "({self._rows.expression(condition)})",
+        DATA,
+    ),
+    Mutation(
+        "A sum is refused where its cast refuses it.",
+        "sql/folds.py",
+        "if total.as_bigint:",
+        "if False:",
+        DATA,
+    ),
+    Mutation(
+        "A hidden sum without values is NULL, whatever its field shows.",
+        "plan/folds.py",
+        "counted = shown.is_counted(replace(total, or_zero=False))",
+        "counted = shown.is_counted(total)",
+        ("tests/test_hidden_columns.py",),
+    ),
+    Mutation(
         "A row of a table without a key may have been changed twice.",
         "sql/routes.py",
         '        return "true"\n    key = ',

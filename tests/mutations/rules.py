@@ -270,10 +270,34 @@ _CHANGES = (
     Mutation(
         "While the spool is drained, a statement counts as open.",
         "sql/templates/runtime.sql",
-        "        ignored := @{runtime}.django_tviews_drain(coalesce(",
+        "        ignored := @{runtime}.django_tviews_drain(false);\n    END IF;\n"
+        "    ignored := set_config(@{open_setting}, greatest(",
         "        ignored := set_config(@{open_setting}, '0', true);\n"
-        "        ignored := @{runtime}.django_tviews_drain(coalesce(",
+        "        ignored := @{runtime}.django_tviews_drain(false);\n    END IF;\n"
+        "    ignored := set_config(@{open_setting}, greatest(",
         ROUTES,
+    ),
+    Mutation(
+        "What maintenance itself makes due is maintained, too.",
+        "sql/templates/runtime.sql",
+        "        deferred := deferred OR (",
+        "        deferred := deferred OR rounds = 0 AND (",
+        ("tests/test_deferred.py",),
+    ),
+    Mutation(
+        "A virtual column is converted to its type.",
+        "sql/catalog/columns.sql",
+        "'CAST((' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ') AS '\n"
+        "            || pg_catalog.format_type(a.atttypid, a.atttypmod) || ')'\n",
+        "'(' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ')'\n",
+        ("tests/test_sources.py",),
+    ),
+    Mutation(
+        "A constraint that is not valid yet does not prove that no value is NULL.",
+        "sql/catalog/columns.sql",
+        "AND NOT c.convalidated",
+        "AND false",
+        ("tests/test_sources.py",),
     ),
     Mutation(
         "TViews are drained in the order in which they read each other.",
@@ -306,8 +330,8 @@ _CHANGES = (
     Mutation(
         "What a transaction changes after its TViews were maintained has a ticket, too.",
         "sql/templates/runtime.sql",
-        "            || CASE WHEN deferred THEN set_config(@{ticket_setting}, '', true) END;",
-        "            || '';",
+        "set_config(@{ticket_setting}, '', true) || set_config(@{due_setting}",
+        "set_config(@{due_setting}",
         ("tests/test_deferred.py",),
     ),
     Mutation(

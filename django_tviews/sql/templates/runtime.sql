@@ -66,7 +66,7 @@ DECLARE
     ignored text;
 BEGIN
     IF still_open <= 0 AND 'on' IN (current_setting(@{spooled_setting}, true), current_setting(@{due_setting}, true)) THEN
-        ignored := @{runtime}.django_tviews_drain(coalesce(current_setting(@{due_setting}, true), '') = 'on');
+        ignored := @{runtime}.django_tviews_drain(false);
     END IF;
     ignored := set_config(@{open_setting}, greatest(still_open, 0)::text, true);
     IF still_open <= 0 AND current_setting(@{updating_setting}, true) = 'on' THEN
@@ -88,9 +88,15 @@ DECLARE
     ignored text;
 BEGIN
     WHILE more LOOP
+        -- Under SET CONSTRAINTS ALL IMMEDIATE maintenance itself may have made it their time; in the
+        -- middle of a statement, which may have spooled only half of what it changes, it is not yet.
+        deferred := deferred OR (
+            current_setting(@{due_setting}, true) = 'on' AND current_setting(@{open_setting}, true) = '1') IS TRUE;
         -- Whatever is put into the spool from now on sets them again.
         ignored := set_config(@{spooled_setting}, '', true)
-            || CASE WHEN deferred THEN set_config(@{ticket_setting}, '', true) END;
+            || CASE WHEN deferred THEN
+                set_config(@{ticket_setting}, '', true) || set_config(@{due_setting}, '', true)
+            END;
         -- Most often there is one, which can be told from more for less than it takes to sort them.
         SELECT ARRAY[registry.drain] INTO drains
         FROM (
@@ -125,13 +131,11 @@ BEGIN
             EXECUTE 'SELECT ' || next_drain || '()';
             -- TViews that read this one have something to do now, and may come before the next.
             more := current_setting(@{spooled_setting}, true) = 'on'
+                OR coalesce(current_setting(@{due_setting}, true), '') = 'on'
                 OR deferred AND current_setting(@{ticket_setting}, true) = 'on';
             EXIT WHEN more;
         END LOOP;
     END LOOP;
-    IF deferred THEN
-        ignored := set_config(@{due_setting}, '', true);
-    END IF;
 END
 $function$;
 --;;
