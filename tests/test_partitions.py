@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, NotSupportedError, transaction
 
 from django_tviews import catalog, explain, health, installer
 from django_tviews.alignment import align
@@ -455,3 +456,32 @@ def test_a_tview_of_a_partitioned_source_leaves_nothing_behind(sales: Database) 
         sales.drop(tview.declaration)
     assert sales.execute("SELECT tgname FROM pg_trigger WHERE tgname LIKE 'tviews%'") == []
     sales.execute("DELETE FROM sale_2024")
+
+
+@pytest.mark.parametrize("mode", ["deferred", "immediate"])
+def test_a_merge_whose_updated_rows_postgresql_does_not_show_is_refused_or_followed(
+    database: Database, mode: str
+) -> None:
+    database.execute(
+        "CREATE TABLE part (id integer PRIMARY KEY, kind text NOT NULL) PARTITION BY RANGE (id)"
+    )
+    database.execute("CREATE TABLE part_low PARTITION OF part FOR VALUES FROM (MINVALUE) TO (5)")
+    database.execute("CREATE TABLE part_high PARTITION OF part FOR VALUES FROM (5) TO (MAXVALUE)")
+    database.execute("INSERT INTO part VALUES (3, 'a'), (5, 'b'), (7, 'b')")
+    database.tview(
+        "SELECT kind, count(*) AS n FROM part GROUP BY kind",
+        "kind text, n bigint",
+        "kind",
+        mode=mode,
+    )
+    # Since PostgreSQL 15; seen in 18.6.
+    with contextlib.suppress(NotSupportedError), transaction.atomic(database.connection.alias):
+        database.execute(
+            "MERGE INTO part USING (VALUES (4, 'a'), (5, 'c'), (7, 'c')) AS new (id, kind) "
+            "ON part.id = new.id WHEN MATCHED THEN UPDATE SET kind = new.kind "
+            "WHEN NOT MATCHED THEN INSERT VALUES (new.id, new.kind)"
+        )
+    database.check("MERGE")
+    database.run(
+        "INSERT INTO part VALUES (5, 'd'), (9, 'd') ON CONFLICT (id) DO UPDATE SET kind = 'd'"
+    )

@@ -34,6 +34,7 @@ from .routes import (
     expected_few,
     image,
     image_columns,
+    pairing,
     shown,
     spool_delta,
     transition_delta,
@@ -346,13 +347,17 @@ class Functions:
         spool = self._spool(source, delta)
         if self.plan.deferred:
             reaction = self._spool_updated(source, spool) if compared else f"{spool};"
+            reaction = f"{self._refuse_lost_images(source, event, values)}{reaction}"
         else:
             maintenance = self._maintenance(source, event, values)
             if compared:
                 # Looking would find out as well, but costs more.
                 empty = _empty(delta) if source.looks_rows_up else ""
                 maintenance = self._unless_unchanged(source, maintenance, empty)
-            reaction = render("source_immediate", **values, spool=spool, maintenance=maintenance)
+            refused = self._refuse_lost_images(source, event, values)
+            reaction = render(
+                "source_immediate", **values, spool=f"{refused}{spool}", maintenance=maintenance
+            )
         if not source.routed:
             reaction = render("unless_unchanged", unchanged=_empty(delta), reaction=reaction)
         return render("source", **values, reaction=reaction)
@@ -370,6 +375,15 @@ class Functions:
             unchanged = of_one_or_many(f"NOT {DIFFER}", empty)
         found = render("unless_unchanged", unchanged=unchanged, reaction=reaction)
         return f"{compare_images(source)}\n{found}"
+
+    def _refuse_lost_images(
+        self, source: SourcePlan, event: str, values: dict[str, str | int]
+    ) -> str:
+        """Refuse a MERGE of which PostgreSQL does not show what it has updated."""
+        partitioned = source.relation.kind is RelationKind.PARTITIONED_TABLE
+        if event != "UPDATE" or not partitioned or not source.identity:
+            return ""
+        return render("refuse_lost_images", **values, pairing=pairing(source)) + "\n"
 
     def _spool_updated(self, source: SourcePlan, spool: str) -> str:
         """Put updated rows into the spool, if what is read of them has changed."""
