@@ -17,7 +17,7 @@ from django_tviews.facts import Facts, RelationFacts, RelationKind
 from django_tviews.plan.planner import make_plan
 from django_tviews.relational.builder import build_tree
 from django_tviews.sql import objects
-from django_tviews.sql.routes import transition_delta
+from django_tviews.sql.transitions import transition_delta
 
 from .plans import table
 

@@ -20,8 +20,9 @@ from django_tviews.sql.quoting import (
     qualified,
     regclass,
 )
-from django_tviews.sql.routes import affected_keys, current_and_removed, transition_delta
+from django_tviews.sql.routes import affected_keys
 from django_tviews.sql.templates import render, render_statements
+from django_tviews.sql.transitions import current_and_removed, transition_delta
 from django_tviews.text import bounded, indented
 
 from .plans import FACTS, tree_of

@@ -9,7 +9,7 @@ from django_tviews.relational.tree import Join
 
 from .joins import Rows
 from .quoting import identifier, relation_name
-from .routes import REMOVED
+from .transitions import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

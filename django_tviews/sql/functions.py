@@ -13,7 +13,8 @@ from django_tviews.text import indented
 from .comparison import would_change
 from .created import Function
 from .folds import fold_values, shows_extremes
-from .images import (
+from .names import function_name, query_relation, quoted_function, source_function
+from .one_row import (
     DECIDED,
     DIFFER,
     ONE_ROW,
@@ -22,26 +23,22 @@ from .images import (
     of_one_or_many,
     row_delta,
 )
-from .names import function_name, query_relation, quoted_function, source_function
 from .patches import decided_otherwise, given_rows, patch_values
 from .quoting import complete, equals, identifier, literal, qualified, regclass, relation_name
-from .routes import (
+from .routes import Further, affected_keys
+from .shared import runtime_values
+from .spooled import image, image_columns, spool_delta
+from .templates import render
+from .transitions import (
     REMOVED,
-    Further,
-    affected_keys,
     changed_twice,
     current_and_removed,
     expected_few,
-    image,
-    image_columns,
     pairing,
     shown,
-    spool_delta,
     transition_delta,
     transition_rows,
 )
-from .shared import runtime_values
-from .templates import render
 from .units import unit_matches, units_of_keys
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from django_tviews.text import indented
 
 from .comparison import would_change
-from .images import images_differ
 from .joins import Joins
 from .quoting import identifier, kept_apart, literal, qualified, subquery
-from .routes import REMOVED, expected_few, pairing, shown
+from .transitions import REMOVED, expected_few, images_differ, pairing, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -236,7 +236,7 @@ FOLDS = (
     ),
     Mutation(
         "A row of a table without a key may have been changed twice.",
-        "sql/routes.py",
+        "sql/transitions.py",
         '        return "true"\n    key = ',
         '        return "false"\n    key = ',
         PLANS,

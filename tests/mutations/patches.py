@@ -30,14 +30,14 @@ PATCHES = (
     ),
     Mutation(
         "Images are compared as they are only where one row was updated.",
-        "sql/images.py",
+        "sql/one_row.py",
         'ONE_ROW = "pairs = 1"',
         'ONE_ROW = "pairs > 0"',
         ("tests/test_folds.py",),
     ),
     Mutation(
         "One updated row may decide, too.",
-        "sql/images.py",
+        "sql/one_row.py",
         'f"bool_or({images_differ(deciding)})"',
         '"false"',
         TESTS,

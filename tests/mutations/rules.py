@@ -175,7 +175,7 @@ _ROUTES = (
     ),
     Mutation(
         "Old rows are routed over the current rows together with those removed.",
-        "sql/routes.py",
+        "sql/transitions.py",
         'f"UNION ALL SELECT {columns} FROM {delta} WHERE {REMOVED}"',
         'f"UNION ALL SELECT {columns} FROM {delta} WHERE {REMOVED} AND false"',
         ROUTES,
@@ -199,14 +199,14 @@ _ROUTES = (
 _CHANGES = (
     Mutation(
         "Old and new images are compared by their look, not by their value.",
-        "sql/routes.py",
-        "WHERE record_image_ne(ROW",
-        "WHERE record_ne(ROW",
+        "sql/transitions.py",
+        'return f"record_image_ne(ROW',
+        'return f"record_ne(ROW',
         ROUTES,
     ),
     Mutation(
         "Images are not paired where a statement has changed a row twice.",
-        "sql/routes.py",
+        "sql/transitions.py",
         "pairing(source, unless=changed_twice(source, event))",
         "pairing(source)",
         ROUTES,
@@ -378,7 +378,7 @@ _CHANGES = (
     ),
     Mutation(
         "Virtual columns, which triggers see as NULL, are computed.",
-        "sql/routes.py",
+        "sql/transitions.py",
         "    if not any(computed.values()):\n",
         "    if True:\n",
         ("tests/test_partitions.py", *ROUTES),
@@ -399,14 +399,14 @@ _CHANGES = (
     ),
     Mutation(
         "The spool of one source is not read as that of another.",
-        "sql/routes.py",
+        "sql/spooled.py",
         "AND spool.source = {source.number}",
         "",
         ROUTES,
     ),
     Mutation(
         "What waits in the spool has the collation of its column.",
-        "sql/routes.py",
+        "sql/spooled.py",
         'f"{_collated(source.relation.by_name[name])} AS ',
         'f" AS ',
         ("tests/test_types.py",),

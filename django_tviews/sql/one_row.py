@@ -1,4 +1,4 @@
-"""The images of an updated row: its transition tables, where they hold one row each.
+"""A statement that updates one row: its transition tables hold one row each.
 
 Most statements update one row. Its two images are compared as they are; those of many rows have to
 be joined by a key, which costs more than all the rest of finding out what they affect.
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from django_tviews.plan.patches import Patch
 
 from .quoting import identifier
-from .routes import REMOVED, shown
 from .templates import render
+from .transitions import REMOVED, both_images, images_differ, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from django_tviews.plan.plan import SourcePlan
 
@@ -77,27 +77,17 @@ def of_one_or_many(one: str, many: str) -> str:
     return f"(CASE WHEN {ONE_ROW} THEN {one} ELSE {many} END)"
 
 
-def images_differ(columns: Iterable[str]) -> str:
-    """Return a condition: some columns of the old row ``o`` are not as in the new one ``n``.
-
-    Args:
-        columns: their names.
-    """
-    names = [identifier(name) for name in columns]
-    old, new = (", ".join(f"{row}.{name}" for name in names) for row in ("o", "n"))
-    return f"record_image_ne(ROW({old}), ROW({new}))"
-
-
 def row_delta(source: SourcePlan) -> str:
     """Return a query for both images of a row.
 
     Args:
         source: of the row.
     """
-    names = [identifier(name) for name, _ in source.columns]
-    old, new = (", ".join(f"{row}.{name}" for name in names) for row in ("o", "n"))
+    columns = [name for name, _ in source.columns]
+    old, new = both_images(columns)
+    names = ", ".join([REMOVED, *map(identifier, columns)])
     return (
         "SELECT image.*\n"
         f"FROM {shown(source, 'old_rows')} AS o, {shown(source, 'new_rows')} AS n,\n"
-        f"LATERAL (VALUES (true, {old}), (false, {new})) AS image ({', '.join([REMOVED, *names])})"
+        f"LATERAL (VALUES (true, {old}), (false, {new})) AS image ({names})"
     )

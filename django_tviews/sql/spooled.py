@@ -1,0 +1,60 @@
+"""Changed rows that wait in the spool: their images, as arrays of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .quoting import identifier
+from .transitions import REMOVED
+
+if TYPE_CHECKING:
+    from django_tviews.facts import ColumnFacts
+    from django_tviews.plan.plan import SourcePlan
+
+# The cast from text to these looks a name up, and cannot read all that the cast to text writes.
+_WRITTEN_AS_NUMBERS = frozenset({"regclass"})
+
+
+def image(source: SourcePlan, row: str) -> str:
+    """Return the image of a row as an array of text.
+
+    Args:
+        source: the relation of the row.
+        row: the alias of the row.
+    """
+    texts = [_as_text(f"{row}.{identifier(name)}", type_sql) for name, type_sql in source.columns]
+    return f"ARRAY[{', '.join(texts)}]::text[]"
+
+
+def _as_text(value: str, type_sql: str) -> str:
+    if type_sql == "bpchar":
+        # A cast cuts off the blanks at its end, which nothing would add again.
+        return f"textin(bpcharout({value}))"
+    return f"{value}{'::oid' if type_sql in _WRITTEN_AS_NUMBERS else ''}::text"
+
+
+def _from_text(text: str, type_sql: str) -> str:
+    between = "oid" if type_sql in _WRITTEN_AS_NUMBERS else type_sql
+    value = f"CAST({text} AS {between})"
+    return value if between == type_sql else f"CAST({value} AS {type_sql})"
+
+
+def _collated(column: ColumnFacts) -> str:
+    """A cast gives the collation of the type, where a column may have its own."""
+    return f" COLLATE {column.collation}" if column.collation else ""
+
+
+def spool_delta(source: SourcePlan, spooled: str) -> str:
+    """Return a query for the changed rows of a source that stand in the spool."""
+    return f"SELECT {image_columns(source)}\n{spooled} AND spool.source = {source.number}"
+
+
+def image_columns(source: SourcePlan) -> str:
+    """Return what a query for rows of a source shows of their images in the spool."""
+    outputs = [f"spool.removed AS {REMOVED}"]
+    outputs += [
+        f"{_from_text(f'spool.image[{place}]', type_sql)}"
+        f"{_collated(source.relation.by_name[name])} AS {identifier(name)}"
+        for place, (name, type_sql) in enumerate(source.columns, start=1)
+    ]
+    return ", ".join(outputs)
