@@ -187,7 +187,6 @@ class _Totals:
         if column.counted_by is not None:
             changes.append(f"{self.difference('count', argument, condition)} AS {values}")
             changed.append(f"change.{values} <> 0")
-        if column.counted_by is not None:
             count = f"(tview.{identifier(column.counted_by)} + change.{values})"
             if total.function == "avg":
                 decimals = total.decimals.most if total.decimals else 0

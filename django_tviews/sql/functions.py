@@ -44,6 +44,7 @@ from .units import unit_matches, units_of_keys
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from django_tviews.plan.patches import Given
     from django_tviews.plan.plan import Plan, SourcePlan
 
 # The number of a row among those that the query gives for its key, NULL if it gives none. No output
@@ -342,16 +343,16 @@ class Functions:
             "declarations": "\n".join([str(self.values["key_declarations"]), *variables]),
         }
         spool = self._spool(source, delta)
+        refused = self._refuse_lost_images(source, event, values)
         if self.plan.deferred:
             reaction = self._spool_updated(source, spool) if compared else f"{spool};"
-            reaction = f"{self._refuse_lost_images(source, event, values)}{reaction}"
+            reaction = f"{refused}{reaction}"
         else:
-            maintenance = self._maintenance(source, event, values)
+            maintenance = self._maintenance(source, event, delta, values)
             if compared:
                 # Looking would find out as well, but costs more.
                 empty = _empty(delta) if source.looks_rows_up else ""
                 maintenance = self._unless_unchanged(source, maintenance, empty)
-            refused = self._refuse_lost_images(source, event, values)
             reaction = render(
                 "source_immediate", **values, spool=f"{refused}{spool}", maintenance=maintenance
             )
@@ -392,17 +393,15 @@ class Functions:
         """Put changed rows into the spool."""
         if not source.routed:
             return render("spool", **self.values, spooled=self._everything())
-        spooled = (
-            f"WITH delta AS (\n{indented(delta)}\n)\n"
-            f"SELECT {self.values['tview']}, {source.number}, delta.{REMOVED}, "
-            f"{image(source, 'delta')},\n{indented(self.announced)}\nFROM delta"
-        )
+        rows = self._spooled(source.number, f"delta.{REMOVED}", image(source, "delta"))
+        spooled = f"WITH delta AS (\n{indented(delta)}\n)\n{rows}\nFROM delta"
         return render("spool", **self.values, spooled=spooled)
 
-    def _maintenance(self, source: SourcePlan, event: str, values: dict[str, str | int]) -> str:
+    def _maintenance(
+        self, source: SourcePlan, event: str, delta: str, values: dict[str, str | int]
+    ) -> str:
         if not source.routed:
             return render("source_rebuild", **values)
-        delta = transition_delta(source, event)
         ctes = self._with_delta(source, event, delta)
         few_ctes = ctes
         if source.looks_rows_up:
@@ -469,29 +468,35 @@ class Functions:
         values = {**self.values, **patch_values(self.plan, patch), "ctes": ",\n".join(ctes)}
         written = render("patch", **values)
         if patch.given is not None:
-            of_few, straight = (
-                render(
-                    "patch_given",
-                    **values,
-                    given=given_rows(self.plan, source, patch.given, few=few),
+            straight = self._patch_given(source, patch.given, values, few=False)
+            if patch.given.by_changed_row:
+                of_few = self._patch_given(source, patch.given, values, few=True)
+                written = render(
+                    "patch_from_changed", **values, patch=straight, patch_of_few=of_few
                 )
-                for few in (True, False)
-            )
-            written = (
-                render("patch_from_changed", **values, patch=straight, patch_of_few=of_few)
-                if patch.given.by_changed_row
-                else render(
+            else:
+                written = render(
                     "patch_from_changed_or_query", **values, patch=straight, otherwise=written
                 )
-            )
         if not patch.deciding:
             return written
         of_many = f"(\n{indented(decided_otherwise(source, patch))}\n)"
         decided = of_one_or_many(DECIDED, of_many)
         return render("patch_or_recompute", **self.values, patch=written, decided_otherwise=decided)
 
+    def _patch_given(
+        self, source: SourcePlan, given: Given, values: dict[str, str | int], *, few: bool
+    ) -> str:
+        rows = given_rows(self.plan, source, given, few=few)
+        return render("patch_given", **values, given=rows)
+
     def _everything(self) -> str:
-        return f"SELECT {self.values['tview']}, 0, false, NULL,\n{indented(self.announced)}"
+        return self._spooled(0, "false", "NULL")
+
+    def _spooled(self, source: int, removed: str, image: str) -> str:
+        """Write what the spool holds of a change."""
+        values = f"{self.values['tview']}, {source}, {removed}, {image}"
+        return f"SELECT {values},\n{indented(self.announced)}"
 
     def _others_open(self, source: SourcePlan) -> str:
         """Tell whether the statement may change, or have changed, other sources, too."""
@@ -502,13 +507,12 @@ class Functions:
     def _on_row(self, source: SourcePlan) -> str:
         spooled = {}
         for row, removed in (("OLD", "true"), ("NEW", "false")):
-            rows = shown(source, f"(SELECT {row}.*)")
-            spooled[row] = (
-                self._everything()
-                if not source.routed
-                else f"SELECT {self.values['tview']}, {source.number}, {removed}, "
-                f"{image(source, 'changed')},\n{indented(self.announced)}\nFROM {rows} AS changed"
-            )
+            if source.routed:
+                rows = shown(source, f"(SELECT {row}.*)")
+                values = self._spooled(source.number, removed, image(source, "changed"))
+                spooled[row] = f"{values}\nFROM {rows} AS changed"
+            else:
+                spooled[row] = self._everything()
         return render(
             "row",
             **self.values,

@@ -66,29 +66,39 @@ def affected_keys(
         (source, route) for source in changed for route in source.routes if isinstance(route, Route)
     ]
     looks_rows_up = any(source.looks_rows_up for source in changed)
+    union, select = "UNION ALL", "SELECT"
+    # Where rows were looked up, keys and locks are made distinct each by themselves.
+    if not looks_rows_up:
+        union = "UNION"
+        select = "SELECT DISTINCT" if len(routes) + len(extra) == 1 else "SELECT"
     branches = [
-        _branch(plan, source, route, deltas[source.number], states, looks_rows_up=looks_rows_up)
+        _branch(
+            plan,
+            source,
+            route,
+            deltas[source.number],
+            states,
+            select=select,
+            looks_rows_up=looks_rows_up,
+        )
         for source, route in routes
     ]
     columns = [identifier(column.name) for column in plan.key]
     none = ", NULL::integer[]" if looks_rows_up else ""
     branches += [
-        f"SELECT requests.*{none}\nFROM (\n{indented(each)}\n) AS requests" for each in extra
+        f"{select} requests.*{none}\nFROM (\n{indented(each)}\n) AS requests" for each in extra
     ]
-    # Where rows were looked up, keys and locks are made distinct each by themselves.
-    union = ("\nUNION ALL\n" if looks_rows_up else "\nUNION\n").join(branches)
-    if len(branches) == 1 and not looks_rows_up:
-        union = union.replace("SELECT", "SELECT DISTINCT", 1)
     names = ", ".join([*columns, _LOCKS] if looks_rows_up else columns)
-    affected = f"affected ({names}) AS MATERIALIZED (\n{indented(union)}\n)"
+    found = indented(f"\n{union}\n".join(branches))
+    affected = f"affected ({names}) AS MATERIALIZED (\n{found}\n)"
     locks = _other_locks(plan, {source: deltas[source.number] for source in changed})
     if looks_rows_up:
         locks = [f"SELECT unnest(affected.{_LOCKS})\nFROM affected", *locks]
-    answers = _keys_and_locks(plan, locks) if locks else [_keys_and_their_locks(plan)]
+    rows = "affected"
     if looks_rows_up:
         # The same key may have been found at several places.
-        distinct = f"(SELECT DISTINCT {', '.join(columns)} FROM affected) AS affected"
-        answers[0] = answers[0].replace("FROM affected", f"FROM {distinct}", 1)
+        rows = f"(SELECT DISTINCT {', '.join(columns)} FROM affected) AS affected"
+    answers = _keys_and_locks(plan, rows, locks) if locks else [_keys_and_their_locks(plan)]
     asked = [f"keys.{column}" for column in columns]
     asked.append(f"{'locks' if locks else 'keys'}.{_LOCKS}")
     if further is not None:
@@ -109,10 +119,10 @@ def _keys_and_their_locks(plan: Plan) -> str:
     return f"(\n{indented(query)}\n) AS keys"
 
 
-def _keys_and_locks(plan: Plan, others: Sequence[str]) -> list[str]:
+def _keys_and_locks(plan: Plan, rows: str, others: Sequence[str]) -> list[str]:
     """Write a query for keys, and one for their locks and those that others give."""
     columns = [identifier(column.name) for column in plan.key]
-    keys = f"SELECT {_arrays(columns)}\n{_affected(columns)}"
+    keys = f"SELECT {_arrays(columns)}\n{_affected(columns, rows)}"
     union = "\nUNION ALL\n".join([f"SELECT {_lock_of_key(plan)}\n{_affected(columns)}", *others])
     locks = (
         "SELECT coalesce(array_agg(DISTINCT wanted.lock ORDER BY wanted.lock), '{}')\n"
@@ -125,8 +135,8 @@ def _arrays(columns: Iterable[str]) -> str:
     return ", ".join(f"array_agg(affected.{column}) AS {column}" for column in columns)
 
 
-def _affected(columns: Iterable[str]) -> str:
-    return f"FROM affected\nWHERE {_known('affected', columns)}"
+def _affected(columns: Iterable[str], rows: str = "affected") -> str:
+    return f"FROM {rows}\nWHERE {_known('affected', columns)}"
 
 
 def _lock_of_key(plan: Plan) -> str:
@@ -165,6 +175,7 @@ def _branch(
     delta: str,
     states: Mapping[RelationFacts, str],
     *,
+    select: str,
     looks_rows_up: bool,
 ) -> str:
     joins = Joins(route)
@@ -184,12 +195,12 @@ def _branch(
         for key in route.keys
     ]
     if len(keys) == 1:
-        head = f"SELECT {keys[0]}"
+        head = f"{select} {keys[0]}"
     else:
         # Rows on a nullable side may have been, or now be, replaced by NULLs: both ways.
         names = ", ".join(identifier(column.name) for column in plan.key)
         values = ", ".join(f"({key})" for key in keys)
-        head = "SELECT matched_or_not.*"
+        head = f"{select} matched_or_not.*"
         lines.append(f"CROSS JOIN LATERAL (VALUES {values}) AS matched_or_not ({names})")
     if looks_rows_up:
         locks = ",\n    ".join(looked_up(lookup) for lookup in lookups(plan.sources, route))

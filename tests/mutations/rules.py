@@ -190,8 +190,8 @@ _ROUTES = (
     Mutation(
         "Each key is recomputed once.",
         "sql/routes.py",
-        'union.replace("SELECT", "SELECT DISTINCT", 1)',
-        "union",
+        'select = "SELECT DISTINCT" if',
+        'select = "SELECT" if',
         ROUTES,
     ),
 )
