@@ -285,6 +285,13 @@ _CHANGES = (
         ("tests/test_deferred.py",),
     ),
     Mutation(
+        "A MERGE whose updated rows PostgreSQL does not show is refused.",
+        "sql/functions.py",
+        'if event != "UPDATE" or not partitioned or not source.identity:',
+        "if True:",
+        ("tests/test_partitions.py",),
+    ),
+    Mutation(
         "A virtual column is converted to its type.",
         "sql/catalog/columns.sql",
         "'CAST((' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) || ') AS '\n"

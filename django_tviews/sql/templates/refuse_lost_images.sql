@@ -7,5 +7,7 @@ IF EXISTS (
 ) THEN
     RAISE EXCEPTION 'TView % cannot follow a MERGE that inserts and updates rows of partitioned table %', @{tview}, @{source_literal}
         USING ERRCODE = '0A000',
+              SCHEMA = @{schema_literal},
+              TABLE = @{table_literal},
               HINT = 'PostgreSQL does not show triggers the updated rows: update and insert in two statements, or use INSERT ... ON CONFLICT.';
 END IF;
