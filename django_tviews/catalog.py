@@ -146,7 +146,8 @@ def _lone_relations(connection: BaseDatabaseWrapper, wanted: list[int]) -> dict[
         columns[oid].append(ColumnFacts(*column))
     keys: dict[int, list[tuple[str, ...]]] = {oid: [] for oid in wanted}
     for oid, names in _rows(connection, "keys", [wanted]):
-        keys[oid].append(tuple(names))
+        if all(column.not_null for column in columns[oid] if column.name in names):
+            keys[oid].append(tuple(names))
     return {
         oid: RelationFacts(
             schema,

@@ -9,7 +9,6 @@ never asks a database.
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.backends.utils import split_identifier
 
 from .errors import ConfigurationError, InvalidTViewName
-from .text import IDENTIFIER_BYTES
+from .text import bounded
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 def object_name(table: str, suffix: str) -> str:
     """Name a database object that belongs to a table, within PostgreSQL's 63 bytes.
 
-    A name that would be too long is cut and carries a digest of the whole, so that two long names
-    with the same beginning stay apart (PostgreSQL itself would cut both to the same name).
-
     Args:
         table: the name of the table the object belongs to.
         suffix: what the object is, such as ``"query"``.
@@ -38,13 +34,7 @@ def object_name(table: str, suffix: str) -> str:
     Returns:
         ``<table>_<suffix>``, or a shortened form of it.
     """
-    name = f"{table}_{suffix}"
-    if len(name.encode()) <= IDENTIFIER_BYTES:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    tail = f"_{digest}_{suffix}"
-    head = table.encode()[: IDENTIFIER_BYTES - len(tail.encode())].decode(errors="ignore")
-    return head + tail
+    return bounded(table, f"_{suffix}")
 
 
 def stored_fields(model: type[Model]) -> dict[str, Field[Any, Any]]:

@@ -19,17 +19,21 @@ def indented(text: str) -> str:
     return "\n".join(f"    {line}" if line else line for line in text.split("\n"))
 
 
-def bounded(name: str) -> str:
+def bounded(name: str, suffix: str = "") -> str:
     """Shorten a name to what PostgreSQL keeps of it, so that no two become one.
+
+    PostgreSQL itself would cut two long names with the same beginning to the same name.
 
     Args:
         name: the name of an object that we create.
+        suffix: an end that is not cut off, such as ``"_query"``.
 
     Returns:
-        The name; if it is longer than 63 bytes, its beginning and a digest of the whole.
+        Both; if that is longer than 63 bytes, the beginning, a digest of the whole, and the end.
     """
-    if len(name.encode()) <= IDENTIFIER_BYTES:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    head = name.encode()[: IDENTIFIER_BYTES - 9].decode(errors="ignore")
-    return f"{head}_{digest}"
+    whole = f"{name}{suffix}"
+    if len(whole.encode()) <= IDENTIFIER_BYTES:
+        return whole
+    tail = f"_{hashlib.sha256(whole.encode()).hexdigest()[:8]}{suffix}"
+    head = name.encode()[: IDENTIFIER_BYTES - len(tail.encode())].decode(errors="ignore")
+    return f"{head}{tail}"
