@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import pytest
 
-from .mutations.laboratory import PROJECT, Mutation, laboratory
+from .mutations import __main__ as program
+from .mutations.laboratory import (
+    PROJECT,
+    BrokenMutationError,
+    Mutation,
+    Outcome,
+    laboratory,
+)
 from .mutations.record import PAGE, known_witnesses, page
 from .mutations.rules import MUTATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 # Rules of several kinds.
 SAMPLE = {
@@ -47,3 +61,34 @@ def test_a_sample_of_mutations_is_noticed() -> None:
         for mutation in chosen:
             witness = witnesses[mutation.rule]
             assert room.outcome(mutation, first=witness).noticed_by.startswith(witness)
+
+
+class Room:
+    """Stands for a laboratory in which the first mutation cannot be tried."""
+
+    def outcome(self, mutation: Mutation, first: str = "") -> Outcome:
+        """Say that the mutation was noticed, or that the test is not there."""
+        if mutation is MUTATIONS[0]:
+            raise BrokenMutationError(f"pytest could not run {first}")
+        return Outcome(mutation, first)
+
+
+@contextmanager
+def room() -> Iterator[Room]:
+    """Enter it."""
+    yield Room()
+
+
+def test_a_mutation_that_cannot_be_tried_is_named_and_the_others_are_tried(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "laboratory", room)
+    monkeypatch.setattr(program, "PAGE", tmp_path / "page.md")
+    assert program.main([]) == 1
+    out = capsys.readouterr().out
+    rule = MUTATIONS[0].rule
+    witness = known_witnesses()[rule]
+    assert f"{rule}\n    -> NOT TRIED: pytest could not run {witness}\n" in out
+    assert out.endswith(f"{len(MUTATIONS)} mutations, 0 survived, 1 not tried\n")
+    # What was known of it stays.
+    assert (tmp_path / "page.md").read_text("utf-8") == PAGE.read_text("utf-8")

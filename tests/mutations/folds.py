@@ -6,6 +6,7 @@ from .laboratory import Mutation
 
 PLANS = ("tests/test_folds.py", "tests/test_folds_of_joins.py")
 HIDDEN = ("tests/test_hidden_columns.py",)
+SYNC = ("tests/test_sync.py",)
 DATA = ("tests/test_folds_of_joins.py", "tests/test_folds.py")
 
 FOLDS = (
@@ -89,9 +90,16 @@ FOLDS = (
     Mutation(
         "Hidden columns that are new are filled.",
         "alignment.py",
-        "        if hidden.added:\n",
-        "        if False:\n",
+        "unfilled = hidden.added or (",
+        "unfilled = (",
         HIDDEN,
+    ),
+    Mutation(
+        "Hidden columns that functions of another format may not have kept are filled again.",
+        "alignment.py",
+        " or (self.plan.hidden and self.is_of_another_format)",
+        "",
+        SYNC,
     ),
     Mutation(
         "A hidden total has the filter of the one that is shown.",

@@ -28,6 +28,10 @@ STATEMENT_TIMEOUT = "60s"
 _ALL_PASSED, _SOME_FAILED = 0, 1
 
 
+class BrokenMutationError(Exception):
+    """A mutation could not be tried: its rule or its tests are not where they should be."""
+
+
 @dataclass(frozen=True)
 class Mutation:
     """A rule, and the edit that switches it off.
@@ -50,10 +54,10 @@ class Mutation:
         """Return a file's text after the edit.
 
         Raises:
-            LookupError: the rule does not stand there, or more than once.
+            BrokenMutationError: the rule does not stand there, or more than once.
         """
         if text.count(self.old) != 1:
-            raise LookupError(f"{self.rule}\n{self.path} has {text.count(self.old)} x {self.old!r}")
+            raise BrokenMutationError(f"{self.path} has {text.count(self.old)} x {self.old!r}")
         return text.replace(self.old, self.new)
 
 
@@ -72,10 +76,6 @@ class Outcome:
     def report(self) -> str:
         """Return a line of the table."""
         return f"{self.mutation.rule}\n    -> {self.noticed_by or 'SURVIVED'}"
-
-
-class BrokenMutationError(Exception):
-    """The tests could not be run at all, so the mutation says nothing."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ class Laboratory:
             first: a test that is known to notice; the others run only if it does not.
 
         Raises:
-            BrokenMutationError: pytest did not come to run a test, or one fails in any case.
+            BrokenMutationError: the rule is not there, pytest did not come to run a test, or one
+                fails in any case.
         """
         path = self.directory / "django_tviews" / mutation.path
         original = path.read_text("utf-8")
@@ -141,7 +142,9 @@ class Laboratory:
             return ""
         found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", run.stdout, re.MULTILINE)
         if run.returncode != _SOME_FAILED or found is None or "::" not in found[1]:
-            raise BrokenMutationError(run.stdout + run.stderr)
+            raise BrokenMutationError(
+                f"pytest could not run {' '.join(tests)}:\n{run.stdout}{run.stderr}".rstrip()
+            )
         return found[1]
 
 
