@@ -24,6 +24,7 @@ from .installer import (
     readers_of,
     refuse_taken_names,
     registry_entry,
+    require_current_runtime,
     source_tables,
     unwatched,
     watched,
@@ -66,7 +67,8 @@ def align(
         What was changed, in words, by label; TViews that were in line are left out.
 
     Raises:
-        OutdatedTView: the table or the backing view of a TView is gone. Nothing is changed.
+        OutdatedTView: the table or the backing view of a TView is gone, or what TViews share was
+            made by another version. Nothing is changed.
         LockTimeout: somebody writes to a source for too long. Nothing is changed.
         TViewError: a TView cannot be kept any more. Nothing is changed.
     """
@@ -75,6 +77,8 @@ def align(
     with unwatched(schema_editor), transaction.atomic(connection.alias):
         stored = {tview.oid: tview for tview in installed(connection)}
         waiting = {tview.oid: tview for tview in tviews}
+        if waiting:
+            require_current_runtime(connection)
         while waiting:
             tview = min(waiting.values(), key=lambda each: (each.depth, each.label))
             del waiting[tview.oid]
@@ -179,8 +183,14 @@ class _Alignment:
         superfluous = self.superfluous_functions()
         present = catalog.functions_by_signature(self.connection, self.expected)
         hidden = pending_hidden_change(self.connection, self.plan)
-        if hidden or any_differs(
-            {name: each for name, each in self.expected.items() if each.locks}, present
+        # Functions of another format need not have kept them.
+        unfilled = hidden.added or (self.plan.hidden and self.is_of_another_format)
+        if (
+            hidden
+            or unfilled
+            or any_differs(
+                {name: each for name, each in self.expected.items() if each.locks}, present
+            )
         ):
             self.keep_writers_out()
         with bounded_waits(self.schema_editor):
@@ -191,9 +201,13 @@ class _Alignment:
         for signature in superfluous:
             yield self.run(f"DROP FUNCTION {signature}", f"dropped function {signature}")
         yield from self.entry()
-        if hidden.added:
+        if unfilled:
             statement = shared.refresh_statement(self.plan.runtime_schema, *self.place)
             yield self.run(statement, "filled the hidden columns")
+
+    @property
+    def is_of_another_format(self) -> bool:
+        return self.stored is not None and self.stored.format_version != FORMAT_VERSION
 
     def run(self, statement: str, change: str) -> str:
         execute(self.schema_editor, statement)

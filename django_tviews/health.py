@@ -13,10 +13,10 @@ from django.db import DEFAULT_DB_ALIAS, connections, router
 from . import alignment, catalog, graph
 from .errors import OutdatedTView, TViewError
 from .indexes import IndexAdvice, missing_indexes
-from .installer import InstalledTView, installed, pending_hidden_change
+from .installer import InstalledTView, installed, pending_hidden_change, runtime_is_current
 from .maintenance import named, plan_of
 from .plan.plan import FORMAT_VERSION, Plan
-from .sql import objects
+from .sql import objects, shared
 from .sql.definitions import trigger_shape
 from .sql.quoting import identifier, qualified
 
@@ -75,8 +75,8 @@ def check(*labels: str, using: str = DEFAULT_DB_ALIAS) -> list[Problem]:
     This looks at definitions, `verify` at rows.
 
     Args:
-        *labels: TViews, such as ``"shop.ProductCard"``, or apps; by default all, and whatever
-            belongs to none.
+        *labels: TViews, such as ``"shop.ProductCard"``, or apps; by default all, what they share,
+            and whatever belongs to none.
         using: alias of the database.
 
     Returns:
@@ -95,6 +95,7 @@ def check(*labels: str, using: str = DEFAULT_DB_ALIAS) -> list[Problem]:
         else:
             problems += _Inspection(connection, present[label], declared.get(label)).problems()
     if not labels:
+        problems += _outdated_runtime(connection)
         problems += _orphaned_triggers(connection, present.values())
     return problems
 
@@ -144,6 +145,18 @@ def _not_installed(label: str) -> Problem:
         "it is declared, but not installed in this database.",
         "Run makemigrations and migrate, or tview_sync if its migration was faked.",
     )
+
+
+def _outdated_runtime(connection: BaseDatabaseWrapper) -> Iterator[Problem]:
+    """Find out whether what all TViews share is of an earlier form."""
+    if not runtime_is_current(connection):
+        yield Problem(
+            ProblemKind.OUTDATED,
+            "",
+            shared.REGISTRY,
+            "what all TViews share is not of the form that this version of django_tviews writes.",
+            "Run tview_sync, which brings that and all TViews in line, before migrate.",
+        )
 
 
 def _orphaned_triggers(

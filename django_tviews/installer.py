@@ -23,6 +23,7 @@ from .errors import (
     DependentColumn,
     InvalidTViewName,
     IsolationUnsupported,
+    OutdatedTView,
     TViewError,
 )
 from .facts import Facts, RelationFacts
@@ -98,6 +99,32 @@ def install_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
     schema = catalog.current_schema(schema_editor.connection)
     for statement in shared.runtime_statements(schema):
         execute(schema_editor, statement)
+
+
+def runtime_is_current(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether what TViews share in a database, if it is there, is of this version's form."""
+    schema = catalog.runtime_schema(connection)
+    if schema is None:
+        return True
+    registry = complete(qualified(schema, shared.REGISTRY))
+    return catalog.comment(connection, registry) == shared.runtime_comment()
+
+
+def require_current_runtime(connection: BaseDatabaseWrapper) -> None:
+    """Refuse to write functions that would rely on what an earlier version has left.
+
+    Args:
+        connection: to the database.
+
+    Raises:
+        OutdatedTView: what TViews share is not of this version's form.
+    """
+    if not runtime_is_current(connection):
+        raise OutdatedTView(
+            "What TViews share in this database is not of the form that this version of "
+            "django_tviews writes.",
+            hint="Run tview_sync, which brings that and all TViews in line; then try again.",
+        )
 
 
 def drop_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -258,11 +285,13 @@ def all_or_nothing(
 
     Raises:
         IsolationUnsupported: the transaction's snapshot may be older than the triggers.
+        OutdatedTView: what TViews share was made by another version.
         TViewError: what a database error stands for.
     """
     connection = schema_editor.connection
     with unwatched(schema_editor), explained(), transaction.atomic(connection.alias):
         require_fresh_snapshots(connection, declaration)
+        require_current_runtime(connection)
         if not schema_editor.collect_sql:
             apply_pending(connection)
         with bounded_waits(schema_editor):

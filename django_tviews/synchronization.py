@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.migrations.loader import MigrationLoader
@@ -24,11 +24,11 @@ from .model_facts import facts_from_models
 from .models import TView
 from .plan.plan import FORMAT_VERSION
 from .relational.canonical import formatted
-from .sql import created, shared
-from .sql.quoting import complete, identifier, qualified
+from .sql import created, objects, shared
+from .sql.quoting import complete, identifier, literal, qualified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -41,6 +41,8 @@ ATTEMPTS: Final = 3
 """How often a TView is tried whose tables others have locked."""
 
 _PAUSE: Final = 1.0
+
+_T = TypeVar("_T")
 
 _SHARED: Final = "django_tviews"
 
@@ -89,8 +91,10 @@ def sync(
 
     What is as it should be is not touched, and neither are contents, except to fill hidden columns
     that are new. Functions are replaced while writers go on; each TView is brought in line in a
-    transaction of its own. A TView whose migration was faked, or whose table is gone, is installed
-    with its contents; one that a faked migration was to alter is altered.
+    transaction of its own. If what all TViews share is of an earlier form, that and all TViews are
+    brought in line in one, whichever are named, while nobody writes to what they read. A TView
+    whose migration was faked, or whose table is gone, is installed with its contents; one that a
+    faked migration was to alter is altered.
 
     Args:
         *labels: TViews, such as ``"shop.ProductCard"``, or apps; by default all.
@@ -119,17 +123,28 @@ def sync(
         return []
     present = {tview.label: tview for tview in installer.installed(connection)}
     wanted = named(labels, {*expected, *present})
-    reports = [_patiently(connection, _sync_runtime)]
     depths = facts_from_models(apps).tview_depths
-    for number, label in enumerate(
-        sorted(wanted, key=lambda each: (_depth(each, present, expected, depths), each))
-    ):
-        steps = _Sync(present.get(label), expected.get(label), label, loader)
+
+    def steps(labels: Iterable[str]) -> list[_Sync]:
+        return [
+            _Sync(present.get(label), expected.get(label), label, loader)
+            for label in sorted(
+                labels, key=lambda each: (_depth(each, present, expected, depths), each)
+            )
+        ]
+
+    if installer.runtime_is_current(connection):
+        reports = [_patiently(connection, _sync_runtime)]
+    else:
+        together = steps(present)
+        reports = _patiently(connection, lambda editor: _renew(editor, together))
+        wanted -= present.keys()
+    for number, each in enumerate(steps(wanted)):
         if progress is not None:
-            progress(label, number, len(wanted))
-        reports.append(_patiently(connection, steps.report))
+            progress(each.label, number, len(wanted))
+        reports.append(_patiently(connection, each.report))
         if progress is not None:
-            progress(label, number + 1, len(wanted))
+            progress(each.label, number + 1, len(wanted))
     return reports
 
 
@@ -172,8 +187,8 @@ def _depth(
 
 
 def _patiently(
-    connection: BaseDatabaseWrapper, step: Callable[[BaseDatabaseSchemaEditor], SyncReport]
-) -> SyncReport:
+    connection: BaseDatabaseWrapper, step: Callable[[BaseDatabaseSchemaEditor], _T]
+) -> _T:
     """Do one step in one transaction; when a lock is not to be had, try again later."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -202,6 +217,35 @@ def _sync_runtime(editor: BaseDatabaseSchemaEditor) -> SyncReport:
     return SyncReport(_SHARED, tuple(_shared_objects(editor, schema)), doubtful=False)
 
 
+def _renew(editor: BaseDatabaseSchemaEditor, tviews: Iterable[_Sync]) -> list[SyncReport]:
+    """Replace what TViews share by what this version writes, and bring all of them in line.
+
+    In one transaction: what functions of one format leave in a spool of another might wait there
+    for ever.
+    """
+    connection = editor.connection
+    schema = catalog.runtime_schema(connection) or catalog.current_schema(connection)
+    # What this transaction has left in the spool. Others have nothing there while nobody writes.
+    installer.run_deferred_checks(editor)
+    sources = installer.watched(connection, installer.installed(connection))
+    lock(editor, dict.fromkeys(sources, LockMode.SHARE_ROW_EXCLUSIVE))
+    grants: list[str] = []
+    for each in shared.runtime_objects(schema):
+        places = [(schema, name) for name in each.relations] if each.drop else []
+        for (_, name), oid in catalog.resolve(connection, places).items():
+            grants += objects.grant_statements(
+                qualified(schema, name), catalog.grants(connection, oid)
+            )
+            installer.execute(editor, each.drop)
+    changes = tuple(_shared_objects(editor, schema))
+    comment = literal(shared.runtime_comment())
+    registry = qualified(schema, shared.REGISTRY)
+    for statement in (*grants, f"COMMENT ON TABLE {registry} IS {comment}"):
+        installer.execute(editor, statement)
+    shared_report = SyncReport(_SHARED, changes, doubtful=False)
+    return [shared_report, *(each.report(editor) for each in tviews)]
+
+
 def _shared_objects(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[str]:
     expected = shared.runtime_objects(schema)
     places = {(schema, name) for each in expected for name in each.relations}
@@ -211,7 +255,7 @@ def _shared_objects(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[s
     }
     present = catalog.functions_by_signature(editor.connection, functions)
     outdated = missing or alignment.any_differs(functions, present)
-    registry = (schema, "django_tviews_registry")
+    registry = (schema, shared.REGISTRY)
     tviews = installer.installed(editor.connection) if outdated and registry not in missing else []
     if tviews:
         # Who is in the middle of the old ones may hold locks that the new ones do not know.
@@ -334,7 +378,7 @@ class _Sync:
         view = qualified(schema, declaration.view)
         installer.execute(editor, f"DROP VIEW IF EXISTS {view}")
         if self.tview is not None:
-            registry = qualified(catalog.runtime_schema(connection), "django_tviews_registry")
+            registry = qualified(catalog.runtime_schema(connection), shared.REGISTRY)
             installer.execute(editor, f"DELETE FROM {registry} WHERE tview = {self.tview.oid}::oid")
 
     def with_view(

@@ -21,7 +21,7 @@ from django_tviews.sql.quoting import (
     regclass,
 )
 from django_tviews.sql.routes import affected_keys
-from django_tviews.sql.templates import render, render_statements
+from django_tviews.sql.templates import render
 from django_tviews.sql.transitions import current_and_removed, transition_delta
 from django_tviews.text import bounded, indented
 
@@ -104,7 +104,7 @@ class TestTemplates:
         assert "$bulk__$" in text
 
     def test_statements_are_told_apart(self) -> None:
-        statements = render_statements("runtime", **shared.runtime_values("public"))
+        statements = shared.runtime_statements("public")
         assert all(statements)
         assert sum("CREATE UNLOGGED TABLE" in each for each in statements) == 1
 

@@ -311,3 +311,78 @@ def test_json_has_the_changes(shop: Database) -> None:
     assert '"label": "tests.card"' in out
     assert f"created function {shop.schema}.tviews_card_rebuild()" in out
     assert '"doubtful": true' in out
+
+
+@pytest.fixture
+def earlier(shop: Database) -> Database:
+    """The shop as a state before the first release has left it, whose spool knew no tickets."""
+    shop.tview(
+        "SELECT maker_id AS id, avg(id) AS n FROM product WHERE maker_id IS NOT NULL "
+        "GROUP BY maker_id",
+        "id integer, n numeric NULL",
+        table="mean",
+        mode="deferred",
+    )
+    shop.execute("DROP TRIGGER django_tviews_apply ON django_tviews_spool")
+    shop.execute("ALTER TABLE django_tviews_spool DROP COLUMN ticket")
+    shop.execute("COMMENT ON TABLE django_tviews_registry IS 'django_tviews: the TViews'")
+    shop.execute("UPDATE django_tviews_registry SET format_version = 0")
+    # Functions that wrote no tickets, and knew nothing of hidden columns.
+    for name, returns, body in (
+        ("mean_on_product_update", "trigger", "RETURN NULL"),
+        ("mean_drain", "void", "RETURN"),
+    ):
+        shop.execute(
+            f"CREATE OR REPLACE FUNCTION tviews_{name}() RETURNS {returns} LANGUAGE plpgsql "
+            f"AS 'BEGIN {body}; END'"
+        )
+    return shop
+
+
+def test_an_installation_of_an_earlier_form_is_renewed_as_a_whole(earlier: Database) -> None:
+    writer = earlier.create_role()
+    earlier.execute(f"GRANT SELECT, INSERT ON django_tviews_refresh TO {writer}")
+    with earlier.transaction():
+        earlier.execute("SET LOCAL session_replication_role = replica")
+        earlier.execute('UPDATE mean SET "django_tviews:sum:n" = 0')
+    found = changes("tests.card")
+    assert f"created {earlier.schema}.django_tviews_spool" in found["django_tviews"]
+    assert {"tests.card", "tests.board", "tests.mean"} < found.keys()
+    assert "filled the hidden columns" in found["tests.mean"]
+    assert {each.kind for each in health.check() if not each.label.startswith("testapp.")} <= {
+        health.ProblemKind.ORPHANED
+    }
+    assert changes() == {}
+    assert earlier.value(
+        "SELECT has_table_privilege(%s, 'django_tviews_refresh', 'INSERT')", writer
+    )
+    with earlier.transaction():
+        earlier.execute("UPDATE maker SET name = name || name")
+        earlier.execute("INSERT INTO product VALUES (4, 'd', 1)")
+    earlier.check("writes of a deferred TView")
+    earlier.run("DELETE FROM product WHERE id = 1")
+
+
+def test_an_installation_of_an_earlier_form_is_named_and_not_mixed_with_a_new_one(
+    earlier: Database,
+) -> None:
+    (problem,) = [each for each in health.check() if each.label == ""]
+    assert problem.kind is health.ProblemKind.OUTDATED
+    assert "tview_sync" in problem.hint
+    with pytest.raises(OutdatedTView, match="not of the form"):
+        earlier.tview("SELECT id, name FROM maker", "id integer, name text", table="fresh")
+    assert earlier.value("SELECT to_regclass('fresh')") is None
+
+
+def test_an_earlier_form_stays_while_somebody_writes(
+    earlier: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synchronization, "_PAUSE", 0.01)
+    other = earlier.connect()
+    with override_settings(DJANGO_TVIEWS={"LOCK_TIMEOUT": "50ms"}), other.transaction():
+        other.execute("LOCK TABLE product IN ROW EXCLUSIVE MODE")
+        with pytest.raises(LockTimeout):
+            sync()
+    assert not installer.runtime_is_current(earlier.connection)
+    assert changes()
+    earlier.run("UPDATE maker SET name = upper(name)")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
+
+from django_tviews.plan.plan import FORMAT_VERSION
 
 from .created import Function
 from .names import digest
@@ -25,13 +29,15 @@ LOCK_LIMIT = 256
 RING_CELLS = 16
 RING_BITS = 31
 _RING = ("writer", "entry")
+# The table with a row for each installed TView.
+REGISTRY = "django_tviews_registry"
 
 _FUNCTION = re.compile(
     r"^CREATE OR REPLACE FUNCTION \S+\.(?P<name>django_tviews_\w+)\((?P<arguments>[^)]*)\)",
     re.MULTILINE,
 )
 _RELATION = re.compile(
-    r"^CREATE (?:UNLOGGED TABLE|TABLE|VIEW) \S+\.(django_tviews_\w+)", re.MULTILINE
+    r"^CREATE (?:UNLOGGED )?(?P<kind>TABLE|VIEW) \S+\.(?P<name>django_tviews_\w+)", re.MULTILINE
 )
 
 
@@ -81,7 +87,24 @@ def _sequences(schema: str, name: str) -> str:
 
 def runtime_statements(schema: str) -> list[str]:
     """Return the statements that create what all TViews share."""
-    values = runtime_values(schema)
+    return _statements(schema, runtime_comment())
+
+
+@cache
+def runtime_comment() -> str:
+    """Return the COMMENT on the registry, which tells what all TViews share from earlier forms.
+
+    Functions of TViews write to the spool and call the shared ones, so both have to be of one
+    format. What the relations are made of counts by itself, lest somebody forget to raise it.
+    """
+    layout = [each.sql for each in _objects("", _statements("", "")) if each.function is None]
+    return "django_tviews " + json.dumps(
+        {"format": FORMAT_VERSION, "layout": digest("\n".join(layout))}
+    )
+
+
+def _statements(schema: str, comment: str) -> list[str]:
+    values = {**runtime_values(schema), "runtime_comment": literal(comment)}
     return [
         statement
         for template in ("runtime", "runtime_locks", "runtime_deferred")
@@ -97,11 +120,13 @@ class RuntimeStatement:
         sql: the statement.
         relations: the names of the tables, views and sequences that it creates, if any.
         function: the function that it creates, if it does.
+        drop: the statement that drops its relation, if that holds nothing while nobody writes.
     """
 
     sql: str
     relations: tuple[str, ...] = ()
     function: Function | None = None
+    drop: str = ""
 
     def is_about(self, relations: Iterable[str]) -> bool:
         """Tell whether it says more of one of some relations that were just created."""
@@ -111,14 +136,20 @@ class RuntimeStatement:
 
 def runtime_objects(schema: str) -> list[RuntimeStatement]:
     """Return the statements that create what all TViews share, each with what it creates."""
+    return _objects(schema, runtime_statements(schema))
+
+
+def _objects(schema: str, statements: Iterable[str]) -> list[RuntimeStatement]:
     found = []
-    for statement in runtime_statements(schema):
+    for statement in statements:
         if "DO $ring$" in statement:
             cells = range(RING_CELLS)
             names = [f"django_tviews_{part}_{cell}" for part in _RING for cell in cells]
             found.append(RuntimeStatement(statement, relations=tuple(names)))
         elif match := _RELATION.search(statement):
-            found.append(RuntimeStatement(statement, relations=(match[1],)))
+            name, kind = match["name"], match["kind"]
+            drop = "" if name == REGISTRY else f"DROP {kind} {qualified(schema, name)}"
+            found.append(RuntimeStatement(statement, (name,), drop=drop))
         elif match := _FUNCTION.search(statement):
             arguments = (part.split()[-1] for part in match["arguments"].split(",") if part)
             function = Function(schema, match["name"], ", ".join(arguments), statement)

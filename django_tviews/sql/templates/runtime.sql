@@ -13,8 +13,7 @@ CREATE TABLE @{runtime}.django_tviews_registry (
     installed_at timestamptz NOT NULL DEFAULT now()
 );
 --;;
-COMMENT ON TABLE @{runtime}.django_tviews_registry IS
-    'django_tviews: the TViews that PostgreSQL keeps equal to their queries';
+COMMENT ON TABLE @{runtime}.django_tviews_registry IS @{runtime_comment};
 --;;
 -- Row images that wait for the end of the top-level statement. A transaction sees and deletes
 -- only rows of its own, so the table is empty whenever nothing is running; losing it in a crash
