@@ -258,6 +258,18 @@ class Database:
         key = ", ".join(quoted(name) for name in declaration.key)
         return self.execute(f"SELECT {names} FROM {quoted(declaration.table)} ORDER BY {key}")
 
+    def folding(self, tview: str) -> set[str]:
+        """Name the sources whose triggers fold."""
+        prefix = f"tviews_{tview}_on_"
+        found = self.execute(
+            "SELECT DISTINCT substr(proname, %s) FROM pg_proc WHERE starts_with(proname, %s) "
+            "AND prosrc LIKE '%%Add to the groups%%' AND pronamespace = %s::regnamespace",
+            len(prefix) + 1,
+            prefix,
+            self.schema,
+        )
+        return {str(name).rpartition("_")[0] for (name,) in found}
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Run what is inside in one transaction."""

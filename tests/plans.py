@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from django_tviews.definition import Column, Declaration
 from django_tviews.facts import ColumnFacts, Facts, RelationFacts, RelationKind, Volatility
+from django_tviews.plan.plan import Strategy
 from django_tviews.plan.planner import make_plan
 from django_tviews.plan.routes import NoRoute, Route, find_routes
 from django_tviews.relational.builder import build_tree
@@ -156,6 +157,14 @@ def planned(
         runtime_schema="public",
         output_types=dict(zip(names, (computed or types).split(", "), strict=True)),
     )
+
+
+def folded(plan: Plan) -> str:
+    """Name the sources whose changes are folded."""
+    found = [
+        each.relation.name for each in plan.sources if each.strategy_of("INSERT") is Strategy.FOLD
+    ]
+    return ", ".join(found)
 
 
 def routes(query: str, key: str = "id") -> list[str]:

@@ -85,6 +85,7 @@ from django_tviews.sqltypes import (
 
 from .columns import PlanColumn
 from .dependencies import rows_led_to
+from .matching import find_matching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     )
 
     from .columns import KeyColumn
+    from .matching import Matching
 
 
 @dataclass(frozen=True)
@@ -128,13 +130,13 @@ class Fold:
 
     Attributes:
         start: the occurrence of the source.
-        rows: what is grouped: an occurrence, by its number, or a join of several.
+        rows: what is grouped that has a row of it: an occurrence, by its number, or a join.
         occurrences: all of them.
         key: what the columns of the key are computed from.
         columns: the columns that are totals.
         filter: the condition on the rows that are grouped.
-        row_count: the column that counts all rows of a group; None if there is one group, which
-            is there with rows or without.
+        row_count: a column that counts rows of a group, which is there if this is not zero; None
+            if no change of the source brings a group or takes one away.
     """
 
     start: Occurrence
@@ -144,6 +146,14 @@ class Fold:
     columns: tuple[FoldedColumn, ...]
     filter: Expression | None
     row_count: str | None
+
+    @property
+    def counts_every_row(self) -> bool:
+        """The column that counts rows counts all of them."""
+        counted = [each.total for each in self.columns if each.name == self.row_count]
+        return any(
+            each.filter is None and (each.argument is None or not each.nullable) for each in counted
+        )
 
     @property
     def joins(self) -> bool:
@@ -195,17 +205,24 @@ def find_folds(
         each in expressions or each.occurrences <= led_to for each in (*groups.grouped_by, *others)
     ):
         return Folds()
+    read = frozenset().union(*(each.occurrences for each in (*groups.grouped_by, *others)))
     starts = [
-        occurrence
+        (occurrence, matching)
         for occurrence in tree.occurrences
-        if occurrence.number not in led_to and _is_folded(occurrence, tree)
+        if occurrence.number not in led_to
+        and _is_folded(occurrence, tree)
+        and (matching := find_matching(groups, occurrence.number)) is not None
+        and (matching.always or _only_adds(matching, read, groups.totals))
     ]
     if not starts:
         return Folds()
+    matched = [matching.always for _, matching in starts]
     shown = _Shown(
         tuple((each, totals[each.output]) for each in columns if each.output in totals),
         groups.one,
         output_types,
+        counts_rows=any(matched) and not groups.one,
+        every_row=all(matched),
     ).completed()
     folded = [shown.folded(column, total) for column, total in shown.totals]
     known = tuple(each for each in folded if each is not None)
@@ -215,14 +232,14 @@ def find_folds(
         {
             start.relation: Fold(
                 start,
-                groups.rows,
+                matching.rows,
                 tree.occurrences,
                 expressions,
                 known,
                 groups.filter,
-                None if groups.one else shown.row_count,
+                shown.row_count if shown.counts_rows and matching.always else None,
             )
-            for start in starts
+            for start, matching in starts
         },
         tuple(column for column, _ in shown.totals if column.hidden is not None),
     )
@@ -232,11 +249,25 @@ def _is_folded(occurrence: Occurrence, tree: QueryTree) -> bool:
     """Tell whether changed rows of an occurrence give the changed rows of the groups."""
     relation = occurrence.relation
     return (
-        not occurrence.nullable
-        and relation.kind is RelationKind.TABLE
+        relation.kind is RelationKind.TABLE
         # Triggers show rows of children, too, and not all of them.
         and relation.targets == (relation,)
         and [each.relation for each in tree.occurrences].count(relation) == 1
+    )
+
+
+def _only_adds(matching: Matching, read: frozenset[int], totals: Sequence[Total]) -> bool:
+    """Tell whether changed rows of a nullable side change totals, and that by what they give.
+
+    Args:
+        matching: of the source.
+        read: the occurrences that decide which groups there are, and what they show beside totals.
+        totals: all that the query shows.
+    """
+    return (
+        not read & matching.affected
+        and bool(totals)
+        and all(each.needed & matching.missing for each in totals)
     )
 
 
@@ -249,22 +280,33 @@ class _Shown:
         one: the one group is there with rows or without.
         computed: the types of the query's output columns, as far as a server has told them; of a
             sum only those of smallint and integer are bigint.
+        counts_rows: changes may leave a group without rows, which has to be noticed.
+        every_row: no source is folded that stands on a nullable side, so that all rows of a group
+            can be counted.
     """
 
     totals: tuple[tuple[PlanColumn, Total], ...]
     one: bool
     computed: Mapping[str, str]
+    counts_rows: bool = True
+    every_row: bool = True
 
     @property
     def row_count(self) -> str | None:
-        """The column that counts all rows of a group, if there is one."""
-        return self.counter(None)
+        """The column that counts all rows of a group, or some of them, if there is one."""
+        if self.every_row:
+            return self.counter(None)
+        return next((each.name for each, total in self.totals if total.function == "count"), None)
 
     def completed(self) -> _Shown:
         """Return these totals with the hidden ones that they need to be folded."""
         shown = self
-        if not shown.one and shown.row_count is None:
-            shown = shown.with_hidden(HiddenTotal("count"))
+        if shown.counts_rows and shown.row_count is None:
+            if shown.every_row:
+                shown = shown.with_hidden(HiddenTotal("count"))
+            else:
+                column, total = shown.totals[0]
+                shown = shown.with_hidden(HiddenTotal("count", column.output), total)
         for column, total in self.totals:
             if total.function in ("avg", "sum"):
                 counted = shown.is_counted(total)

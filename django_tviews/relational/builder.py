@@ -25,6 +25,7 @@ from .recursion import Recursion
 from .scope import Scope
 from .selects import Selects
 from .set_operations import SetOperations
+from .strictness import Strictness
 from .syntax import Node, deparse_select, parse_select
 from .totals import Totals
 from .tree import Alternative, Condition, Expression, Occurrence, QueryTree
@@ -159,6 +160,7 @@ class Builder:
         self.recursion = Recursion(self)
         self.expressions = Expressions(self)
         self.nullability = Nullability(self)
+        self.strictness = Strictness(self)
         self.looks = Looks(self)
         self.types = Types()
         self.totals = Totals(self)

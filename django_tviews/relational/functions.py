@@ -187,6 +187,16 @@ NEVER_NULL_FROM_VALUES = words(
     """
 )
 
+# NULL if any of their arguments is, in each of their forms.
+STRICT = NEVER_NULL_FROM_VALUES | words(
+    """
+    age date_part extract initcap make_date mod position power split_part sqrt strpos substring
+    """
+)
+
+# Not all of their forms give NULL if an operand is NULL; all other operators do.
+NOT_STRICT_OPERATORS = frozenset({"||"})
+
 # Not NULL whatever their arguments are.
 NEVER_NULL = words(
     """

@@ -93,13 +93,23 @@ class Totals:
                 totals.append(total)
             elif name is None or self._builder.expressions.contains_aggregate(value):
                 return None
-        condition = filters[0] if filters else None
-        return Groups(rows, expressions, tuple(totals), condition, one=not grouped_by)
+        return Groups(
+            rows,
+            expressions,
+            tuple(totals),
+            filters[0] if filters else None,
+            one=not grouped_by,
+            needed=self._needed(conditions, scope),
+        )
 
     def _bound(self, nodes: list[Node], scope: Scope) -> tuple[Expression, ...] | None:
         """Bind expressions; None if there is one that single rows do not tell."""
         bound = tuple(self._builder.expressions.bind(node, scope) for node in nodes)
         return None if any(each.opaque for each in bound) else bound
+
+    def _needed(self, conditions: list[Node], scope: Scope) -> frozenset[int]:
+        strictness = self._builder.strictness
+        return frozenset().union(*(strictness.of_condition(each, scope) for each in conditions))
 
     def _rows(self, select: Node, scope: Scope) -> int | Join | None:
         """What a FROM clause of tables gives; None if anything else stands in the query."""
@@ -149,18 +159,19 @@ class Totals:
         if sides[0] is None or sides[1] is None:
             return None
         items = [*sides[0][1], *sides[1][1]]
-        condition = None
-        if kind(join.quals):
-            bound = self._bound([join.quals], replace(scope, items=items))
-            if bound is None:
-                return None
-            (condition,) = bound
+        inner = replace(scope, items=items)
+        conditions = [join.quals] if kind(join.quals) else []
+        bound = self._bound(conditions, inner)
+        if bound is None:
+            return None
+        condition = bound[0] if bound else None
         keyword = {
             pg_query_pb2.JOIN_LEFT: "LEFT JOIN",
             pg_query_pb2.JOIN_RIGHT: "RIGHT JOIN",
             pg_query_pb2.JOIN_FULL: "FULL JOIN",
         }.get(join.jointype, "JOIN")
-        return Join(sides[0][0], sides[1][0], keyword, condition), items
+        needed = self._needed(conditions, inner)
+        return Join(sides[0][0], sides[1][0], keyword, condition, needed), items
 
     def _total(self, name: str, value: Node, scope: Scope) -> Total | None:
         node, or_zero, cast = _aggregate(value)
@@ -180,8 +191,9 @@ class Totals:
         if bound is None:
             return None
         condition = bound[-1] if filters else None
+        needed = self._needed(filters, scope)
         if node.agg_star:
-            return None if cast else Total(name, function, None, condition)
+            return None if cast else Total(name, function, None, condition, needed=needed)
         # What is summed exactly, the cast shows exactly, or refuses.
         if cast and not (
             function == "sum" and is_integer(self._builder.types.of(node.args[0], scope))
@@ -197,6 +209,7 @@ class Totals:
             self._decimals.value(node.args[0], scope),
             self._builder.nullability.of(node.args[0], scope, False),
             cast,
+            needed | self._builder.strictness.of_value(node.args[0], scope),
         )
 
 

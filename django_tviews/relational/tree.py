@@ -216,6 +216,7 @@ class Total:
         decimals: those of the argument's values, where the text tells them.
         nullable: the structure of the query does not rule out that the argument is NULL.
         as_bigint: a sum is cast to ``bigint``, which refuses what is too large.
+        needed: the occurrences without a row of any of which it has no part in a combination.
     """
 
     output: str
@@ -227,6 +228,7 @@ class Total:
     decimals: Decimals | None = None
     nullable: bool = False
     as_bigint: bool = False
+    needed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -238,12 +240,24 @@ class Join:
         right: likewise.
         keyword: ``JOIN``, or ``LEFT JOIN``, ``RIGHT JOIN``, ``FULL JOIN``.
         condition: that of ON; None if every row is joined with every row.
+        needed: the occurrences without a row of any of which the condition is not TRUE.
     """
 
     left: int | Join
     right: int | Join
     keyword: str
     condition: Expression | None
+    needed: frozenset[int] = frozenset()
+
+    @property
+    def occurrences(self) -> frozenset[int]:
+        """The numbers of all that it joins."""
+        return numbers_of(self.left) | numbers_of(self.right)
+
+
+def numbers_of(rows: int | Join) -> frozenset[int]:
+    """Return the numbers of the occurrences that a part of a FROM clause consists of."""
+    return rows.occurrences if isinstance(rows, Join) else frozenset({rows})
 
 
 @dataclass(frozen=True)
@@ -256,6 +270,7 @@ class Groups:
         totals: the output columns that are totals; the others are the same for a whole group.
         filter: the condition of WHERE.
         one: there is no GROUP BY, so one group, with rows or without.
+        needed: the occurrences without a row of any of which the filter is not TRUE.
     """
 
     rows: int | Join
@@ -263,6 +278,7 @@ class Groups:
     totals: tuple[Total, ...]
     filter: Expression | None = None
     one: bool = False
+    needed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

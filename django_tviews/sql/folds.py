@@ -68,27 +68,27 @@ def fold_values(
     where = "true" if fold.filter is None else f"({rows.expression(fold.filter)})"
     totals = _Totals(rows, rows.alias(fold.start.number), replaced)
     parts = [totals.part(place, column) for place, column in enumerate(fold.columns, start=1)]
-    stays = []
+    by_column = dict(zip((column.name for column in fold.columns), parts, strict=True))
+    changed = [each for part in parts for each in part.changed]
+    stays: list[str] = []
+    counted: tuple[str, ...] = ()
     if fold.row_count is not None:
-        stays = [f"tview.{identifier(fold.row_count)} + change.{_ROWS} > 0"]
+        stays = [f"{by_column[fold.row_count].value} > 0"]
+        if not fold.counts_every_row:
+            # A group may begin or end with rows that no column counts.
+            counted = (f"{totals.difference('count', '*')} AS {_ROWS}",)
+            changed.append(f"change.{_ROWS} <> 0")
     settled = [*stays, *(each for part in parts for each in part.settled)]
     return {
         "joined": _joined(fold, fold.rows, rows),
         "grouped_by": _listed(
             f"{expression} AS {name}" for expression, name in zip(grouped_by, affected, strict=True)
         ),
-        "changes": ",\n".join(
-            [
-                f"{totals.difference('count', '*')} AS {_ROWS}",
-                *(change for part in parts for change in part.changes),
-            ]
-        ),
+        "changes": ",\n".join([*counted, *(change for part in parts for change in part.changes)]),
         "filter": where,
         "known": " AND ".join(f"change.{name} IS NOT NULL" for name in affected),
         "places": _listed(str(place) for place in range(1, len(key) + 1)),
-        "changed": "\nOR ".join(
-            [f"change.{_ROWS} <> 0", *(each for part in parts for each in part.changed)]
-        ),
+        "changed": "\nOR ".join(changed),
         "new_values": ",\n".join(
             f"{identifier(column.name)} = {part.value}"
             for column, part in zip(fold.columns, parts, strict=True)
