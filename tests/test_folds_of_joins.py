@@ -404,7 +404,9 @@ def grouped_joins(draw: st.DrawFn) -> tuple[str, str]:
         conditions.append("i.shop_id = s.id")
     if draw(st.booleans()):
         conditions.append(
-            draw(st.sampled_from(["i.a > 0", "s.v IS NULL", "s.v <> 1", "(i.id IS NULL OR i.a > 0)"]))
+            draw(
+                st.sampled_from(["i.a > 0", "s.v IS NULL", "s.v <> 1", "(i.id IS NULL OR i.a > 0)"])
+            )
         )
     for aggregates, types in draw(st.lists(st.sampled_from(TOTALLED), min_size=1, max_size=4)):
         condition = " FILTER (WHERE i.a > s.v)" if draw(st.booleans()) else ""

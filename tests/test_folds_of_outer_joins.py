@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from typing import TYPE_CHECKING
 
-import hypothesis
 import pytest
-from django.db import IntegrityError
-from hypothesis import strategies as st
 
 from django_tviews.plan.plan import Strategy
 from django_tviews.relational import functions
 
-from .harness import branch, fresh_database, strategies
+from .harness import branch, strategies
 from .plans import folded, planned
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
 
     from .harness import Database
 

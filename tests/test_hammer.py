@@ -23,7 +23,7 @@ COMMITTED = ("read committed",) * 6
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("levels", [COMMITTED, MIXED], ids=["read_committed", "mixed"])
-@pytest.mark.parametrize("shapes", grouped(SHAPES, 7), ids=lambda shapes: shapes[0].name)
+@pytest.mark.parametrize("shapes", grouped(SHAPES, 8), ids=lambda shapes: shapes[0].name)
 def test_writers_leave_no_drift_in_any_snapshot(
     database: Database, shapes: tuple[Shape, ...], levels: tuple[str, ...], mode: str
 ) -> None:

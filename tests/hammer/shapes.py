@@ -109,6 +109,15 @@ SHAPES = (
         "id text, products bigint, price bigint NULL",
     ),
     Shape(
+        # As annotate() writes it: suppliers are there without products, and these without reviews.
+        "annotated",
+        "SELECT s.id, s.name, sum(r.stars) AS stars, max(r.stars) AS best,"
+        " count(r.stars) FILTER (WHERE p.price > 2) AS dear FROM supplier s"
+        " LEFT JOIN product p ON p.supplier_id = s.id LEFT JOIN review r ON r.product_id = p.id"
+        " GROUP BY s.id, s.name",
+        "id integer, name text, stars bigint NULL, best integer NULL, dear bigint",
+    ),
+    Shape(
         # The key stands in the review; what is summed up does not.
         "priced_reviews",
         "SELECT r.author_id AS id, count(*) AS reviews, sum(p.price) AS price,"

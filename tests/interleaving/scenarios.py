@@ -337,6 +337,16 @@ MORE = (
         ),
     ),
     Scenario(
+        "a parent comes while what it totals does",
+        _shapes("annotated"),
+        _REVIEWED,
+        (
+            ("INSERT INTO supplier VALUES (8, 'eight', 1)",),
+            ("UPDATE product SET supplier_id = 8 WHERE id = 1",),
+            ("INSERT INTO review VALUES (3, 1, 1, 4)", "DELETE FROM review WHERE id = 1"),
+        ),
+    ),
+    Scenario(
         "children move in both directions",
         _shapes("grandchildren"),
         _REVIEWED,

@@ -22,13 +22,18 @@ class Shortcuts(Choices):
     def totals(self) -> Select:
         """Write totals by group, or in one row."""
         self.note("totals")
-        source = self.child_and_parents()
+        if self.chance(0.4):
+            source, totalled = self.parent_and_children()
+        else:
+            source = self.child_and_parents()
+            totalled = source.fields
         found = self.comparable(source.fields)
+        grouped = self.random.sample(found, min(len(found), self.random.choice([0, 1, 1, 1, 2])))
+        if totalled != source.fields and source.key is not None and self.chance(0.7):
+            grouped = self.comparable(source.key)
         outputs: list[Output] = []
         conditions: list[str] = []
-        for shown in self.random.sample(
-            found, min(len(found), self.random.choice([0, 1, 1, 1, 2]))
-        ):
+        for shown in grouped:
             sql = shown.sql
             if shown.nullable and self.chance(0.5):
                 sql = f"COALESCE({sql}, {ABSENT[shown.family]})"
@@ -43,7 +48,7 @@ class Shortcuts(Choices):
         if self.chance(0.3):
             conditions.append(self.predicate(source.fields, (), 0))
         for _ in range(self.random.randint(1, 3)):
-            for sql, type_ in self.total(self.random.choice(source.fields), source.fields):
+            for sql, type_ in self.total(self.random.choice(totalled), totalled):
                 outputs.append(self.output(outputs, sql, type_, ()))
         return self.finish(outputs, source, joined_by_and(conditions), tail)
 
@@ -86,6 +91,53 @@ class Shortcuts(Choices):
             outputs.append(self.output(outputs, sql, "jsonb", ()))
         where = joined_by_and([self.predicate(source.fields, (), 0)] if self.chance(0.3) else [])
         return self.finish(outputs, source, where, "", keyed=source.key is not None)
+
+    def parent_and_children(self) -> tuple[Joined, tuple[Field, ...]]:
+        """Join the rows of a table with those whose foreign keys lead to them, mostly if any do.
+
+        Returns:
+            The join, with the key of the first table, and the fields that are mostly totalled.
+        """
+        tables = {each.name: each for each in self.relations if each.name[:3] != "hv_"}
+        references = [(child, key) for child in tables.values() for key in child.foreign_keys]
+        if not references:
+            source = self.child_and_parents()
+            return source, source.fields
+        self.note("totals of children")
+        first = tables[self.random.choice(references)[1].table]
+        joined, _ = self.table(first)
+        known = [(first, joined)]
+        for _ in range(self.random.choice([1, 1, 1, 2, 2, 3])):
+            parent, above, child, key = self.random.choice(
+                [
+                    (relation, shown, *reference)
+                    for relation, shown in known
+                    for reference in references
+                    if reference[1].table == relation.name
+                ]
+            )
+            below, _ = self.table(child)
+            known.append((child, below))
+            own, at = self.by_name(child, below), self.by_name(parent, above)
+            on = " AND ".join(
+                f"{at[target].sql} = {own[column].sql}"
+                for column, target in zip(key.columns, key.targets, strict=True)
+            )
+            if self.chance(0.15):
+                on += f" AND {self.predicate(below.fields, (), 0)}"
+            operator = self.random.choice(["LEFT JOIN"] * 4 + ["JOIN"])
+            missable = operator == "LEFT JOIN"
+            fields = tuple(
+                replace(each, nullable=each.nullable or missable) for each in below.fields
+            )
+            joined = Joined(
+                f"{joined.sql} {operator} {below.sql} ON {on}",
+                joined.fields + fields,
+                joined.key,
+                single=False,
+            )
+        _, last = self.random.choice(known[1:])
+        return joined, last.fields if self.chance(0.8) else joined.fields
 
     def child_and_parents(self) -> Joined:
         """Join the rows of a table with those that its foreign keys, and theirs, lead to."""
