@@ -13,7 +13,6 @@ from .harness import branch, strategies
 from .plans import folded, planned
 
 if TYPE_CHECKING:
-
     from .harness import Database
 
 MAKER = "FROM maker m LEFT JOIN product p ON p.maker_id = m.id"
@@ -135,6 +134,13 @@ REVIEWED = f"{MAKER} LEFT JOIN review r ON r.product_id = p.id"
             "GROUP BY p.id",
             "bigint, bigint",
             "tag",
+        ),
+        (
+            "SELECT p.id AS k, count(r.id) AS r FROM product p LEFT JOIN review r "
+            "ON r.product_id = p.id LEFT JOIN tag t ON t.product_id = p.id "
+            "AND t.name = COALESCE(r.body, '') WHERE t.name IS NULL GROUP BY p.id",
+            "bigint, bigint",
+            "",
         ),
         # The key is not that of one row: makers without products may be all there is of a country.
         (

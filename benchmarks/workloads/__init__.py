@@ -17,6 +17,7 @@ WORKLOADS: Final[Mapping[str, Workload]] = {
         blog.JOIN,
         blog.GROUPING,
         blog.JOINED_GROUPING,
+        blog.ANNOTATED,
         blog.DOCUMENT,
         blog.DERIVED,
         blog.STACKED,

@@ -226,6 +226,25 @@ JOINED_GROUPING = Workload(
     ),
 )
 
+ANNOTATED = Workload(
+    name="annotated",
+    title="parents with count and sum of their children, those without any included",
+    queries="annotated",
+    schema=_AUTHOR_AND_POST,
+    contents=(_AUTHORS, _POSTS),
+    keys=_AUTHOR_AND_POST_KEYS,
+    views=(
+        View(
+            "author_total",
+            "SELECT a.id, a.name, count(p.id) AS posts, coalesce(sum(p.score), 0) AS score"
+            " FROM author a LEFT JOIN post p ON p.author_id = a.id GROUP BY a.id, a.name",
+            {"id": "bigint", "name": "text", "posts": "bigint", "score": "bigint"},
+        ),
+    ),
+    changes=_POST_CHANGES,
+    renames=(_RENAMED_AUTHOR,),
+)
+
 DOCUMENT = Workload(
     name="document",
     title="a jsonb document with parent and aggregated children",

@@ -6,13 +6,17 @@ rows that a statement has removed and added are joined with the other tables and
 and the difference goes into the row of the group.
 
 **Claim.** If the row of a group was right before, it is right after. *Why.* Let the statement have
-changed rows of the source T and of nothing else, and let T stand in FROM once, on no nullable side.
+changed rows of the source T and of nothing else, and let T stand in FROM once.
 
-*The rows of the group differ by those that the removed and added rows of T give alone.* Of two
-relations that are joined, each row of the one that is not on a nullable side gives its own rows,
-with or without a match, whatever other rows there are beside it. So what FROM gives for T is what
-it gives for the rows of T that stay, together with what it gives for those that change, and that
-goes for any tree of joins around T. It needs no key: a row of T may give several rows, or none.
+*The rows of the group that have a row of T differ by those that the removed and added rows of T
+give alone.* So says the first claim of :mod:`.matching`, for any tree of joins around T. It needs
+no key: a row of T may give several rows, or none.
+
+*The rows of the group that have none do not matter.* Either there are none, or T stands on a
+nullable side. How many there are then depends on T. But no total sees them, as for each there is a
+relation that is missing without T, and whose NULLs it leaves out. Nor does anything else that
+tells groups apart, or that is shown of them, read relations that T affects. So by the second claim
+of :mod:`.matching` the group is there with the rows that T has and without.
 
 *The transition tables hold what has changed*, and so do their rows as they are, without pairing
 old and new ones: of a row that was changed twice they hold both changes, whose intermediate image
@@ -30,7 +34,8 @@ either.
 of T leads from (:mod:`.routes`). Rows whose image is the same before and after have no route, and
 give the same rows added and removed, so that nothing is left of them.
 
-Then, for a group that keeps at least one row, and for the one of a query without GROUP BY:
+Then, for a group that keeps at least one row, for the one of a query without GROUP BY, and for all
+of them where T stands on a nullable side:
 
 * ``count`` grows by the rows added, less those removed;
 * ``sum`` does so by their values, as long as addition is exact. It is for integers, and for
@@ -48,6 +53,10 @@ Then, for a group that keeps at least one row, and for the one of a query withou
 
 Whatever these conditions leave open is recomputed: a group that is new, that has lost its last row,
 or one of whose totals they do not settle. ∎
+
+A group that counts some rows is there. Where sources on nullable sides are folded, too, all rows
+of a group cannot be counted, since a change of those sources brings and takes some that no total
+sees. Then any count tells that a group is there, and where it is zero, the group is recomputed.
 
 A total that this asks for and no field shows has a *hidden column* (:mod:`..relational.hidden`):
 the number of rows in a group, the number of values of a sum or an average, and the sum of an
