@@ -434,7 +434,7 @@ class Playground:
         keys = Counter(
             tuple(
                 str(value)
-                for value, column in zip(row, declaration.columns, strict=True)
+                for value, column in zip(row, declaration.columns, strict=False)
                 if column.name in declaration.key
             )
             for row in rows
