@@ -366,7 +366,7 @@ class RefreshFailed(TViewError):
 
     sqlstate = "58000"
     advice = (
-        "Make the query give a value for every state of its sources (NULLIF against division by "
+        "Make the query give a value for every row of its sources (NULLIF against division by "
         "zero), or widen the column."
     )
 

@@ -240,6 +240,16 @@ KEPT: dict[str, tuple[KeptForm, ...]] = {
             """,
         ),
         KeptForm(
+            "WITH in a subquery",
+            """
+            SELECT p.id, (WITH rated AS (
+                              SELECT r.rating FROM review r WHERE r.product_id = p.id
+                          )
+                          SELECT count(*) FROM rated WHERE rated.rating > 3) AS good
+              FROM product p
+            """,
+        ),
+        KeptForm(
             "JSON documents",
             """
             SELECT p.id,

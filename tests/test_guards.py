@@ -574,6 +574,35 @@ class TestErrorsOfAWrite:
         family.check("the refusal")
         family.run("UPDATE parent SET name = '8' WHERE id = 1", "DELETE FROM child")
 
+    @pytest.mark.parametrize(
+        ("part", "fails"), [("100 / i.size", True), ("100 / NULLIF(i.size, 0)", False)]
+    )
+    def test_a_key_that_a_condition_on_another_table_guards(
+        self, database: Database, part: str, fails: bool
+    ) -> None:
+        database.execute("""
+            CREATE TABLE shop (id integer PRIMARY KEY, sells boolean);
+            CREATE TABLE item (id integer PRIMARY KEY, shop_id integer, size integer NOT NULL);
+            INSERT INTO shop VALUES (1, true), (2, false);
+            INSERT INTO item VALUES (1, 1, 20);
+        """)
+        database.tview(
+            f"SELECT COALESCE({part}, 0) AS id, count(*) AS n, 7 / max(i.size) AS shown "
+            f"FROM item i JOIN shop s ON s.id = i.shop_id WHERE s.sells GROUP BY 1",
+            "id integer, n bigint, shown integer NULL",
+        )
+        write = "INSERT INTO item VALUES (2, 2, 0)"
+        if fails:
+            with pytest.raises(DatabaseError) as refusal:
+                database.execute(write)
+            error = TViewError.from_database_error(refusal.value)
+            assert isinstance(error, RefreshFailed)
+            assert "for every row of its sources" in error.hint
+            database.check("the refusal")
+        else:
+            database.run(write, "UPDATE item SET size = size + 1")
+        database.run("INSERT INTO item VALUES (3, 1, 20)")
+
     def test_an_error_of_the_drain_at_the_end_of_a_cascade(self, family: Database) -> None:
         family.tview(
             "SELECT p.id, 10 / (SELECT count(*) FROM child c WHERE c.parent_id = p.id) AS v FROM parent p",

@@ -22,6 +22,7 @@ from django_tviews.relational.hidden import HiddenTotal, with_hidden
 from .harness import branch, strategies
 from .oracle import quoted
 from .plans import planned
+from .test_commands import call
 
 if TYPE_CHECKING:
     from django_tviews.definition import Declaration
@@ -212,6 +213,26 @@ def test_verify_compares_hidden_columns_and_repairs_them(database: Database) -> 
     assert report.repair is not None
     assert report.repair.updated == 1
     database.check("the repair")
+
+
+def test_a_role_that_verifies_hidden_columns_is_told_which_rights_it_needs(
+    database: Database,
+) -> None:
+    database.execute(SALES)
+    database.tview("SELECT id, pieces FROM sale", "id integer, pieces integer", table="plain")
+    reader = database.create_role()
+    database.execute(f"GRANT SELECT ON django_tviews_registry, plain, plain_query TO {reader}")
+    with database.role(reader):
+        call("tview_verify")
+    average(database)
+    database.execute(f"GRANT SELECT ON tview_2, tview_2_query TO {reader}")
+    with database.role(reader):
+        _, message = call("tview_verify", code=2)
+    assert message.startswith("permission denied for table sale")
+    assert "HINT: Run it as the role that migrates." in message
+    database.execute(f"GRANT SELECT ON sale TO {reader}")
+    with database.role(reader):
+        call("tview_verify")
 
 
 def test_another_query_brings_and_takes_hidden_columns(database: Database) -> None:

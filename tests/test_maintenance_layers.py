@@ -154,6 +154,44 @@ def test_a_tview_never_sees_those_below_it_as_they_were(maintained: Database) ->
     )
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        # The name p means another row inside than where the WITH stands.
+        "(WITH c AS (SELECT r.stars FROM review r WHERE r.post_id = p.id) "
+        "SELECT max(p.stars) FROM c p WHERE p.stars > 1)",
+        # It is read one level further down.
+        "(WITH c AS (SELECT r.id, r.stars FROM review r WHERE r.post_id = p.id) "
+        "SELECT count(*) FROM review r WHERE r.stars = (SELECT max(c.stars) FROM c))",
+        "(WITH RECURSIVE c AS ("
+        "SELECT r.id, r.stars FROM review r WHERE r.post_id = p.id AND r.above IS NULL UNION ALL "
+        "SELECT r.id, r.stars FROM review r JOIN c ON r.above = c.id WHERE r.post_id = p.id) "
+        "SELECT sum(stars) FROM c)",
+    ],
+    ids=["renamed", "deeper", "recursive"],
+)
+def test_a_with_in_a_subquery_reads_the_row_around_it(database: Database, value: str) -> None:
+    database.execute("""
+        CREATE TABLE post (id integer PRIMARY KEY);
+        CREATE TABLE review (id integer PRIMARY KEY, post_id integer, above integer, stars integer);
+        INSERT INTO post VALUES (1), (2);
+        INSERT INTO review VALUES (1, 1, NULL, 5), (2, 1, 1, 2), (3, 2, NULL, 5), (4, 2, 3, 1);
+    """)
+    database.tview(
+        f"SELECT p.id, {value} AS n FROM post p", "id integer, n bigint NULL", allow_rebuild=True
+    )
+    database.run(
+        "UPDATE review SET stars = 6 WHERE id = 3",
+        "UPDATE review SET post_id = 1 WHERE id = 3",
+        "UPDATE review SET post_id = 3 - post_id",
+        "INSERT INTO post VALUES (3)",
+        "INSERT INTO review VALUES (5, 3, NULL, 4), (6, 3, 5, 4)",
+        "DELETE FROM review WHERE id IN (1, 6)",
+        "UPDATE post SET id = 4 WHERE id = 1",
+        "TRUNCATE review",
+    )
+
+
 def test_a_tview_whose_maintenance_changes_what_it_reads_is_refused_by_name(
     database: Database,
 ) -> None:

@@ -29,6 +29,12 @@ FOUND: Final = 1
 FAILED: Final = 2
 """Exit code of a command that could not do its work; argparse uses it, too."""
 
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
+_RIGHTS: Final = (
+    "Run it as the role that migrates. To look, a role needs SELECT on django_tviews_registry, on "
+    "the TViews and their backing views, and, where a TView has hidden columns, on what it reads."
+)
+
 
 class TViewCommand(BaseCommand):
     """A command over TViews of one database.
@@ -79,7 +85,10 @@ class TViewCommand(BaseCommand):
             raise CommandError(str(error), returncode=FAILED) from error
         except Error as error:
             explained = TViewError.from_database_error(error) or error
-            raise CommandError(str(explained).strip(), returncode=FAILED) from error
+            message = str(explained).strip()
+            if getattr(error.__cause__, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
+                message += f"\nHINT: {_RIGHTS}"
+            raise CommandError(message, returncode=FAILED) from error
 
     @abstractmethod
     def run(self, **options: Any) -> None:

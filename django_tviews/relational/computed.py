@@ -91,8 +91,8 @@ class ComputedRelations:
         bound = [self._call(call, scope, (), 1) for call in found]
         for call, node in zip(bound, found, strict=True):
             if len(call.columns) != 1:
-                title = f"{names(node.funcname)[-1]}() in the select list"
-                refuse("whole-row", title, position=position(node))
+                name = f"{names(node.funcname)[-1]}()"
+                refuse("rows-in-select-list", name, position=position(node))
         columns = tuple(
             replace(call.columns[0], name=f"value_{place}")
             for place, call in enumerate(bound, start=1)

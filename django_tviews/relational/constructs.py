@@ -80,6 +80,12 @@ CONSTRUCTS = {
             "SELECT id, unnest(regexp_matches(name, '(.)(.)', 'g')) AS pair FROM product",
         ),
         Construct(
+            "rows-in-select-list",
+            "a function that gives rows of several columns, in the select list",
+            "Call it in FROM: CROSS JOIN LATERAL jsonb_each(data) AS entry, and name entry.key.",
+            "SELECT id, (jsonb_each(data)).key AS part FROM product",
+        ),
+        Construct(
             "modifying-cte",
             "a data-modifying WITH",
             "A TView only reads: move the INSERT, UPDATE or DELETE out of the query.",

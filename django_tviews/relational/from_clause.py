@@ -85,7 +85,9 @@ class FromClause:
 
     def _cte(self, alias: str, node: Node, scope: Scope, outer_joins: frozenset[int]) -> Item:
         cte = scope.ctes[node.relname]
-        inner = Scope(ctes=cte.visible, sublinks=scope.sublinks, outer_joins=outer_joins)
+        inner = Scope(
+            outer=cte.outer, ctes=cte.visible, sublinks=scope.sublinks, outer_joins=outer_joins
+        )
         column_names = _renamed(node, names(cte.node.aliascolnames))
         if cte.shown is not None:
             outputs = [

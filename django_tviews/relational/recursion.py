@@ -48,7 +48,7 @@ class Recursion:
             first = builder.selects.bind(select.larg, _term(cte.visible, inside, scope))
             shown = self._shown(cte, first.outputs, merges=not select.all)
             while True:
-                visible = {**cte.visible, node.ctename: Cte(node, cte.visible, shown)}
+                visible = {**cte.visible, node.ctename: Cte(node, cte.visible, shown=shown)}
                 mark = builder.mark()
                 again = builder.selects.bind(select.rarg, _term(visible, inside, scope))
                 worse = [
@@ -109,4 +109,4 @@ def _reads(message: Node, name: str) -> bool:
 
 
 def _term(visible: dict[str, Cte], inside: tuple[int, ...], scope: Scope) -> Scope:
-    return Scope(ctes=visible, sublinks=inside, outer_joins=scope.outer_joins)
+    return Scope(outer=scope.outer, ctes=visible, sublinks=inside, outer_joins=scope.outer_joins)

@@ -99,12 +99,14 @@ class Cte:
     Attributes:
         node: the ``CommonTableExpr``.
         visible: the ones that it can name.
+        outer: what is around the SELECT that it belongs to, whose columns it can name, too.
         shown: within a recursive one, what it shows to itself.
         recursive: it names itself.
     """
 
     node: Node
     visible: dict[str, Cte]
+    outer: Scope | None = None
     shown: list[BoundColumn] | None = None
     recursive: bool = False
 

@@ -172,7 +172,7 @@ class Selects:
             if kind(cte.ctequery) != "select_stmt":
                 refuse("modifying-cte", f"WITH {cte.ctename}", position=position(cte))
             recursive = bool(clause.recursive) and refers_to_itself(cte)
-            scope.ctes[cte.ctename] = Cte(cte, dict(scope.ctes), recursive=recursive)
+            scope.ctes[cte.ctename] = Cte(cte, dict(scope.ctes), scope.outer, recursive=recursive)
 
     def _barriers(self, select: Node, *, beyond_limit: bool) -> list[str]:
         """Name for each item of the select list what keeps single rows from telling its value.
