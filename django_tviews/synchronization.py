@@ -273,8 +273,8 @@ def _shared_objects(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[s
                 yield f"created {complete(qualified(schema, name))}"
         elif not each.relations and each.is_about(made):
             installer.execute(editor, each.sql)
-    for tview in tviews[:1]:
-        # All have one ring.
+    # All have one ring, and the table of one may be gone.
+    for tview in [each for each in tviews if each.schema is not None][:1]:
         statement = shared.enter_statement(schema, tview.schema or schema, tview.declaration.table)
         installer.execute(editor, statement)
 

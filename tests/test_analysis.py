@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from io import StringIO
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,7 +74,8 @@ def test_the_trigger_of_each_tview_has_its_time(blog: Database) -> None:
 def test_the_statements_of_the_functions_have_their_own_time_and_slowest_nodes(
     blog: Database,
 ) -> None:
-    analysis = one("UPDATE comment SET post_id = 7 WHERE id = 1")
+    sql = "UPDATE comment SET post_id = 7 WHERE id = 1"
+    analysis = one(sql)
     assert not analysis.unmeasured
     assert [*analysis.steps] == sorted(analysis.steps, key=lambda step: -step.milliseconds)
     written = [
@@ -85,8 +87,14 @@ def test_the_statements_of_the_functions_have_their_own_time_and_slowest_nodes(
     assert {"card", "tview_2"} <= {
         table for table in ("card", "tview_2") for step in written if table in step.statement
     }
-    scans = [node for step in analysis.steps for node in step.nodes if "comment" in node.what]
-    assert any(node.what == "Seq Scan on comment" for node in scans)
+    # Beside other programs a statement may be held up anywhere, for longer than a scan takes.
+    analyses = chain([analysis], (one(sql) for _ in range(9)))
+    assert any(
+        node.what == "Seq Scan on comment"
+        for each in analyses
+        for step in each.steps
+        for node in step.nodes
+    )
 
 
 def test_the_time_of_a_statement_is_that_without_what_it_led_to() -> None:

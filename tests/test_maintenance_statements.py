@@ -495,3 +495,44 @@ def test_a_column_added_to_and_dropped_from_a_source_between_writes(shop: Databa
     shop.run("UPDATE author SET name = 'between'", "INSERT INTO author VALUES (9, 'new', NULL)")
     shop.execute("ALTER TABLE author DROP COLUMN born")
     shop.run("UPDATE author SET name = 'after'", "DELETE FROM author WHERE id = 9")
+
+
+@pytest.mark.parametrize("mode", ["immediate", "deferred"])
+@pytest.mark.parametrize("refreshed", ["('another', NULL)", "('pairs', '[[1, 1]]')"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        "WITH a AS (DELETE FROM item) DELETE FROM shop",
+        "WITH a AS (DELETE FROM shop) DELETE FROM item",
+    ],
+    ids=["items first", "shops first"],
+)
+def test_a_refresh_in_the_middle_of_a_statement_waits_for_its_end(
+    database: Database, mode: str, refreshed: str, write: str
+) -> None:
+    """The key stands half in the rows of each table, and neither is there any more."""
+    database.execute("""
+        CREATE TABLE shop (id integer PRIMARY KEY, town integer NOT NULL);
+        CREATE TABLE item (id integer PRIMARY KEY, shop_id integer, kind integer NOT NULL);
+        INSERT INTO shop VALUES (1, 7);
+        INSERT INTO item VALUES (1, 1, 5), (2, 1, 6);
+    """)
+    database.tview(
+        "SELECT i.kind, s.town, count(*) AS n FROM item i JOIN shop s ON s.id = i.shop_id "
+        "GROUP BY i.kind, s.town",
+        "kind integer, town integer, n bigint",
+        "kind, town",
+        table="pairs",
+        mode=mode,
+    )
+    database.tview("SELECT id FROM shop", "id integer", table="another")
+    database.execute(f"""
+        CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN
+                INSERT INTO django_tviews_refresh (tview, keys) VALUES {refreshed};
+                RETURN NULL;
+            END $$;
+        CREATE TRIGGER z_again AFTER DELETE ON item EXECUTE FUNCTION again();
+        CREATE TRIGGER z_again AFTER DELETE ON shop EXECUTE FUNCTION again();
+    """)
+    database.run(write, "INSERT INTO shop VALUES (2, 7)", "INSERT INTO item VALUES (3, 2, 5)")

@@ -281,6 +281,17 @@ def test_a_table_that_is_gone_is_made_again(faked: Database) -> None:
     assert faked.value("SELECT products FROM testapp_stock") == 2
 
 
+def test_a_table_that_is_gone_does_not_keep_what_tviews_share_from_being_put_back(
+    faked: Database,
+) -> None:
+    sync()
+    first = installer.installed(faked.connection)[0]
+    faked.execute(f"DROP TABLE {first.declaration.table} CASCADE")
+    faked.execute("DROP FUNCTION django_tviews_committed(bigint)")
+    assert {"django_tviews", first.label} <= changes().keys()
+    assert health.check() == []
+
+
 def test_a_table_whose_rows_are_there_already_is_compared(faked: Database) -> None:
     sync()
     faked.execute("DELETE FROM django_tviews_registry WHERE label = 'testapp.Stock'")

@@ -247,6 +247,13 @@ _CHANGES = (
         ("tests/test_maintenance_statements.py", *DATA),
     ),
     Mutation(
+        "A refresh in the middle of a statement waits for its end.",
+        "sql/templates/runtime.sql",
+        "    IF others_open > 0 THEN\n        -- In the middle of",
+        "    IF false THEN\n        -- In the middle of",
+        ("tests/test_maintenance_statements.py",),
+    ),
+    Mutation(
         "While other statements are open, changes wait in the spool.",
         "sql/templates/others_open.sql",
         "current_setting(@{open_setting}, true) IS DISTINCT FROM '1'",

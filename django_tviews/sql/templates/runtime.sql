@@ -178,18 +178,27 @@ CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_refresh() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     installed @{runtime}.django_tviews_registry;
+    others_open CONSTANT integer := coalesce(nullif(current_setting(@{open_setting}, true), ''), '0')::integer;
+    ticket boolean;
 BEGIN
     SELECT * INTO installed FROM @{runtime}.django_tviews_registry WHERE tview = NEW.tview;
     IF NOT FOUND THEN
         RAISE EXCEPTION '% is not a TView', NEW.tview
             USING ERRCODE = '42704', HINT = 'SELECT label, tview FROM django_tviews_registry lists them.';
     END IF;
+    ticket := others_open > 0 AND installed.declaration ->> 'mode' = 'deferred';
     IF NEW.keys IS NULL THEN
-        INSERT INTO @{runtime}.django_tviews_spool (tview, source) VALUES (NEW.tview, 0);
+        INSERT INTO @{runtime}.django_tviews_spool (tview, source, ticket) VALUES (NEW.tview, 0, ticket);
     ELSE
-        INSERT INTO @{runtime}.django_tviews_spool (tview, source, image)
-        SELECT NEW.tview, 0, ARRAY(SELECT jsonb_array_elements_text(keys.value))
+        INSERT INTO @{runtime}.django_tviews_spool (tview, source, image, ticket)
+        SELECT NEW.tview, 0, ARRAY(SELECT jsonb_array_elements_text(keys.value)), ticket
         FROM jsonb_array_elements(NEW.keys) AS keys;
+    END IF;
+    IF others_open > 0 THEN
+        -- In the middle of a statement, which may have spooled only half of what it changes: the last
+        -- one out will see to it.
+        PERFORM set_config(@{spooled_setting}, 'on', true);
+        RETURN NEW;
     END IF;
     -- What PostgreSQL has counted of the TView in this transaction; NULL if track_counts is off.
     IF current_setting('track_counts')::boolean THEN
@@ -198,13 +207,13 @@ BEGIN
         NEW.deleted := -pg_stat_get_xact_tuples_deleted(NEW.tview);
     END IF;
     -- Counts as an open statement, so that TViews over this one are spooled and follow below.
-    PERFORM set_config(@{open_setting}, (coalesce(nullif(current_setting(@{open_setting}, true), ''), '0')::integer + 1)::text, true);
+    PERFORM set_config(@{open_setting}, '1', true);
     EXECUTE 'SELECT ' || installed.drain || '()';
     NEW.inserted := NEW.inserted + pg_stat_get_xact_tuples_inserted(NEW.tview);
     NEW.updated := NEW.updated + pg_stat_get_xact_tuples_updated(NEW.tview);
     NEW.deleted := NEW.deleted + pg_stat_get_xact_tuples_deleted(NEW.tview);
     PERFORM @{runtime}.django_tviews_drain(false);
-    PERFORM set_config(@{open_setting}, (current_setting(@{open_setting})::integer - 1)::text, true);
+    PERFORM set_config(@{open_setting}, '0', true);
     RETURN NEW;
 END
 $function$;
