@@ -119,7 +119,13 @@ class Functions:
         self.values["write"] = render(
             "write", **self.values, refuse_repeated=repeated, differs=differs
         )
-        self.announced = render("deferred" if plan.deferred else "spooled", **self.values)
+        # As the setting lists it.
+        ticket = f"' ' || CAST(CAST({self.values['tview']} AS oid) AS text) || ' '"
+        self.announced = (
+            render("deferred", **self.values, ticket=ticket)
+            if plan.deferred
+            else render("spooled", **self.values)
+        )
 
     def _key_of(self, relation: str) -> list[str]:
         """Name the key in a relation of the templates."""

@@ -344,7 +344,7 @@ _CHANGES = (
     Mutation(
         "What a transaction changes after its TViews were maintained has a ticket, too.",
         "sql/templates/runtime.sql",
-        "set_config(@{ticket_setting}, '', true) || set_config(@{due_setting}",
+        "set_config(@{ticket_setting}, 'none', true) || set_config(@{due_setting}",
         "set_config(@{due_setting}",
         ("tests/test_deferred.py",),
     ),

@@ -1,2 +1,3 @@
-current_setting(@{ticket_setting}, true) IS DISTINCT FROM 'on'
-    AND set_config(@{ticket_setting}, 'on', true) IS NOT NULL
+strpos(coalesce(current_setting(@{ticket_setting}, true), ''), @{ticket}) = 0
+    AND set_config(
+        @{ticket_setting}, coalesce(current_setting(@{ticket_setting}, true), '') || @{ticket}, true) IS NOT NULL

@@ -27,7 +27,7 @@ CREATE UNLOGGED TABLE @{runtime}.django_tviews_spool (
     removed boolean NOT NULL DEFAULT false,
     -- The columns that the query reads, as text.
     image text[],
-    -- Asks for maintenance at COMMIT. Of the rows of deferred TViews in a transaction the first does.
+    -- Asks for maintenance at COMMIT. Of the rows of a deferred TView in a transaction the first does.
     ticket boolean NOT NULL DEFAULT false
 );
 --;;
@@ -94,7 +94,7 @@ BEGIN
         -- Whatever is put into the spool from now on sets them again.
         ignored := set_config(@{spooled_setting}, '', true)
             || CASE WHEN deferred THEN
-                set_config(@{ticket_setting}, '', true) || set_config(@{due_setting}, '', true)
+                set_config(@{ticket_setting}, 'none', true) || set_config(@{due_setting}, '', true)
             END;
         -- Most often there is one, which can be told from more for less than it takes to sort them.
         SELECT ARRAY[registry.drain] INTO drains
@@ -131,7 +131,7 @@ BEGIN
             -- TViews that read this one have something to do now, and may come before the next.
             more := current_setting(@{spooled_setting}, true) = 'on'
                 OR coalesce(current_setting(@{due_setting}, true), '') = 'on'
-                OR deferred AND current_setting(@{ticket_setting}, true) = 'on';
+                OR deferred AND current_setting(@{ticket_setting}, true) <> 'none';
             EXIT WHEN more;
         END LOOP;
     END LOOP;
