@@ -105,7 +105,7 @@ def test_a_writer_of_something_else_does_not_fail_a_snapshot(shop: Database) -> 
 
 def test_a_transaction_number_from_another_cluster_fails_nobody(shop: Database) -> None:
     # As pg_restore leaves it where the cluster that was dumped had seen more transactions.
-    for cell in range(RING_CELLS):
+    for cell in range(RING_CELLS + 1):
         shop.execute(
             f"SELECT setval('django_tviews_writer_{cell}', 5000000000),"
             f" setval('django_tviews_entry_{cell}', {2**62 - 1})"
@@ -166,10 +166,11 @@ class TestTheRing:
         # Snapshots list a transaction as running only if a later one has ended.
         cards.execute("SELECT pg_current_xact_id()")
         isolated = self.older_snapshot(cards)
-        later = self.at_cell(cards, self.cell_of(writer))
+        cell = self.cell_of(writer)
+        writer.commit()
+        later = self.at_cell(cards, cell)
         later.execute(self.UNRELATED)
         later.commit()
-        writer.commit()
         self.refused(cards, isolated)
 
     def test_the_entry_of_a_writer_that_began_later_is_replaced(self, cards: Database) -> None:
@@ -209,6 +210,40 @@ class TestTheRing:
         older.execute(self.UNRELATED)
         older.commit()
         self.refused(cards, isolated)
+
+    def taken(self, cards: Database, writer: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+        """Open a transaction that has the cell of another one, which has yet to write."""
+        holder = self.at_cell(cards, self.cell_of(writer))
+        holder.execute("INSERT INTO product VALUES (91, 'other', 5)")
+        return holder
+
+    def test_a_writer_whose_cell_is_taken_enters_the_spare_one(self, cards: Database) -> None:
+        writer = session(cards, IsolationLevel.READ_COMMITTED)
+        holder = self.taken(cards, writer)
+        isolated = self.older_snapshot(cards)
+        writer.execute(self.RENAME)
+        spare = f"SELECT writer::text FROM django_tviews_ring WHERE cell = {RING_CELLS + 1}"
+        (number,) = writer.execute("SELECT pg_current_xact_id()::text").fetchone() or ()
+        assert cards.value(spare) == number
+        writer.commit()
+        self.refused(cards, isolated)
+        holder.rollback()
+
+    @pytest.mark.parametrize("since", ["it ran at the time", "it began later"])
+    def test_an_entry_in_the_spare_cell_is_replaced(self, cards: Database, since: str) -> None:
+        if since == "it began later":
+            isolated = self.older_snapshot(cards)
+        writer = session(cards, IsolationLevel.READ_COMMITTED)
+        holder = self.taken(cards, writer)
+        writer.execute(self.RENAME)
+        if since == "it ran at the time":
+            isolated = self.older_snapshot(cards)
+        later = self.at_cell(cards, self.cell_of(holder))
+        writer.commit()
+        later.execute(self.UNRELATED)
+        later.commit()
+        self.refused(cards, isolated)
+        holder.rollback()
 
     def test_a_second_statement_adds_to_the_entry_of_the_first(self, cards: Database) -> None:
         isolated = self.older_snapshot(cards)

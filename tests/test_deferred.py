@@ -166,6 +166,20 @@ def test_a_transaction_that_resets_its_settings_has_one_ticket(shop: Database) -
     shop.check("COMMIT")
 
 
+def test_a_ticket_that_a_reset_has_taken_off_the_list_still_counts(shop: Database) -> None:
+    shop.execute("CREATE TABLE note (id integer PRIMARY KEY, body text)")
+    shop.tview(
+        "SELECT id, body FROM note", "id integer, body text NULL", table="page", mode="deferred"
+    )
+    with shop.transaction():
+        shop.execute("INSERT INTO note VALUES (1, 'first')")
+        shop.execute("UPDATE review SET stars = stars + 1")
+        shop.execute(f"RESET ALL; SET search_path = {shop.schema}, public")
+        # Now the page alone is on the list, and its ticket comes before the others'.
+        shop.execute("UPDATE note SET body = 'second'")
+    shop.check("COMMIT")
+
+
 def test_verifying_in_the_same_transaction_maintains_first(shop: Database) -> None:
     with committed(shop):
         shop.execute("UPDATE product SET name = 'new' WHERE id = 1")

@@ -13,20 +13,21 @@ from django_tviews.plan.plan import FORMAT_VERSION
 from .created import Function
 from .names import digest
 from .quoting import identifier, literal, qualified, regclass
-from .templates import render_statements
+from .templates import render, render_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# The first key of the advisory locks on the ring of writers; the second is 0 for the whole of it,
-# else the number of a cell. The first key of the locks on a TView is its table's OID.
+# The first key of the advisory locks on cells of the ring of writers; the second is the number of
+# the cell. The first key of the locks on a TView is its table's OID.
 LOCK_CLASS = 1415140181  # "TVIU" in ASCII
 # Over how many locks the values at a place are spread; a power of two.
 LOCK_SLOTS = 65_536
 # With more locks than this a transaction takes the whole TView.
 LOCK_LIMIT = 256
-# How many writers the ring remembers, and by how many bits each tells what it has locked.
-RING_CELLS = 16
+# How many writers the ring remembers, besides one in the spare cell, and by how many bits each
+# tells what it has locked.
+RING_CELLS = 64
 RING_BITS = 31
 _RING = ("writer", "entry")
 # The table with a row for each installed TView.
@@ -80,7 +81,7 @@ def runtime_values(schema: str) -> dict[str, str | int]:
 
 def _sequences(schema: str, name: str) -> str:
     sequences = ", ".join(
-        literal(qualified(schema, f"django_tviews_{name}_{cell}")) for cell in range(RING_CELLS)
+        literal(qualified(schema, f"django_tviews_{name}_{cell}")) for cell in range(RING_CELLS + 1)
     )
     return f"ARRAY[{sequences}]::regclass[]"
 
@@ -104,7 +105,11 @@ def runtime_comment() -> str:
 
 
 def _statements(schema: str, comment: str) -> list[str]:
-    values = {**runtime_values(schema), "runtime_comment": literal(comment)}
+    values: dict[str, str | int] = {
+        **runtime_values(schema),
+        "runtime_comment": literal(comment),
+    }
+    values["enter_cell"] = render("enter_cell", **values)
     return [
         statement
         for template in ("runtime", "runtime_locks", "runtime_deferred")
@@ -143,7 +148,7 @@ def _objects(schema: str, statements: Iterable[str]) -> list[RuntimeStatement]:
     found = []
     for statement in statements:
         if "DO $ring$" in statement:
-            cells = range(RING_CELLS)
+            cells = range(RING_CELLS + 1)
             names = [f"django_tviews_{part}_{cell}" for part in _RING for cell in cells]
             found.append(RuntimeStatement(statement, relations=tuple(names)))
         elif match := _RELATION.search(statement):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .laboratory import Mutation
 
 LOCKS_SQL = "sql/templates/runtime_locks.sql"
+CELL_SQL = "sql/templates/enter_cell.sql"
 ROUTES_PY = "sql/routes.py"
 
 
@@ -163,29 +164,29 @@ LOCKS = tuple(
         (
             "At REPEATABLE READ a writer that does not see a conflicting one fails.",
             LOCKS_SQL,
-            "NOT IN ('repeatable read', 'serializable')",
-            "NOT IN ('serializable')",
+            "IN ('repeatable read', 'serializable')",
+            "IN ('serializable')",
             _order("everybody shares"),
         ),
         (
             "At SERIALIZABLE a writer that does not see a conflicting one fails.",
             LOCKS_SQL,
-            "NOT IN ('repeatable read', 'serializable')",
-            "NOT IN ('repeatable read')",
+            "IN ('repeatable read', 'serializable')",
+            "IN ('repeatable read')",
             _order("everybody shares"),
         ),
         (
             "A writer enters what it has locked.",
-            LOCKS_SQL,
-            "            entry := setval(of_entry, entry);\n",
-            "            entry := setval(of_entry, 0);\n",
+            CELL_SQL,
+            "    entry := setval(of_entry, entry);\n",
+            "    entry := setval(of_entry, 0);\n",
             _order("everybody shares"),
         ),
         (
             "A writer adds to what its earlier statements have entered.",
-            LOCKS_SQL,
-            "            entry := entry | pg_sequence_last_value(of_entry);\n",
-            "            NULL;\n",
+            CELL_SQL,
+            "    entry := entry | pg_sequence_last_value(of_entry);\n",
+            "    NULL;\n",
             _ring("TestTheRing::test_a_second_statement_adds_to_the_entry_of_the_first"),
         ),
         (
@@ -225,10 +226,38 @@ LOCKS = tuple(
         ),
         (
             "An older writer leaves the entry of a later one in the ring.",
-            LOCKS_SQL,
+            CELL_SQL,
             "coalesce(writer, 0) <= own THEN",
             "true THEN",
             _ring("TestTheRing::test_an_older_writer_does_not_replace_the_entry_of_a_later_one"),
+        ),
+        (
+            "A writer leaves the cell of another one that still runs alone.",
+            LOCKS_SQL,
+            "    IF pg_try_advisory_xact_lock(@{lock_class}, cell) THEN\n",
+            "    IF true THEN\n",
+            _ring("TestTheRing::test_a_writer_whose_cell_is_taken_enters_the_spare_one"),
+        ),
+        (
+            "A writer whose cell is taken enters the spare one.",
+            LOCKS_SQL,
+            "    ELSE\n        ignored := @{runtime}.django_tviews_enter_spare(own, entry);\n",
+            "",
+            _ring("TestTheRing::test_a_writer_whose_cell_is_taken_enters_the_spare_one"),
+        ),
+        (
+            "Who ran at the time of the snapshot may have been replaced in the spare cell.",
+            LOCKS_SQL,
+            "ring.cell IN (running.id % @{cells} + 1, @{cells} + 1)",
+            "ring.cell = running.id % @{cells} + 1",
+            _ring("TestTheRing::test_an_entry_in_the_spare_cell_is_replaced[it ran at the time]"),
+        ),
+        (
+            "Whoever began later may have been replaced in the spare cell, of any number.",
+            LOCKS_SQL,
+            "THEN @{cells} ELSE 1 END",
+            "THEN @{cells} ELSE @{cells} END",
+            _ring("TestTheRing::test_an_entry_in_the_spare_cell_is_replaced[it began later]"),
         ),
         (
             "A crash empties the ring beside prepared transactions.",

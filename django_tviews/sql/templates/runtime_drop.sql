@@ -12,6 +12,7 @@ DROP VIEW @{runtime}.django_tviews_ring;
 DROP FUNCTION @{runtime}.django_tviews_lock(regclass, integer[]),
     @{runtime}.django_tviews_wait(regclass, integer),
     @{runtime}.django_tviews_enter(regclass, integer[]),
+    @{runtime}.django_tviews_enter_spare(bigint, bigint), @{runtime}.django_tviews_cells(),
     @{runtime}.django_tviews_conflicts(bigint, bigint, bigint),
     @{runtime}.django_tviews_committed(bigint),
     @{runtime}.django_tviews_exclusive(integer, bigint),
@@ -21,7 +22,7 @@ DO $ring$
 DECLARE
     name text;
 BEGIN
-    FOR cell IN 0..@{cells} - 1 LOOP
+    FOR cell IN 0..@{cells} LOOP
         FOREACH name IN ARRAY ARRAY['django_tviews_writer_', 'django_tviews_entry_'] LOOP
             EXECUTE format('DROP SEQUENCE %I.%I', @{runtime_literal}, name || cell);
         END LOOP;

@@ -16,8 +16,10 @@ RETURN 2 * (place * @{slots} + (hash & (@{slots} - 1))::integer + 1) + 1;
 -- So every writer enters what it has locked into a ring of cells, which are sequences, because
 -- those are read and written outside of transactions; and a writer at these levels goes on only if
 -- it sees all who have committed with locks that conflict with its own. The cell of a writer is
--- its transaction number modulo @{cells}. One sequence of the cell holds the number, the other a bit
--- for each class of slots: the lower @{bits} for exclusive locks, the next @{bits} for shared ones.
+-- its transaction number modulo @{cells}, and has an advisory lock that the writer keeps. Who finds
+-- that somebody else has it enters the spare cell instead, which comes after all others.
+-- One sequence of a cell holds the number, the other a bit for each class of slots: the lower
+-- @{bits} for exclusive locks, the next @{bits} for shared ones.
 -- A crash empties the ring; of those who were writing then, only prepared transactions go on, and
 -- an empty cell counts as one that a later writer has replaced.
 -- A cell that somebody has dropped is made again by the same statement.
@@ -26,7 +28,7 @@ DECLARE
     name text;
     sequence text;
 BEGIN
-    FOR cell IN 0..@{cells} - 1 LOOP
+    FOR cell IN 0..@{cells} LOOP
         FOREACH name IN ARRAY ARRAY['django_tviews_writer_', 'django_tviews_entry_'] LOOP
             sequence := format('%I.%I', @{runtime_literal}, name || cell);
             IF to_regclass(sequence) IS NULL THEN
@@ -38,13 +40,18 @@ BEGIN
 END
 $ring$;
 --;;
--- What the ring's cells hold.
+-- What the ring's cells hold. The entry is read before the number, and written after it: so it is
+-- never taken for that of an older writer which it has replaced.
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_cells()
+RETURNS TABLE (cell integer, entry bigint, writer bigint)
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $function$
+SELECT cell, pg_sequence_last_value(entries[cell]), pg_sequence_last_value(writers[cell])
+FROM (VALUES (@{writer_sequences}, @{entry_sequences})) AS ring (writers, entries),
+     generate_series(1, @{cells} + 1) AS cell
+$function$;
+--;;
 CREATE VIEW @{runtime}.django_tviews_ring AS
-    SELECT cell,
-           pg_catalog.pg_sequence_last_value(writers[cell]) AS writer,
-           pg_catalog.pg_sequence_last_value(entries[cell]) AS entry
-    FROM (VALUES (@{writer_sequences}, @{entry_sequences})) AS ring (writers, entries),
-         pg_catalog.generate_series(1, @{cells}) AS cell;
+    SELECT cell, writer, entry FROM @{runtime}.django_tviews_cells();
 --;;
 -- Whether a transaction has committed; NULL if this cluster has not reached its number, which
 -- then came with a dump.
@@ -62,9 +69,12 @@ $function$;
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_conflicts(own bigint, exclusive bigint, shared bigint)
 RETURNS boolean
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $function$
-WITH unseen AS MATERIALIZED (
+WITH ring AS MATERIALIZED (
+    SELECT * FROM @{runtime}.django_tviews_cells()
+),
+unseen AS MATERIALIZED (
     SELECT ring.writer, ring.entry, @{runtime}.django_tviews_committed(ring.writer) AS committed
-    FROM @{runtime}.django_tviews_ring AS ring
+    FROM ring
     WHERE ring.writer <> own
       AND NOT pg_visible_in_snapshot(ring.writer::text::xid8, pg_current_snapshot())
 ),
@@ -72,16 +82,17 @@ replaced AS (
     SELECT running.id
     FROM pg_snapshot_xip(pg_current_snapshot()) AS snapshot (id),
          LATERAL (SELECT snapshot.id::text::bigint) AS running (id)
-    JOIN @{runtime}.django_tviews_ring AS ring ON ring.cell = running.id % @{cells} + 1
+    JOIN ring ON ring.cell IN (running.id % @{cells} + 1, @{cells} + 1)
     WHERE ring.writer IS NULL
        OR ring.writer > running.id AND @{runtime}.django_tviews_committed(ring.writer) IS NOT NULL
     UNION ALL
     SELECT later.id
-    FROM @{runtime}.django_tviews_ring AS ring,
+    FROM ring,
+         LATERAL (SELECT CASE WHEN ring.cell <= @{cells} THEN @{cells} ELSE 1 END) AS one_of (numbers),
          generate_series(
-            ring.writer - @{cells},
+            ring.writer - one_of.numbers,
             pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
-            -@{cells}) AS later (id)
+            -one_of.numbers) AS later (id)
     WHERE ring.writer = own OR EXISTS (
         SELECT FROM unseen WHERE unseen.writer = ring.writer AND unseen.committed IS NOT NULL)
 )
@@ -95,6 +106,24 @@ SELECT EXISTS (
 )
 $function$;
 --;;
+-- Enter locks into the spare cell, one writer after the other.
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_enter_spare(own bigint, entry bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+    cell CONSTANT integer := @{cells} + 1;
+    of_writer CONSTANT regclass := (@{writer_sequences})[cell];
+    of_entry CONSTANT regclass := (@{entry_sequences})[cell];
+    writer bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(@{lock_class}, cell);
+    @{enter_cell}
+    -- Gives up the lock; what setval has done stays.
+    RAISE SQLSTATE 'TV002';
+EXCEPTION WHEN SQLSTATE 'TV002' THEN
+    NULL;
+END
+$function$;
+--;;
 -- Enter locks into the ring. It has no search path of its own, which every writer would pay for:
 -- django_tviews_lock has set one before it calls this, and migrations call it by themselves.
 -- Each expression is prepared anew in each transaction, so there are as few as can be.
@@ -105,56 +134,37 @@ DECLARE
     cell CONSTANT integer := own % @{cells} + 1;
     of_writer CONSTANT regclass := (@{writer_sequences})[cell];
     of_entry CONSTANT regclass := (@{entry_sequences})[cell];
-    sees_all CONSTANT boolean := current_setting('transaction_isolation') NOT IN ('repeatable read', 'serializable');
-    everything CONSTANT bigint := (1::bigint << @{bits}) - 1;
     entry bigint := 0;
     writer bigint;
     lock integer;
-    conflict boolean := false;
+    conflict boolean;
+    ignored text;
 BEGIN
     FOREACH lock IN ARRAY locks LOOP
         entry := entry | CASE
-            WHEN lock = 0 THEN everything | (everything << @{bits})
+            WHEN lock = 0 THEN (1::bigint << 2 * @{bits}) - 1
             ELSE 1::bigint << ((lock >> 1) - 1) % @{slots} % @{bits} + (lock & 1) * @{bits}
         END;
     END LOOP;
-    IF sees_all AND pg_sequence_last_value(of_writer) = own
-            AND pg_sequence_last_value(of_entry) & entry = entry THEN
-        RETURN;
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        conflict := @{runtime}.django_tviews_conflicts(
+            own, entry & (1::bigint << @{bits}) - 1, entry >> @{bits});
+        IF pg_sequence_last_value((@{writer_sequences})[@{cells} + 1]) IS NULL THEN
+            -- After a crash few may ever enter it, and to find it empty is to fear a conflict.
+            ignored := @{runtime}.django_tviews_enter_spare(own, entry);
+        END IF;
+        IF conflict THEN
+            RAISE EXCEPTION 'could not serialize access to TView % due to concurrent update', tview
+                USING ERRCODE = '40001',
+                      SCHEMA = (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = tview),
+                      TABLE = (SELECT relname::text FROM pg_class WHERE oid = tview),
+                      HINT = 'Retry the transaction.';
+        END IF;
     END IF;
-    BEGIN
-        -- The ring's own lock, for as long as this block lasts: who only enters keeps out those who
-        -- judge, and others of the same cell; who judges keeps out everybody.
-        IF NOT sees_all THEN
-            PERFORM pg_advisory_xact_lock(@{lock_class}, 0);
-            conflict := @{runtime}.django_tviews_conflicts(own, entry & everything, entry >> @{bits});
-        ELSIF NOT (pg_try_advisory_xact_lock_shared(@{lock_class}, 0)
-                AND pg_try_advisory_xact_lock(@{lock_class}, cell)) THEN
-            PERFORM pg_advisory_xact_lock_shared(@{lock_class}, 0);
-            PERFORM pg_advisory_xact_lock(@{lock_class}, cell);
-        END IF;
-        writer := pg_sequence_last_value(of_writer);
-        IF writer = own THEN
-            entry := entry | pg_sequence_last_value(of_entry);
-        ELSIF writer > own AND @{runtime}.django_tviews_committed(writer) IS NULL THEN
-            writer := NULL;
-        END IF;
-        -- A later writer's entry stays: whom it concerns knows that there may have been another.
-        IF NOT conflict AND coalesce(writer, 0) <= own THEN
-            entry := setval(of_entry, entry);
-            writer := setval(of_writer, own);
-        END IF;
-        -- Gives up the lock; what setval has done stays.
-        RAISE SQLSTATE 'TV002';
-    EXCEPTION WHEN SQLSTATE 'TV002' THEN
-        NULL;
-    END;
-    IF conflict THEN
-        RAISE EXCEPTION 'could not serialize access to TView % due to concurrent update', tview
-            USING ERRCODE = '40001',
-                  SCHEMA = (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = tview),
-                  TABLE = (SELECT relname::text FROM pg_class WHERE oid = tview),
-                  HINT = 'Retry the transaction.';
+    IF pg_try_advisory_xact_lock(@{lock_class}, cell) THEN
+        @{enter_cell}
+    ELSE
+        ignored := @{runtime}.django_tviews_enter_spare(own, entry);
     END IF;
 END
 $function$;
@@ -232,6 +242,7 @@ REVOKE ALL ON @{runtime}.django_tviews_ring FROM PUBLIC;
 REVOKE ALL ON FUNCTION @{runtime}.django_tviews_lock(regclass, integer[]),
     @{runtime}.django_tviews_wait(regclass, integer),
     @{runtime}.django_tviews_enter(regclass, integer[]),
+    @{runtime}.django_tviews_enter_spare(bigint, bigint), @{runtime}.django_tviews_cells(),
     @{runtime}.django_tviews_conflicts(bigint, bigint, bigint),
     @{runtime}.django_tviews_committed(bigint),
     @{runtime}.django_tviews_exclusive(integer, bigint),
