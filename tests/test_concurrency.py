@@ -211,39 +211,42 @@ class TestTheRing:
         older.commit()
         self.refused(cards, isolated)
 
-    def taken(self, cards: Database, writer: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
-        """Open a transaction that has the cell of another one, which has yet to write."""
-        holder = self.at_cell(cards, self.cell_of(writer))
-        holder.execute("INSERT INTO product VALUES (91, 'other', 5)")
-        return holder
+    def displaced(self, cards: Database, product: int) -> psycopg.Connection[Any]:
+        """Open a transaction whose cell an older one has, which has written and still runs."""
+        holder = session(cards, IsolationLevel.READ_COMMITTED)
+        holder.execute(f"INSERT INTO product VALUES ({product}, 'other', 5)")
+        return self.at_cell(cards, self.cell_of(holder))
 
     def test_a_writer_whose_cell_is_taken_enters_the_spare_one(self, cards: Database) -> None:
-        writer = session(cards, IsolationLevel.READ_COMMITTED)
-        holder = self.taken(cards, writer)
         isolated = self.older_snapshot(cards)
+        writer = self.displaced(cards, 91)
         writer.execute(self.RENAME)
         spare = f"SELECT writer::text FROM django_tviews_ring WHERE cell = {RING_CELLS + 1}"
         (number,) = writer.execute("SELECT pg_current_xact_id()::text").fetchone() or ()
         assert cards.value(spare) == number
         writer.commit()
         self.refused(cards, isolated)
-        holder.rollback()
 
-    @pytest.mark.parametrize("since", ["it ran at the time", "it began later"])
-    def test_an_entry_in_the_spare_cell_is_replaced(self, cards: Database, since: str) -> None:
-        if since == "it began later":
-            isolated = self.older_snapshot(cards)
-        writer = session(cards, IsolationLevel.READ_COMMITTED)
-        holder = self.taken(cards, writer)
+    def test_who_ran_at_the_time_is_replaced_in_the_spare_cell(self, cards: Database) -> None:
+        writer = self.displaced(cards, 91)
         writer.execute(self.RENAME)
-        if since == "it ran at the time":
-            isolated = self.older_snapshot(cards)
-        later = self.at_cell(cards, self.cell_of(holder))
+        cards.execute("SELECT pg_current_xact_id()")
+        isolated = self.older_snapshot(cards)
+        later = self.displaced(cards, 92)
         writer.commit()
         later.execute(self.UNRELATED)
         later.commit()
         self.refused(cards, isolated)
-        holder.rollback()
+
+    def test_who_began_later_is_replaced_in_the_spare_cell(self, cards: Database) -> None:
+        isolated = self.older_snapshot(cards)
+        writer = self.displaced(cards, 91)
+        writer.execute(self.RENAME)
+        writer.commit()
+        later = self.displaced(cards, 92)
+        later.execute(self.UNRELATED)
+        later.commit()
+        self.refused(cards, isolated)
 
     def test_a_second_statement_adds_to_the_entry_of_the_first(self, cards: Database) -> None:
         isolated = self.older_snapshot(cards)

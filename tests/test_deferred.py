@@ -166,18 +166,32 @@ def test_a_transaction_that_resets_its_settings_has_one_ticket(shop: Database) -
     shop.check("COMMIT")
 
 
-def test_a_ticket_that_a_reset_has_taken_off_the_list_still_counts(shop: Database) -> None:
+@pytest.fixture
+def notes(shop: Database) -> Database:
+    """Notes, which one deferred TView reads."""
     shop.execute("CREATE TABLE note (id integer PRIMARY KEY, body text)")
     shop.tview(
         "SELECT id, body FROM note", "id integer, body text NULL", table="page", mode="deferred"
     )
-    with shop.transaction():
-        shop.execute("INSERT INTO note VALUES (1, 'first')")
-        shop.execute("UPDATE review SET stars = stars + 1")
-        shop.execute(f"RESET ALL; SET search_path = {shop.schema}, public")
+    return shop
+
+
+def test_a_ticket_that_a_reset_has_taken_off_the_list_still_counts(notes: Database) -> None:
+    with notes.transaction():
+        notes.execute("INSERT INTO note VALUES (1, 'first')")
+        notes.execute("UPDATE review SET stars = stars + 1")
+        notes.execute(f"RESET ALL; SET search_path = {notes.schema}, public")
         # Now the page alone is on the list, and its ticket comes before the others'.
-        shop.execute("UPDATE note SET body = 'second'")
-    shop.check("COMMIT")
+        notes.execute("UPDATE note SET body = 'second'")
+    notes.check("COMMIT")
+
+
+@pytest.mark.parametrize("mode", ["immediate", "deferred"])
+def test_what_reads_the_only_deferred_tview_that_waits_follows(notes: Database, mode: str) -> None:
+    notes.tview("SELECT id, body FROM page", "id integer, body text NULL", table="above", mode=mode)
+    with notes.transaction():
+        notes.execute("INSERT INTO note VALUES (1, 'first')")
+    notes.check("COMMIT")
 
 
 def test_verifying_in_the_same_transaction_maintains_first(shop: Database) -> None:

@@ -250,14 +250,14 @@ LOCKS = tuple(
             LOCKS_SQL,
             "ring.cell IN (running.id % @{cells} + 1, @{cells} + 1)",
             "ring.cell = running.id % @{cells} + 1",
-            _ring("TestTheRing::test_an_entry_in_the_spare_cell_is_replaced[it ran at the time]"),
+            _ring("TestTheRing::test_who_ran_at_the_time_is_replaced_in_the_spare_cell"),
         ),
         (
             "Whoever began later may have been replaced in the spare cell, of any number.",
             LOCKS_SQL,
             "THEN @{cells} ELSE 1 END",
             "THEN @{cells} ELSE @{cells} END",
-            _ring("TestTheRing::test_an_entry_in_the_spare_cell_is_replaced[it began later]"),
+            _ring("TestTheRing::test_who_began_later_is_replaced_in_the_spare_cell"),
         ),
         (
             "A crash empties the ring beside prepared transactions.",
