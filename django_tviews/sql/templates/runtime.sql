@@ -198,6 +198,10 @@ BEGIN
         -- In the middle of a statement, which may have spooled only half of what it changes: the last
         -- one out will see to it.
         PERFORM set_config(@{spooled_setting}, 'on', true);
+        IF ticket THEN
+            -- It is not on the list of tickets, so that has to be taken for lost.
+            PERFORM set_config(@{ticket_setting}, '', true);
+        END IF;
         RETURN NEW;
     END IF;
     -- What PostgreSQL has counted of the TView in this transaction; NULL if track_counts is off.
