@@ -91,7 +91,7 @@ class TestQuoting:
 
 class TestTemplates:
     def test_what_has_several_lines_is_indented_like_its_place(self) -> None:
-        text = render("small_or_bulk", **dict.fromkeys(self.placeholders(), "a\nb"))
+        text = render("few_or_many", **dict.fromkeys(("few", "of_few", "of_many"), "a\nb"))
         assert "\n    a\n    b" in text
 
     def test_a_placeholder_without_a_value_is_an_error(self) -> None:
@@ -99,18 +99,13 @@ class TestTemplates:
             render("write")
 
     def test_a_dollar_quote_gives_way_to_its_contents(self) -> None:
-        values = dict.fromkeys(self.placeholders(), "x") | {"routes": "'$bulk$ and $bulk_$'"}
-        text = render("small_or_bulk", **values)
+        text = render("bulk_routes", routes="'$bulk$ and $bulk_$'", key_variables="x")
         assert "$bulk__$" in text
 
     def test_statements_are_told_apart(self) -> None:
         statements = shared.runtime_statements("public")
         assert all(statements)
         assert sum("CREATE UNLOGGED TABLE" in each for each in statements) == 1
-
-    @staticmethod
-    def placeholders() -> set[str]:
-        return {"few", "routes", "routes_into", "key_variables"}
 
 
 def plan(

@@ -16,14 +16,16 @@ from .folds import fold_values, shows_extremes
 from .names import function_name, query_relation, quoted_function, source_function
 from .one_row import (
     DECIDED,
+    DECLARATION,
     DIFFER,
     ONE_ROW,
-    compare_images,
-    declarations,
-    of_one_or_many,
+    keys_of_row,
+    new_row,
+    only_route,
+    read_row,
     row_delta,
 )
-from .patches import decided_otherwise, given_rows, patch_values
+from .patches import decided_otherwise, given_rows, patch_values, rows_that_give
 from .quoting import complete, equals, identifier, literal, qualified, regclass, relation_name
 from .routes import Further, affected_keys
 from .shared import runtime_values
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 # can be expected to have these names.
 _FOUND = identifier("found?")
 _PRESENT = identifier("present?")
+# The row of one key, as the query has it.
+_FRESH = identifier("fresh?")
 
 # To plan a statement anew for every key costs more than to carry it out.
 PLANNING = (("plan_cache_mode", "force_generic_plan"),)
@@ -104,6 +108,8 @@ class Functions:
             "affected_matches_query": self._match("affected", "query"),
             "affected_matches_fresh": self._match("affected", "fresh"),
             "evaluated_matches_tview": self._match("evaluated", "tview"),
+            "one_key_matches_query": self._match_one("query"),
+            "one_key_matches_tview": self._match_one("tview"),
             "fresh_matches_tview": self._match("fresh", "tview"),
             "recompute": quoted_function(plan, "recompute"),
             "rebuild": quoted_function(plan, "rebuild"),
@@ -146,6 +152,15 @@ class Functions:
             )
         )
 
+    def _match_one(self, relation: str) -> str:
+        """Equate the key of a relation with the first one of the variables."""
+        return " AND ".join(
+            f"{relation}.{name} {equals(column.equality)} {variable}[1]"
+            for column, name, variable in zip(
+                self.plan.key, self._key_of(relation), self.variables, strict=True
+            )
+        )
+
     def functions(self) -> Iterator[Function]:
         """Yield all of them, callees first."""
         key_types = ", ".join(f"{column.type}[]" for column in self.plan.key)
@@ -177,9 +192,18 @@ class Functions:
         many = render("evaluate_whole", **self.values)
         unit = self.plan.unit
         if self.plan.by_key:
-            few = str(self.values["few_keys"])
-            evaluate_few = render("evaluate_by_key", **self.values)
-        elif unit is not None:
+            of_more = render(
+                "few_or_many",
+                few=self.values["few_keys"],
+                of_few=render("evaluate_by_key", **self.values),
+                of_many=many,
+            )
+            one = f"{self.values['number_of_keys']} = 1"
+            evaluation = self._one_or_more(self._write_one(), of_more, one)
+            return render(
+                "recompute", **self.values, declarations=f"{_FRESH} record;", evaluation=evaluation
+            )
+        if unit is not None:
             units = units_of_keys(self.plan, unit, str(self.values["key_variables"]))
             few = render("few_units", **self.values, units=units)
             evaluate_few = render(
@@ -188,10 +212,27 @@ class Functions:
                 units=units,
                 unit_matches_query=unit_matches(unit, "query", "units"),
             )
-        else:
-            return render("recompute", **self.values, evaluation=f"{many};")
-        evaluation = render("few_or_many", few=few, evaluate_few=evaluate_few, evaluate_many=many)
-        return render("recompute", **self.values, evaluation=evaluation)
+            evaluation = render("few_or_many", few=few, of_few=evaluate_few, of_many=many)
+            return render("recompute", **self.values, declarations="", evaluation=evaluation)
+        return render("recompute", **self.values, declarations="", evaluation=f"{many};")
+
+    def _write_one(self) -> str:
+        """Return the statements that recompute the row with one key."""
+        columns = [identifier(column.name) for column in self.plan.columns]
+        return render(
+            "write_one",
+            **{
+                **self.values,
+                "assignments": ", ".join(f"{name} = {_FRESH}.{name}" for name in columns),
+            },
+            fresh=_FRESH,
+            fresh_columns=", ".join(f"{_FRESH}.{name}" for name in columns),
+            stored=identifier("stored?"),
+            different=identifier("different?"),
+            differs=would_change(self.plan.columns, "evaluated"),
+            first_key_column=self.key[0],
+            refuse_repeated=self._refuse_repeated(_FRESH),
+        )
 
     def _refuse_repeated(self, relation: str) -> str:
         key = ", ".join(f"{relation}.{name}" for name in self.key)
@@ -241,7 +282,13 @@ class Functions:
         )
         if any(source.looks_rows_up for source in self.plan.sources if source.routed):
             routes = self._routes_of_spooled(spooled, [])
-            keys = self._look(few, routes)
+            found = render(
+                "few_or_many",
+                few=few,
+                of_few=routes["routes_into"],
+                of_many=self._bulk_routes(routes["routes"]),
+            )
+            keys = render("look", **self.values, keys=found)
             found_keys = render(
                 "drain_look", **self.values, counted=counted, spooled=spooled, keys=keys
             )
@@ -296,12 +343,17 @@ class Functions:
         for source in self.plan.sources:
             if source.fold is not None:
                 moved = self._moved(source, source.fold, f"DELETE {spooled}")
-                folding = self._folding(source.fold, moved, few)
+                folded = render(
+                    "few_or_many",
+                    few=few,
+                    of_few=self._fold_statement(source.fold, moved),
+                    of_many=self._bulk_fold(source.fold, moved),
+                )
                 taken = render(
                     "drain_fold",
                     **self.values,
                     number=source.number,
-                    folding=folding,
+                    folding=render("folding", folded=folded),
                     otherwise=taken,
                 )
         return taken
@@ -323,20 +375,24 @@ class Functions:
         states: dict[RelationFacts, str],
         extra: tuple[str, ...] = (),
         further: Further | None = None,
-        few_ctes: list[str] | None = None,
     ) -> dict[str, str]:
         """A query for keys and locks, once into the variables and once for EXECUTE."""
         variables = (*self.variables, "wanted")
-        few = ctes if few_ctes is None else few_ctes
         return {
-            "routes_into": affected_keys(self.plan, few, deltas, states, extra, further, variables),
+            "routes_into": affected_keys(
+                self.plan, ctes, deltas, states, extra, further, variables
+            ),
             "routes": affected_keys(self.plan, ctes, deltas, states, extra, further),
         }
 
+    def _bulk_routes(self, routes: str) -> str:
+        return render("bulk_routes", **self.values, routes=routes)
+
     def _on_change(self, source: SourcePlan, event: str) -> str:
         delta = transition_delta(source, event)
-        compared = event == "UPDATE" and source.routed
-        variables = declarations(source) if compared else []
+        declared = [str(self.values["key_declarations"])]
+        if source.routed:
+            declared += [DECLARATION, "decided boolean;"]
         values = {
             **self.values,
             "event": event,
@@ -346,19 +402,24 @@ class Functions:
             "others_open": self._others_open(source),
             "function": qualified(self.plan.schema, source_function(self.plan, source, event)),
             "function_literal": literal(source_function(self.plan, source, event)),
-            "declarations": "\n".join([str(self.values["key_declarations"]), *variables]),
+            "declarations": "\n".join(declared),
         }
-        spool = self._spool(source, delta)
+        spool = f"{self._spool(source, delta)};"
         refused = self._refuse_lost_images(source, event, values)
         if self.plan.deferred:
-            reaction = self._spool_updated(source, spool) if compared else f"{spool};"
-            reaction = f"{refused}{reaction}"
-        else:
-            maintenance = self._maintenance(source, event, delta, values)
+            compared = event == "UPDATE" and source.routed
             if compared:
-                # Looking would find out as well, but costs more.
-                empty = _empty(delta) if source.looks_rows_up else ""
-                maintenance = self._unless_unchanged(source, maintenance, empty)
+                spool = self._unless_unchanged(source, event, self._spool_row(source, event, spool))
+            reaction = f"{refused}{spool}"
+        elif source.routed:
+            spool = self._spool_row(source, event, spool)
+            maintenance = self._maintenance(source, event, delta, values)
+            reaction = render(
+                "source_immediate", **values, spool=f"{refused}{spool}", maintenance=maintenance
+            )
+            reaction = self._unless_unchanged(source, event, reaction)
+        else:
+            maintenance = render("source_rebuild", **values)
             reaction = render(
                 "source_immediate", **values, spool=f"{refused}{spool}", maintenance=maintenance
             )
@@ -366,19 +427,23 @@ class Functions:
             reaction = render("unless_unchanged", unchanged=_empty(delta), reaction=reaction)
         return render("source", **values, reaction=reaction)
 
-    def _unless_unchanged(self, source: SourcePlan, reaction: str, empty: str = "") -> str:
-        """Look at updated rows before anything else is done about them.
+    def _unless_unchanged(self, source: SourcePlan, event: str, reaction: str) -> str:
+        """Look at a row before anything else is done about it.
 
         Args:
-            source: of the rows.
-            reaction: what is done about them.
-            empty: tells of more than one that they have not changed, if that is worth the while.
+            source: of the row.
+            event: ``INSERT``, ``UPDATE`` or ``DELETE``.
+            reaction: what is done.
         """
-        unchanged = f"{ONE_ROW} AND NOT {DIFFER}"
-        if empty:
-            unchanged = of_one_or_many(f"NOT {DIFFER}", empty)
-        found = render("unless_unchanged", unchanged=unchanged, reaction=reaction)
-        return f"{compare_images(source)}\n{found}"
+        ends = []
+        if not (event == "UPDATE" and rows_move(source.relation)):
+            # A row that another partition does not take is shown as it was, and not as it is.
+            ends.append("NOT FOUND")
+        if event == "UPDATE":
+            ends.append(f"{ONE_ROW} AND NOT {DIFFER}")
+        unchanged = " OR ".join(ends)
+        reaction = render("unless_unchanged", unchanged=unchanged, reaction=reaction)
+        return f"{read_row(self.plan, source, event)}\n{reaction}"
 
     def _refuse_lost_images(
         self, source: SourcePlan, event: str, values: dict[str, str | int]
@@ -389,11 +454,10 @@ class Functions:
             return ""
         return render("refuse_lost_images", **values, pairing=pairing(source)) + "\n"
 
-    def _spool_updated(self, source: SourcePlan, spool: str) -> str:
-        """Put updated rows into the spool, if what is read of them has changed."""
-        of_row = self._spool(source, row_delta(source))
-        spool = render("few_or_many", few=ONE_ROW, evaluate_few=of_row, evaluate_many=spool)
-        return self._unless_unchanged(source, spool)
+    def _spool_row(self, source: SourcePlan, event: str, spool: str) -> str:
+        """Put a row that has been read into the spool, or what else has changed."""
+        of_row = self._spool(source, row_delta(source, event))
+        return self._one_or_more(of_row, spool)
 
     def _spool(self, source: SourcePlan, delta: str) -> str:
         """Put changed rows into the spool."""
@@ -406,95 +470,129 @@ class Functions:
     def _maintenance(
         self, source: SourcePlan, event: str, delta: str, values: dict[str, str | int]
     ) -> str:
-        if not source.routed:
-            return render("source_rebuild", **values)
-        ctes = self._with_delta(source, event, delta)
-        few_ctes = ctes
-        if source.looks_rows_up:
-            few_ctes = self._with_delta(source, event, expected_few(source, delta))
-        states = self._states(source, event)
-        routes = self._routes(ctes, {source.number: "delta"}, states, few_ctes=few_ctes)
-        if source.looks_rows_up:
-            keys = self._look(self._few_rows(event), routes)
-        else:
-            keys = self._look_once(self._find_once(source, event, routes["routes_into"]))
+        keys = self._keys(source, event, delta)
         match source.shortcut_of(event):
             case Fold() as fold:
-                few = f"{values['number_of_keys']} <= {self.plan.bulk_threshold}"
-                if fold.joins:
-                    few += f"\nAND {self._few_rows(event)}"
-                moved = [("moved", transition_rows(source, event))]
-                few_moved = [(name, expected_few(source, text)) for name, text in moved]
-                twice = changed_twice(source, event)
-                folding = self._folding(fold, moved, few, twice, few_moved)
-                return render("source_fold", **values, keys=keys, folding=folding)
+                reaction = self._fold(source, fold, event, keys)
             case Patch() as patch:
+                ctes = self._with_delta(source, event, delta)
                 written = self._patch(source, patch, ctes)
-                return render("source_patch", **values, keys=keys, patch=written)
+                reaction = render("source_patch", **values, keys=keys, patch=written)
             case _:
-                return render("source_recompute", **values, keys=keys)
+                reaction = render("source_recompute", **values, keys=keys)
+        if event == "UPDATE" and source.looks_rows_up:
+            # Looking would find out as well, but costs more.
+            reaction = render(
+                "unless_more_unchanged", one_row=ONE_ROW, empty=_empty(delta), reaction=reaction
+            )
+        return reaction
 
-    def _folding(
-        self,
-        fold: Fold,
-        moved: list[tuple[str, str]],
-        few: str,
-        replaced: str = "false",
-        few_moved: list[tuple[str, str]] | None = None,
+    def _keys(self, source: SourcePlan, event: str, delta: str) -> str:
+        """Find the keys that changed rows affect, and lock them."""
+
+        def routes(delta: str) -> dict[str, str]:
+            ctes = self._with_delta(source, event, delta)
+            return self._routes(ctes, {source.number: "delta"}, self._states(source, event))
+
+        of_row = routes(row_delta(source, event))["routes_into"]
+        if source.looks_rows_up:
+            of_rows = render(
+                "few_or_many",
+                few=self._few_rows(event),
+                of_few=routes(expected_few(source, delta))["routes_into"],
+                of_many=self._bulk_routes(routes(delta)["routes"]),
+            )
+            return render("look", **self.values, keys=self._one_or_more(of_row, of_rows))
+        if only_route(self.plan, source) is not None:
+            of_row = keys_of_row(self.plan, source, event, self.variables)
+        of_rows = f"{routes(delta)['routes_into']};"
+        return self._look_once(self._one_or_more(of_row, of_rows))
+
+    def _one_or_more(self, of_one: str, of_more: str, one: str = ONE_ROW) -> str:
+        """Do something else where there is only one, unless that is many."""
+        if self.plan.bulk_threshold < 1:
+            return of_more
+        return render("one_or_more", one=one, of_one=of_one, of_more=of_more)
+
+    def _fold(self, source: SourcePlan, fold: Fold, event: str, keys: str) -> str:
+        few = f"{self.values['number_of_keys']} <= {self.plan.bulk_threshold}"
+        if fold.joins:
+            few += f"\nAND {self._few_rows(event)}"
+        row = row_delta(source, event)
+        rows = transition_rows(source, event)
+        twice = changed_twice(source, event)
+        of_rows = render(
+            "few_or_many",
+            few=few,
+            of_few=self._fold_statement(fold, [("moved", expected_few(source, rows))], twice),
+            of_many=self._bulk_fold(fold, [("moved", rows)], twice),
+        )
+        of_row = self._fold_statement(fold, [("moved", row)])
+        folding = render("folding", folded=self._one_or_more(of_row, of_rows))
+        return render("source_fold", **self.values, keys=keys, folding=folding)
+
+    def _fold_statement(
+        self, fold: Fold, moved: list[tuple[str, str]], twice: str = "false", into: str = "INTO"
     ) -> str:
-        """Return the statements that fold changed rows of a source.
+        """Return the statement that folds changed rows, and gives the keys that are left over.
 
         Args:
-            fold: of the source.
+            fold: of their source.
             moved: tables for WITH, the last of which has the changed rows.
-            few: the condition on which a plan made once will do.
-            replaced: tells that some of the rows that have come may be gone again.
-            few_moved: such tables for a plan made once, if others.
+            twice: tells that some of the rows that have come may be gone again.
+            into: empty, or the keyword before the variables of the key.
         """
-        parts = {
-            **self.values,
-            **fold_values(self.plan.key, fold, self._key_of("affected"), replaced),
-            "change_matches_tview": self._match("change", "tview"),
-            "folded_key": ", ".join(f"folded.{name}" for name in self._key_of("folded")),
-        }
-        into = f"INTO {self.values['key_variables']}\n"
-
-        def ctes(tables: list[tuple[str, str]]) -> str:
-            return ",\n".join(_cte(name, text) for name, text in tables)
-
         return render(
-            "folding",
+            "fold",
             **self.values,
-            few=few,
-            fold_into=render("fold", **parts, into=into, moved=ctes(few_moved or moved)),
-            fold=render("fold", **parts, into="", moved=ctes(moved)),
+            **fold_values(self.plan.key, fold, self._key_of("affected"), twice),
+            change_matches_tview=self._match("change", "tview"),
+            folded_key=", ".join(f"folded.{name}" for name in self._key_of("folded")),
+            into=f"{into} {self.values['key_variables']}\n" if into else "",
+            moved=",\n".join(_cte(name, text) for name, text in moved),
         )
+
+    def _bulk_fold(self, fold: Fold, moved: list[tuple[str, str]], twice: str = "false") -> str:
+        statement = self._fold_statement(fold, moved, twice, into="")
+        return render("bulk_fold", **self.values, fold=statement)
 
     def _patch(self, source: SourcePlan, patch: Patch, ctes: list[str]) -> str:
         values = {**self.values, **patch_values(self.plan, patch), "ctes": ",\n".join(ctes)}
-        written = render("patch", **values)
-        if patch.given is not None:
-            straight = self._patch_given(source, patch.given, values, few=False)
-            if patch.given.by_changed_row:
-                of_few = self._patch_given(source, patch.given, values, few=True)
-                written = render(
-                    "patch_from_changed", **values, patch=straight, patch_of_few=of_few
+        written = self._one_or_more(
+            render("patch_one", **values),
+            render("patch", **values),
+            f"{self.values['number_of_keys']} = 1",
+        )
+        if (given := patch.given) is not None:
+            rows = rows_that_give(source, given)
+            straight = self._patch_given(given, rows, values)
+            if given.by_changed_row:
+                of_rows = render(
+                    "patch_from_changed",
+                    **values,
+                    patch=straight,
+                    patch_of_few=self._patch_given(given, expected_few(source, rows), values),
                 )
+                of_row = self._patch_given(given, new_row(source), values)
+                found = f"{ONE_ROW} AND {self.variables[0]} IS NOT NULL"
+                written = self._one_or_more(of_row, of_rows, found)
             else:
                 written = render(
                     "patch_from_changed_or_query", **values, patch=straight, otherwise=written
                 )
         if not patch.deciding:
             return written
-        of_many = f"(\n{indented(decided_otherwise(source, patch))}\n)"
-        decided = of_one_or_many(DECIDED, of_many)
-        return render("patch_or_recompute", **self.values, patch=written, decided_otherwise=decided)
+        return render(
+            "patch_or_recompute",
+            **self.values,
+            patch=written,
+            one_row=ONE_ROW,
+            decided=DECIDED,
+            decided_otherwise=f"(\n{indented(decided_otherwise(source, patch))}\n)",
+        )
 
-    def _patch_given(
-        self, source: SourcePlan, given: Given, values: dict[str, str | int], *, few: bool
-    ) -> str:
-        rows = given_rows(self.plan, source, given, few=few)
-        return render("patch_given", **values, given=rows)
+    def _patch_given(self, given: Given, rows: str, values: dict[str, str | int]) -> str:
+        return render("patch_given", **values, given=given_rows(self.plan, given, rows))
 
     def _everything(self) -> str:
         return self._spooled(0, "false", "NULL")
@@ -529,18 +627,6 @@ class Functions:
             spooled_new=spooled["NEW"],
         )
 
-    def _find_once(self, source: SourcePlan, event: str, routes_into: str) -> str:
-        """Find the keys that stand in the changed rows."""
-        if event != "UPDATE":
-            return f"{routes_into};"
-        of_row = self._routes([_cte("delta", row_delta(source))], {source.number: "delta"}, {})
-        return render(
-            "few_or_many",
-            few=ONE_ROW,
-            evaluate_few=of_row["routes_into"],
-            evaluate_many=routes_into,
-        )
-
     def _look_once(self, find: str, wanted: str = "wanted") -> str:
         return render("look_once", **self.values, find=find, wanted=wanted)
 
@@ -550,16 +636,6 @@ class Functions:
         limit = self.plan.bulk_threshold
         counted = f"(SELECT count(*) FROM (SELECT FROM {rows} LIMIT {limit} + 1) AS counted)"
         return f"{counted} <= {limit}"
-
-    def _look(self, few: str, routes: dict[str, str]) -> str:
-        """Find the keys until looking again finds no more.
-
-        Args:
-            few: the condition on which a plan made once will do.
-            routes: the queries for the keys.
-        """
-        keys = render("small_or_bulk", **self.values, **routes, few=few)
-        return render("look", **self.values, keys=keys)
 
     def _states(self, source: SourcePlan, event: str) -> dict[RelationFacts, str]:
         joined = any(

@@ -1,59 +1,90 @@
-"""A statement that updates one row: its transition tables hold one row each.
+"""A statement that changes one row: its transition tables hold no other.
 
-Most statements update one row. Its two images are compared as they are; those of many rows have to
-be joined by a key, which costs more than all the rest of finding out what they affect.
+Most statements do. Such a row is read once, into a variable; then its images are compared as they
+are, and what it affects is found without asking the tables for it again. Images of many rows have
+to be joined by a key, which costs more than all the rest of finding out what they affect.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django_tviews.plan.locks import KEYS, keys_are_told_apart, rows_looked_for
 from django_tviews.plan.patches import Patch
+from django_tviews.plan.routes import Route
 
-from .quoting import identifier
+from .quoting import equals, identifier, kept_apart
+from .routes import named_lock
 from .templates import render
-from .transitions import REMOVED, both_images, images_differ, shown
+from .transitions import REMOVED, images_differ, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from django_tviews.plan.plan import SourcePlan
+    from django_tviews.plan.locks import Place
+    from django_tviews.plan.plan import Plan, SourcePlan
+    from django_tviews.relational.tree import ColumnOf
 
-# True after `compare_images` if the statement has updated one row.
-ONE_ROW = "pairs = 1"
+_ROW = identifier("row?")
+# True after `read_row` if the statement has changed one row.
+ONE_ROW = f"{_ROW}.{identifier('alone?')}"
 # Then these tell whether what the query reads of the row has changed, and whether what decides has.
-DIFFER = "differ"
-DECIDED = "decided"
+DIFFER = f"{_ROW}.{identifier('differ?')}"
+DECIDED = f"{_ROW}.{identifier('decided?')}"
+
+DECLARATION = f"{_ROW} record;"
+"""The declaration of the variable that `read_row` sets."""
+
+_TABLES = {"old": "old_rows", "new": "new_rows"}
 
 
-def declarations(source: SourcePlan) -> list[str]:
-    """Return the declarations of the variables that `compare_images` sets.
+def _images(event: str) -> Sequence[str]:
+    """Return which images a statement shows of its rows."""
+    return {"INSERT": ("new",), "DELETE": ("old",)}.get(event, ("old", "new"))
+
+
+def _field(image: str, place: int) -> str:
+    return identifier(f"{image}_{place}?")
+
+
+def read_row(plan: Plan, source: SourcePlan, event: str) -> str:
+    """Return the statement that reads a row of which there may be one only.
 
     Args:
+        plan: of the TView.
         source: of the row.
+        event: ``INSERT``, ``UPDATE`` or ``DELETE``.
     """
-    decided = [f"{DECIDED} boolean;"] if _deciding(source) else []
-    return ["pairs bigint;", f"{DIFFER} boolean;", *decided]
-
-
-def compare_images(source: SourcePlan) -> str:
-    """Return the statement that compares the images of a row.
-
-    Args:
-        source: of the row.
-    """
-    found = {
-        "pairs": "count(*)",
-        DIFFER: f"bool_or({images_differ(name for name, _ in source.columns)})",
-    }
-    if deciding := _deciding(source):
-        found[DECIDED] = f"bool_or({images_differ(deciding)})"
+    found = [
+        f"{image[0]}.{identifier(name)} AS {_field(image, place)}"
+        for image in _images(event)
+        for place, (name, _) in enumerate(source.columns, start=1)
+    ]
+    if (route := only_route(plan, source)) is not None:
+        for image in _images(event):
+            key = _Key(plan, route, image[0])
+            found += [
+                f"{array} AS {_field(f'{image}_key', place)}"
+                for place, array in enumerate(key.arrays(), start=1)
+            ]
+            found.append(f"{key.lock()} AS {_field(f'{image}_lock', KEYS)}")
+            found += [
+                f"{_shared(plan, place, image[0])} AS {_field(f'{image}_lock', place.number)}"
+                for place in rows_looked_for(plan.sources, source)
+            ]
+    tables = [_TABLES[image] for image in _images(event)]
+    alone = " AND ".join(f"NOT EXISTS (SELECT FROM {table} OFFSET 1)" for table in tables)
+    found.append(f"{alone} AS {identifier('alone?')}")
+    if event == "UPDATE":
+        columns = [name for name, _ in source.columns]
+        found.append(f"{images_differ(columns)} AS {identifier('differ?')}")
+        if deciding := _deciding(source):
+            found.append(f"{images_differ(deciding)} AS {identifier('decided?')}")
     return render(
-        "compare_images",
-        old_rows=shown(source, "old_rows"),
-        new_rows=shown(source, "new_rows"),
-        found=",\n".join(found.values()),
-        variables=", ".join(found),
+        "read_row",
+        found=",\n".join(found),
+        row=_ROW,
+        rows=", ".join(f"{shown(source, table)} AS {table[0]}" for table in tables),
     )
 
 
@@ -65,29 +96,135 @@ def _deciding(source: SourcePlan) -> Sequence[str]:
             return ()
 
 
-def of_one_or_many(one: str, many: str) -> str:
-    """Return a condition that is another one if the statement has updated one row.
-
-    In parentheses, as PL/pgSQL takes the first THEN after IF for its own.
+def row_delta(source: SourcePlan, event: str) -> str:
+    """Return a query for the images of a row that has been read.
 
     Args:
-        one: the condition in that case.
-        many: in all others.
+        source: of the row.
+        event: ``INSERT``, ``UPDATE`` or ``DELETE``.
     """
-    return f"(CASE WHEN {ONE_ROW} THEN {one} ELSE {many} END)"
+    return "\nUNION ALL ".join(
+        f"SELECT {', '.join([f'{removed} AS {REMOVED}', *_columns(source, image)])}"
+        for image, removed in (("old", "true"), ("new", "false"))
+        if image in _images(event)
+    )
 
 
-def row_delta(source: SourcePlan) -> str:
-    """Return a query for both images of a row.
+def new_row(source: SourcePlan) -> str:
+    """Return a query for a row that has been read, as it is now.
 
     Args:
         source: of the row.
     """
-    columns = [name for name, _ in source.columns]
-    old, new = both_images(columns)
-    names = ", ".join([REMOVED, *map(identifier, columns)])
-    return (
-        "SELECT image.*\n"
-        f"FROM {shown(source, 'old_rows')} AS o, {shown(source, 'new_rows')} AS n,\n"
-        f"LATERAL (VALUES (true, {old}), (false, {new})) AS image ({names})"
+    return f"SELECT {', '.join(_columns(source, 'new'))}"
+
+
+def _columns(source: SourcePlan, image: str) -> list[str]:
+    return [
+        f"{_ROW}.{_field(image, place)} AS {identifier(name)}"
+        for place, (name, _) in enumerate(source.columns, start=1)
+    ]
+
+
+def only_route(plan: Plan, source: SourcePlan) -> Route | None:
+    """Return the route of a source by which an image of a row has one key, which stands in it.
+
+    Args:
+        plan: of the TView.
+        source: of the row.
+    """
+    if plan.deferred or source.looks_rows_up or len(source.routes) != 1:
+        return None
+    (route,) = source.routes
+    return route if isinstance(route, Route) and len(route.keys) == 1 else None
+
+
+def keys_of_row(plan: Plan, source: SourcePlan, event: str, variables: Sequence[str]) -> str:
+    """Return assignments of the keys that stand in a row that has been read, and of their locks.
+
+    Args:
+        plan: of the TView.
+        source: of the row, with only one route.
+        event: ``INSERT``, ``UPDATE`` or ``DELETE``.
+        variables: the arrays of the key's columns.
+    """
+    images = _images(event)
+    keys = [
+        [f"{_ROW}.{_field(f'{image}_key', place)}" for image in images]
+        for place in range(1, len(plan.key) + 1)
+    ]
+    same = " AND ".join(
+        equals(column.equality).join(f"{value}[1] " for value in values)
+        for column, values in zip(plan.key, keys, strict=True)
     )
+    assignments = []
+    for variable, values in zip(variables, keys, strict=True):
+        array = values[0]
+        if len(values) > 1:
+            array = f"CASE WHEN {same} THEN {values[0]} ELSE {' || '.join(values)} END"
+        assignments.append(f"{variable} := {array}")
+    # The locks of a place come before those of the next one.
+    places = [KEYS, *(place.number for place in rows_looked_for(plan.sources, source))]
+    locks = ",\n    ".join(
+        lock
+        for place in places
+        for lock in _ordered([f"{_ROW}.{_field(f'{image}_lock', place)}" for image in images])
+    )
+    assignments.append(f"wanted := array_remove(ARRAY[\n    {locks}\n], NULL)")
+    return ";\n".join(assignments)
+
+
+class _Key:
+    """The key that stands in a row.
+
+    Args:
+        plan: of the TView.
+        route: to its key.
+        row: the alias of the row.
+    """
+
+    def __init__(self, plan: Plan, route: Route, row: str) -> None:
+        def value(column: ColumnOf) -> str:
+            return f"{row}.{identifier(column.name)}"
+
+        (key,) = route.keys
+        self._plan = plan
+        self._values = [
+            f"CAST({kept_apart(expression.render(value))} AS {column.type})"
+            for expression, column in zip(key, plan.key, strict=True)
+        ]
+        # Filters first: what they leave out may be what the others fail for.
+        conditions = [kept_apart(each.render(value)) for each in route.filters]
+        conditions.append(_known(self._values))
+        self._cases = " ".join(f"CASE WHEN {each} THEN" for each in conditions)
+        self._ends = " END" * len(conditions)
+
+    def arrays(self) -> list[str]:
+        """Write an array for each of its columns, which a domain cannot refuse to be NULL."""
+        return [f"{self._cases} ARRAY[{value}]{self._ends}" for value in self._values]
+
+    def lock(self) -> str:
+        """Write the lock on it, NULL if there is none."""
+        lock = "0"
+        if keys_are_told_apart(self._plan.key):
+            lock = named_lock(self._plan, "exclusive", KEYS, self._values)
+        return f"{self._cases} {lock}{self._ends}"
+
+
+def _shared(plan: Plan, place: Place, row: str) -> str:
+    """Write the lock on a place at which a row may be looked for, NULL if it cannot be."""
+    values = [f"{row}.{identifier(name)}" for name in place.columns]
+    lock = named_lock(plan, "shared", place.number, values)
+    return f"CASE WHEN {_known(values)} THEN {lock} END" if values else lock
+
+
+def _ordered(locks: Sequence[str]) -> list[str]:
+    """Write the locks of the images of a row on a place in ascending order, each once."""
+    if len(locks) == 1:
+        return [*locks]
+    lower, upper = f"least({', '.join(locks)})", f"greatest({', '.join(locks)})"
+    return [lower, f"nullif({upper}, {lower})"]
+
+
+def _known(values: Iterable[str]) -> str:
+    return " AND ".join(f"{value} IS NOT NULL" for value in values)

@@ -9,7 +9,7 @@ from django_tviews.text import indented
 from .comparison import would_change
 from .joins import Joins
 from .quoting import identifier, kept_apart, literal, qualified, subquery
-from .transitions import REMOVED, expected_few, images_differ, pairing, shown
+from .transitions import REMOVED, images_differ, pairing, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -85,21 +85,27 @@ def _ways(members: Iterable[Member]) -> Iterator[str]:
             yield way
 
 
-def given_rows(plan: Plan, source: SourcePlan, given: Given, *, few: bool = False) -> str:
+def rows_that_give(source: SourcePlan, given: Given) -> str:
+    """Return a query for the changed rows that give values.
+
+    Args:
+        source: of which rows have changed; those of them that are no step away from the TView need
+            not be told from those that look as before, nor their statement's ``delta`` be computed.
+        given: what changed rows give.
+    """
+    if given.by_changed_row:
+        return f"SELECT * FROM {shown(source, 'new_rows')} AS updated"
+    return f"SELECT * FROM delta WHERE NOT {REMOVED}"
+
+
+def given_rows(plan: Plan, given: Given, changed: str) -> str:
     """Return a query for the keys that changed rows lead to, with what these give.
 
     Args:
         plan: of the TView.
-        source: of which rows have changed; those of them that are no step away from the TView need
-            not be told from those that look as before, nor their statement's ``delta`` be computed.
         given: what changed rows give.
-        few: the planner shall expect few rows.
+        changed: a query for these.
     """
-    changed = f"SELECT * FROM delta WHERE NOT {REMOVED}"
-    if given.by_changed_row:
-        changed = f"SELECT * FROM {shown(source, 'new_rows')} AS updated"
-    if few:
-        changed = expected_few(source, changed)
     joins = Joins(given.route)
     (key,) = given.route.keys
     outputs = [

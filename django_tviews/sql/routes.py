@@ -11,9 +11,10 @@ from django_tviews.text import indented
 
 from .joins import Joins
 from .quoting import identifier
+from .shared import LOCK_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from django_tviews.facts import RelationFacts
     from django_tviews.plan.locks import Lookup
@@ -65,42 +66,41 @@ def affected_keys(
     routes = [
         (source, route) for source in changed for route in source.routes if isinstance(route, Route)
     ]
-    looks_rows_up = any(source.looks_rows_up for source in changed)
-    union, select = "UNION ALL", "SELECT"
-    # Where rows were looked up, keys and locks are made distinct each by themselves.
-    if not looks_rows_up:
-        union = "UNION"
-        select = "SELECT DISTINCT" if len(routes) + len(extra) == 1 else "SELECT"
     branches = [
-        _branch(
-            plan,
-            source,
-            route,
-            deltas[source.number],
-            states,
-            select=select,
-            looks_rows_up=looks_rows_up,
-        )
-        for source, route in routes
+        _Branch(plan, source, route, deltas[source.number], states) for source, route in routes
     ]
     columns = [identifier(column.name) for column in plan.key]
-    none = ", NULL::integer[]" if looks_rows_up else ""
-    branches += [
+    looks_further = any(branch.looks_further for branch in branches)
+    rows, names, none, union, select = "affected", columns, "", "UNION", "SELECT"
+    if looks_further:
+        # The same key may have been found at several places; keys and locks are made distinct each
+        # by themselves.
+        rows = f"(SELECT DISTINCT {', '.join(columns)} FROM affected) AS affected"
+        names, none, union = [*columns, _LOCKS], ", NULL::integer[]", "UNION ALL"
+    elif len(routes) + len(extra) == 1:
+        select = "SELECT DISTINCT"
+    found = [branch.keys(select, with_locks=looks_further) for branch in branches]
+    found += [
         f"{select} requests.*{none}\nFROM (\n{indented(each)}\n) AS requests" for each in extra
     ]
-    names = ", ".join([*columns, _LOCKS] if looks_rows_up else columns)
-    found = indented(f"\n{union}\n".join(branches))
-    affected = f"affected ({names}) AS MATERIALIZED (\n{found}\n)"
-    locks = _other_locks(plan, {source: deltas[source.number] for source in changed})
-    if looks_rows_up:
-        locks = [f"SELECT unnest(affected.{_LOCKS})\nFROM affected", *locks]
-    rows = "affected"
-    if looks_rows_up:
-        # The same key may have been found at several places.
-        rows = f"(SELECT DISTINCT {', '.join(columns)} FROM affected) AS affected"
-    answers = _keys_and_locks(plan, rows, locks) if locks else [_keys_and_their_locks(plan)]
+    united = indented(f"\n{union}\n".join(found))
+    affected = f"affected ({', '.join(names)}) AS MATERIALIZED (\n{united}\n)"
+    locks = [f"SELECT unnest(affected.{_LOCKS})\nFROM affected"] if looks_further else []
+    for branch in branches:
+        locks += branch.locks()
+    locks += _other_locks(plan, {source: deltas[source.number] for source in changed})
     asked = [f"keys.{column}" for column in columns]
-    asked.append(f"{'locks' if locks else 'keys'}.{_LOCKS}")
+    if locks:
+        arrays = _arrays(columns)
+        asked.append(_locks(plan, locks))
+    else:
+        # Those of the keys are all there are.
+        lock = _lock_of_key(plan)
+        listed = f"coalesce(array_agg({lock} ORDER BY {lock}), '{{}}') AS {_LOCKS}"
+        arrays = f"{_arrays(columns)},\n    {listed}"
+        asked.append(f"keys.{_LOCKS}")
+    keys = f"SELECT {arrays}\n{_affected(columns, rows)}"
+    answers = [f"(\n{indented(keys)}\n) AS keys"]
     if further is not None:
         asked.append("further.*")
         answers.append(f"(\n{indented(further.query)}\n) AS further")
@@ -110,25 +110,21 @@ def affected_keys(
     return f"WITH {tables}\nSELECT {', '.join(asked)}\n{target}FROM " + ",\n".join(answers)
 
 
-def _keys_and_their_locks(plan: Plan) -> str:
-    """Write a query for keys, and for their locks, which are all there are."""
-    columns = [identifier(column.name) for column in plan.key]
-    lock = _lock_of_key(plan)
-    locks = f"coalesce(array_agg({lock} ORDER BY {lock}), '{{}}') AS {_LOCKS}"
-    query = f"SELECT {_arrays(columns)},\n    {locks}\n{_affected(columns)}"
-    return f"(\n{indented(query)}\n) AS keys"
+def _locks(plan: Plan, others: Sequence[str]) -> str:
+    """Write an array of the locks of the keys and those that others give.
 
-
-def _keys_and_locks(plan: Plan, rows: str, others: Sequence[str]) -> list[str]:
-    """Write a query for keys, and one for their locks and those that others give."""
+    So many keys that their locks would become one on the whole TView need not be hashed and sorted.
+    """
     columns = [identifier(column.name) for column in plan.key]
-    keys = f"SELECT {_arrays(columns)}\n{_affected(columns, rows)}"
     union = "\nUNION ALL\n".join([f"SELECT {_lock_of_key(plan)}\n{_affected(columns)}", *others])
     locks = (
         "SELECT coalesce(array_agg(DISTINCT wanted.lock ORDER BY wanted.lock), '{}')\n"
         f"FROM (\n{indented(union)}\n) AS wanted (lock)\nWHERE wanted.lock IS NOT NULL"
     )
-    return [f"(\n{indented(keys)}\n) AS keys", f"(\n{indented(locks)}\n) AS locks ({_LOCKS})"]
+    return (
+        f"CASE WHEN cardinality(keys.{columns[0]}) > {LOCK_LIMIT} THEN '{{0}}'\n"
+        f"ELSE (\n{indented(locks)}\n) END AS {_LOCKS}"
+    )
 
 
 def _arrays(columns: Iterable[str]) -> str:
@@ -168,46 +164,78 @@ def named_lock(plan: Plan, mode: str, place: int, values: Sequence[str]) -> str:
     return f"{identifier(plan.runtime_schema)}.django_tviews_{mode}({place}, {hashed})"
 
 
-def _branch(
-    plan: Plan,
-    source: SourcePlan,
-    route: Route,
-    delta: str,
-    states: Mapping[RelationFacts, str],
-    *,
-    select: str,
-    looks_rows_up: bool,
-) -> str:
-    joins = Joins(route)
+class _Branch:
+    """What one route finds.
 
-    def looked_up(lookup: Lookup) -> str:
-        values = [joins.column(value) for value in lookup.values]
-        lock = named_lock(plan, "exclusive", lookup.place.number, values)
+    Attributes:
+        looks_further: it looks rows up by what it has found, not by the changed rows alone.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        source: SourcePlan,
+        route: Route,
+        delta: str,
+        states: Mapping[RelationFacts, str],
+    ) -> None:
+        self._plan = plan
+        self._route = route
+        self._joins = joins = Joins(route)
+        self._start = f"FROM {_start(source, route, delta)} AS {joins.start}"
+        self._steps = [*joins.lines(states)]
+        self._filters = [joins.expression(each) for each in route.filters]
+        first: list[Lookup] = []
+        further: list[Lookup] = []
+        for lookup in lookups(plan.sources, route):
+            by_start = all(each.occurrence == route.occurrence.number for each in lookup.values)
+            (first if by_start else further).append(lookup)
+        self._first, self._further = first, further
+        self.looks_further = bool(further)
+
+    def keys(self, select: str, *, with_locks: bool) -> str:
+        """Write a query for the keys.
+
+        Args:
+            select: its first words.
+            with_locks: beside each key, the locks on where it was looked up further.
+        """
+        keys = [
+            ", ".join(
+                f"CAST({self._joins.expression(expression)} AS {column.type})"
+                for expression, column in zip(key, self._plan.key, strict=True)
+            )
+            for key in self._route.keys
+        ]
+        joined = [self._start, *self._steps]
+        if len(keys) == 1:
+            head = f"{select} {keys[0]}"
+        else:
+            # Rows on a nullable side may have been, or now be, replaced by NULLs: both ways.
+            names = ", ".join(identifier(column.name) for column in self._plan.key)
+            values = ", ".join(f"({key})" for key in keys)
+            head = f"{select} matched_or_not.*"
+            joined.append(f"CROSS JOIN LATERAL (VALUES {values}) AS matched_or_not ({names})")
+        if with_locks:
+            locks = ",\n    ".join(map(self._lock, self._further))
+            head += f", ARRAY[\n    {locks}\n]::integer[]" if locks else ", NULL::integer[]"
+        return self._query(head, joined)
+
+    def locks(self) -> Iterator[str]:
+        """Yield queries for the locks on where rows were looked up by the changed rows."""
+        yield from (
+            self._query(f"SELECT {self._lock(each)}", [self._start]) for each in self._first
+        )
+
+    def _lock(self, lookup: Lookup) -> str:
+        values = [self._joins.column(value) for value in lookup.values]
+        lock = named_lock(self._plan, "exclusive", lookup.place.number, values)
         known = " AND ".join(f"{value} IS NOT NULL" for value in values)
         return f"CASE WHEN {known} THEN {lock} END" if values else lock
 
-    lines = [f"FROM {_start(source, route, delta)} AS {joins.start}", *joins.lines(states)]
-    keys = [
-        ", ".join(
-            f"CAST({joins.expression(expression)} AS {column.type})"
-            for expression, column in zip(key, plan.key, strict=True)
-        )
-        for key in route.keys
-    ]
-    if len(keys) == 1:
-        head = f"{select} {keys[0]}"
-    else:
-        # Rows on a nullable side may have been, or now be, replaced by NULLs: both ways.
-        names = ", ".join(identifier(column.name) for column in plan.key)
-        values = ", ".join(f"({key})" for key in keys)
-        head = f"{select} matched_or_not.*"
-        lines.append(f"CROSS JOIN LATERAL (VALUES {values}) AS matched_or_not ({names})")
-    if looks_rows_up:
-        locks = ",\n    ".join(looked_up(lookup) for lookup in lookups(plan.sources, route))
-        head += f", ARRAY[\n    {locks}\n]::integer[]" if locks else ", NULL::integer[]"
-    if route.filters:
-        lines.append("WHERE " + " AND ".join(map(joins.expression, route.filters)))
-    return "\n".join([head, *lines])
+    def _query(self, head: str, joined: list[str]) -> str:
+        filters = [f"WHERE {' AND '.join(self._filters)}"] if self._filters else []
+        return "\n".join([head, *joined, *filters])
 
 
 def _start(source: SourcePlan, route: Route, delta: str) -> str:

@@ -47,15 +47,15 @@ LOCKS = tuple(
         (
             "P: a writer excludes others from the places where its routes look.",
             ROUTES_PY,
-            '_lock(plan, "exclusive", lookup.place.number, values)',
-            '_lock(plan, "shared", lookup.place.number, values)',
+            '_lock(self._plan, "exclusive", lookup.place.number, values)',
+            '_lock(self._plan, "shared", lookup.place.number, values)',
             _order("everybody shares"),
         ),
         (
             "P is taken at every step of a route, not at the first alone.",
             ROUTES_PY,
-            "for lookup in lookups(plan.sources, route))\n",
-            "for lookup in list(lookups(plan.sources, route))[:1])\n",
+            "for lookup in lookups(plan.sources, route):\n",
+            "for lookup in list(lookups(plan.sources, route))[:1]:\n",
             _order("one level only", "one level only, downwards"),
         ),
         (

@@ -190,8 +190,8 @@ _ROUTES = (
     Mutation(
         "Each key is recomputed once.",
         "sql/routes.py",
-        'select = "SELECT DISTINCT" if',
-        'select = "SELECT" if',
+        'select = "SELECT DISTINCT"',
+        'select = "SELECT"',
         ROUTES,
     ),
 )

@@ -21,7 +21,7 @@ BEGIN
     IF everything THEN
         PERFORM @{rebuild}();
     ELSIF @{first_key_variable} IS NOT NULL THEN
-        PERFORM @{recompute}(@{key_variables});
+        ignored := @{recompute}(@{key_variables});
     END IF;
 END
 $function$;

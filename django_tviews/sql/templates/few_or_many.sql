@@ -1,5 +1,5 @@
 IF @{few} THEN
-    @{evaluate_few};
+    @{of_few};
 ELSE
-    @{evaluate_many};
+    @{of_many};
 END IF;

@@ -5,6 +5,8 @@
 CREATE OR REPLACE FUNCTION @{recompute}(@{key_parameters}) RETURNS void
 LANGUAGE plpgsql AS $function$
 #variable_conflict use_column
+DECLARE
+    @{declarations}
 BEGIN
     @{evaluation}
 END

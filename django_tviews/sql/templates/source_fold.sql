@@ -2,6 +2,6 @@
 IF @{first_key_variable} IS NOT NULL THEN
     @{folding}
     IF @{first_key_variable} IS NOT NULL THEN
-        PERFORM @{recompute}(@{key_variables});
+        ignored := @{recompute}(@{key_variables});
     END IF;
 END IF;

@@ -1,4 +1,4 @@
 @{keys}
 IF @{first_key_variable} IS NOT NULL THEN
-    PERFORM @{recompute}(@{key_variables});
+    ignored := @{recompute}(@{key_variables});
 END IF;

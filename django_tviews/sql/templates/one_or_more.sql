@@ -1,0 +1,5 @@
+IF @{one} THEN
+    @{of_one};
+ELSE
+    @{of_more}
+END IF;
