@@ -10,7 +10,7 @@ import json
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from dataclasses import replace as replaced
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.db import DatabaseError, transaction
 
@@ -24,6 +24,7 @@ from .errors import (
     InvalidTViewName,
     IsolationUnsupported,
     OutdatedTView,
+    TViewAlreadyExists,
     TViewError,
 )
 from .facts import Facts, RelationFacts
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+_DUPLICATE_RELATION: Final = "42P07"
 
 
 @dataclass(frozen=True)
@@ -148,10 +151,11 @@ def create(
         create_table: creates its table, empty.
 
     Raises:
+        TViewAlreadyExists: something has the name of its table, or of its backing view.
         TViewError: the query cannot be kept, or its contents break the TView's constraints.
             Nothing is left behind.
     """
-    with all_or_nothing(schema_editor, declaration):
+    with all_or_nothing(schema_editor, declaration), _names_are_free(declaration):
         connection = schema_editor.connection
         schema = catalog.current_schema(connection)
         is_new = not catalog.resolve(connection, [(schema, declaration.table)])
@@ -162,6 +166,24 @@ def create(
         create_table()
         with _key_comes_last(schema_editor, plan) if is_new else nullcontext():
             _install(schema_editor, declaration, plan)
+
+
+@contextmanager
+def _names_are_free(declaration: Declaration) -> Iterator[None]:
+    """Say of which TView it was that another relation has the name of one of its own."""
+    try:
+        yield
+    except DatabaseError as error:
+        diagnostics = getattr(error.__cause__, "diag", None)
+        if getattr(diagnostics, "sqlstate", None) != _DUPLICATE_RELATION:
+            raise
+        found = getattr(diagnostics, "message_primary", "") or str(error)
+        raise TViewAlreadyExists(
+            f"{declaration.label} cannot be created: {found}.",
+            hint="Rename or drop that, or choose another Meta.db_table. If it is this TView, "
+            "migrate --fake records it.",
+            tview=declaration.label,
+        ) from error
 
 
 def drop(

@@ -17,6 +17,7 @@ from django_tviews.errors import (
     KeyNotUnique,
     KeyNull,
     RefreshFailed,
+    TViewAlreadyExists,
     TViewError,
     TViewReadOnly,
     UnsupportedQuery,
@@ -629,6 +630,14 @@ class TestErrorsOfAWrite:
 
 class TestInstalling:
     """All of a TView or nothing."""
+
+    @pytest.mark.parametrize("taken", ["card", "card_query"])
+    def test_a_name_that_something_else_has_is_named(self, database: Database, taken: str) -> None:
+        database.execute("CREATE TABLE t (id integer PRIMARY KEY)")
+        database.execute(f"CREATE TABLE {taken} (id integer)")
+        with pytest.raises(TViewAlreadyExists, match=f'tests.card .* relation "{taken}" already'):
+            database.tview("SELECT id FROM t", "id integer", table="card")
+        assert database.value("SELECT count(*) FROM django_tviews_registry") == 0
 
     def test_the_key_comes_back_to_its_tablespace(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
