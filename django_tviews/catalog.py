@@ -475,6 +475,11 @@ def own_functions(connection: BaseDatabaseWrapper, schema: str, label: str) -> d
         return dict(_rows(connection, "own_functions", [schema, label]))
 
 
+def missing_extensions(connection: BaseDatabaseWrapper, names: Iterable[str]) -> list[str]:
+    """Read which names of functions or types are also those of extensions not installed here."""
+    return [str(name) for (name,) in _rows(connection, "missing_extensions", [sorted(names)])]
+
+
 def comment(connection: BaseDatabaseWrapper, relation: str) -> str | None:
     """Read the comment on a relation, whose name is quoted already."""
     ((found,),) = _rows(connection, "comment", [relation])

@@ -422,7 +422,7 @@ class IsolationUnsupported(TViewError):
 
 
 class ExtensionMissing(TViewError):
-    """The query or an option needs a PostgreSQL extension that is not installed.
+    """The query or a column needs a PostgreSQL extension that is not installed.
 
     django_tviews itself needs none.
     """

@@ -21,6 +21,7 @@ from .errors import (
     ColumnMismatch,
     DependencyDepthExceeded,
     DependentColumn,
+    ExtensionMissing,
     InvalidTViewName,
     IsolationUnsupported,
     OutdatedTView,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 _DUPLICATE_RELATION: Final = "42P07"
+_UNDEFINED: Final = frozenset({"42883", "42704"})
 
 
 @dataclass(frozen=True)
@@ -152,11 +154,15 @@ def create(
 
     Raises:
         TViewAlreadyExists: something has the name of its table, or of its backing view.
+        ExtensionMissing: it uses what an extension has that is not installed.
         TViewError: the query cannot be kept, or its contents break the TView's constraints.
             Nothing is left behind.
     """
-    with all_or_nothing(schema_editor, declaration), _names_are_free(declaration):
-        connection = schema_editor.connection
+    connection = schema_editor.connection
+    with (
+        _what_creating_meets(connection, declaration),
+        all_or_nothing(schema_editor, declaration),
+    ):
         schema = catalog.current_schema(connection)
         is_new = not catalog.resolve(connection, [(schema, declaration.table)])
         execute(schema_editor, view_statement(schema, declaration.view, declaration.query))
@@ -169,21 +175,37 @@ def create(
 
 
 @contextmanager
-def _names_are_free(declaration: Declaration) -> Iterator[None]:
-    """Say of which TView it was that another relation has the name of one of its own."""
+def _what_creating_meets(
+    connection: BaseDatabaseWrapper, declaration: Declaration
+) -> Iterator[None]:
+    """Say of which TView it was that a name is taken, or that an extension is missing."""
     try:
         yield
     except DatabaseError as error:
         diagnostics = getattr(error.__cause__, "diag", None)
-        if getattr(diagnostics, "sqlstate", None) != _DUPLICATE_RELATION:
-            raise
-        found = getattr(diagnostics, "message_primary", "") or str(error)
-        raise TViewAlreadyExists(
-            f"{declaration.label} cannot be created: {found}.",
-            hint="Rename or drop that, or choose another Meta.db_table. If it is this TView, "
-            "migrate --fake records it.",
-            tview=declaration.label,
-        ) from error
+        sqlstate = getattr(diagnostics, "sqlstate", None)
+        message = getattr(diagnostics, "message_primary", None) or str(error)
+        label = declaration.label
+        if sqlstate == _DUPLICATE_RELATION:
+            raise TViewAlreadyExists(
+                f"{label} cannot be created: {message}.",
+                hint="Rename or drop that, or choose another Meta.db_table. If it is this TView, "
+                "migrate --fake records it.",
+                tview=label,
+            ) from error
+        if sqlstate in _UNDEFINED:
+            used = {name for _, name in called_functions(declaration.query)}
+            used |= {column.type for column in declaration.columns}
+            for extension in catalog.missing_extensions(connection, used):
+                raise ExtensionMissing(
+                    f"{label} needs the extension {extension!r}, which is not installed in this "
+                    f"database: {message}.",
+                    hint="Create it in an earlier migration, by an operation of "
+                    "django.contrib.postgres.operations.",
+                    tview=label,
+                    extension=extension,
+                ) from error
+        raise
 
 
 def drop(

@@ -13,6 +13,7 @@ from django.db import DatabaseError
 
 from django_tviews import installer
 from django_tviews.errors import (
+    ExtensionMissing,
     IsolationUnsupported,
     KeyNotUnique,
     KeyNull,
@@ -630,6 +631,31 @@ class TestErrorsOfAWrite:
 
 class TestInstalling:
     """All of a TView or nothing."""
+
+    @pytest.mark.parametrize(
+        ("value", "type_sql", "extension"),
+        [
+            ("metaphone(name, 4)", "text", ""),
+            ("hstore(name, name)::text", "text", "hstore"),
+            ("name", "citext", "citext"),
+        ],
+    )
+    def test_an_extension_that_is_missing_is_named(
+        self, database: Database, value: str, type_sql: str, extension: str
+    ) -> None:
+        database.execute("CREATE TABLE t (id integer PRIMARY KEY, name text)")
+        declaration = database.declare(
+            f"SELECT id, {value} AS v FROM t", f"id integer, v {type_sql} NULL"
+        )
+        with (
+            database.transaction(),
+            pytest.raises((ExtensionMissing, DatabaseError)) as refusal,
+            database.transaction(),
+        ):
+            database.install(declaration)
+        assert isinstance(refusal.value, ExtensionMissing) is bool(extension)
+        assert extension in str(refusal.value)
+        assert database.value("SELECT count(*) FROM django_tviews_registry") == 0
 
     @pytest.mark.parametrize("taken", ["card", "card_query"])
     def test_a_name_that_something_else_has_is_named(self, database: Database, taken: str) -> None:
