@@ -257,6 +257,22 @@ class TestTheRing:
         self.refused(cards, isolated)
 
 
+def test_statements_of_ten_thousand_rows_take_no_more_locks_than_can_be_spared(
+    shop: Database,
+) -> None:
+    counted = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'"
+    with shop.transaction():
+        for statement in (
+            "INSERT INTO product SELECT n, 'p', 1 FROM generate_series(1001, 11000) n",
+            "UPDATE product SET name = 'q' WHERE id > 1000",
+            "DELETE FROM product WHERE id > 1000",
+        ):
+            shop.execute(statement)
+            # They lock the whole of a TView, and not its 10,000 keys.
+            assert 0 < shop.value(counted) <= LOCK_LIMIT
+    shop.check("the transaction")
+
+
 def test_a_long_transaction_takes_no_more_locks_than_can_be_spared(shop: Database) -> None:
     counted = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'"
     shop.execute("INSERT INTO product SELECT n, 'p', 1 FROM generate_series(100, 500) n")
