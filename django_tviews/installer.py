@@ -10,7 +10,7 @@ import json
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from dataclasses import replace as replaced
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from django.db import DatabaseError, transaction
 
@@ -18,6 +18,7 @@ from . import catalog
 from .conf import settings
 from .definition import Column, Declaration
 from .errors import (
+    CatalogError,
     ColumnMismatch,
     DependencyDepthExceeded,
     DependentColumn,
@@ -80,12 +81,16 @@ class InstalledTView:
 
 
 def installed(connection: BaseDatabaseWrapper) -> list[InstalledTView]:
-    """Read the TViews installed in a database, those that others read first."""
+    """Read the TViews installed in a database, those that others read first.
+
+    Raises:
+        CatalogError: the registry has an entry that this version does not write.
+    """
     return [
         InstalledTView(
             row.oid,
             row.schema,
-            _declaration(row.declaration),
+            _declaration(row),
             row.depth,
             row.format_version,
             row.fingerprint,
@@ -94,9 +99,19 @@ def installed(connection: BaseDatabaseWrapper) -> list[InstalledTView]:
     ]
 
 
-def _declaration(stored: dict[str, Any]) -> Declaration:
-    columns = tuple(Column(**column) for column in stored["columns"])
-    return Declaration(**{**stored, "columns": columns, "key": tuple(stored["key"])})
+def _declaration(row: catalog.RegistryRow) -> Declaration:
+    stored = row.declaration
+    try:
+        columns = tuple(Column(**column) for column in stored["columns"])
+        return Declaration(**{**stored, "columns": columns, "key": tuple(stored["key"])})
+    except (KeyError, TypeError) as error:
+        raise CatalogError(
+            f"The registry's entry of {row.label} is not one that this version of django_tviews "
+            f"writes: {error}.",
+            hint="Was it written by a later version, or edited by hand? Otherwise please report "
+            "it, with the row of django_tviews_registry.",
+            tview=row.label,
+        ) from error
 
 
 def install_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:

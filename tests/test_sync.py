@@ -14,7 +14,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from django_tviews import health, installer, maintenance, synchronization
-from django_tviews.errors import LockTimeout, MetadataNotFound, OutdatedTView
+from django_tviews.errors import CatalogError, LockTimeout, MetadataNotFound, OutdatedTView
 from django_tviews.operations import AlterTView, CreateTView
 from django_tviews.synchronization import sync
 
@@ -397,3 +397,14 @@ def test_an_earlier_form_stays_while_somebody_writes(
     assert not installer.runtime_is_current(earlier.connection)
     assert changes()
     earlier.run("UPDATE maker SET name = upper(name)")
+
+
+@pytest.mark.parametrize("entry", ["declaration || '{\"later\": 1}'", "declaration - 'key'"])
+def test_an_entry_that_a_later_version_has_written_is_named(shop: Database, entry: str) -> None:
+    update = f"UPDATE django_tviews_registry SET declaration = {entry} WHERE label = 'tests.card'"
+    with shop.rolled_back():
+        shop.execute(update)
+        for ask in (health.check, sync, maintenance.verify):
+            with pytest.raises(CatalogError, match=r"entry of tests\.card") as refusal:
+                ask()
+        assert "a later version" in refusal.value.hint
