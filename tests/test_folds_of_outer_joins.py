@@ -308,6 +308,8 @@ STATEMENTS = (
     "UPDATE author SET active = NOT active WHERE id > 3",
     "UPDATE author SET country = 'west' WHERE id < 3",
     "UPDATE author SET name = upper(name)",
+    "UPDATE author SET name = 'Zoe' WHERE id = 3",
+    "UPDATE author SET name = 'Eve', active = true WHERE id = 5",
     "UPDATE author SET id = id + 10 WHERE id IN (1, 4)",
     "UPDATE book SET id = id + 1000 WHERE id < 3",
     "UPDATE book SET price = 4 WHERE id = 101",

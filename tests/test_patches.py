@@ -99,6 +99,45 @@ def planned(query: str, key: str, mode: str = "immediate") -> Plan:
             "ORDER BY p.name",
             ["product name UNLESS id, price, weight"],
         ),
+        # What groups show of a row that all of theirs have.
+        *(
+            (
+                f"SELECT m.id, m.name, upper(m.country) AS land, {total} AS n FROM maker m "
+                f"LEFT JOIN product p ON {condition} GROUP BY m.id, m.name, upper(m.country)",
+                expected,
+            )
+            for total, condition, expected in (
+                ("count(p.id)", "p.maker_id = m.id", ["maker name, land UNLESS id"]),
+                (
+                    "count(p.id || m.name)",
+                    "p.maker_id = m.id",
+                    ["maker land UNLESS id, name"],
+                ),
+                (
+                    "count(p.id) FILTER (WHERE m.country = 'fr')",
+                    "p.maker_id = m.id",
+                    ["maker name UNLESS id, country"],
+                ),
+                (
+                    "max(p.id)",
+                    "p.maker_id = m.id AND m.name <> p.name",
+                    ["maker land UNLESS id, name"],
+                ),
+            )
+        ),
+        (
+            "SELECT r.product_id AS id, p.name, count(*) AS n FROM review r JOIN product p "
+            "ON p.id = r.product_id WHERE p.price > 3 GROUP BY r.product_id, p.name",
+            ["product name UNLESS id, price"],
+        ),
+        (
+            "SELECT p.maker_id AS id, p.category_id, count(*) AS n FROM product p GROUP BY 1, 2",
+            [],
+        ),
+        (
+            "SELECT m.id, m.name, count(*) AS n FROM maker m GROUP BY 1, 2 HAVING count(*) > 3",
+            [],
+        ),
         # Read in subqueries only.
         (
             "SELECT p.id, p.name, (SELECT count(*) FROM review r WHERE r.product_id = p.id) AS n, "
@@ -182,6 +221,13 @@ def planned(query: str, key: str, mode: str = "immediate") -> Plan:
         "nullable sides",
         "two occurrences",
         "conditions",
+        "groups",
+        "a total reads it",
+        "a filter of a total reads it",
+        "a join of groups reads it",
+        "groups of a parent",
+        "groups that it tells apart",
+        "groups by HAVING",
         "subqueries",
         "figures",
         "a subquery of its own table",

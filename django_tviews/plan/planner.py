@@ -14,6 +14,7 @@ from django_tviews.sqltypes import compared_as, is_written_in_one_way, keeps_val
 
 from .columns import KeyColumn, PlanColumn
 from .folds import find_folds
+from .group_parts import find_group_parts
 from .patches import find_patch
 from .plan import Plan, SourcePlan, Strategy, relevant_columns
 from .routes import NoRoute, find_routes
@@ -55,7 +56,8 @@ def make_plan(
         bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
         output_types: the types of the query's output columns, where a server has told them.
         reads_settings: what the query computes may depend on settings such as TimeZone.
-        parts: what its output columns read, if they have no say in which rows there are.
+        parts: what its output columns read, if they have no say in which rows there are, and each
+            row is one combination of rows.
         strategies: those that may be used; what none of them does is recomputed, or rebuilt.
         query: the text of the query, if it is not the declared one, but what a server makes of it.
 
@@ -103,6 +105,8 @@ def make_plan(
         sources = tuple(replace(each, fold=folds.by_source.get(each.relation)) for each in sources)
     hidden = [column.hidden for column in columns if column.hidden is not None]
     deferred = declaration.mode == "deferred"
+    if parts is None:
+        parts = find_group_parts(tree, query or declaration.query, key_outputs)
     if Strategy.PATCH in strategies and not deferred and parts is not None and by_key:
         sources = tuple(
             replace(each, patch=find_patch(tree, parts, each, columns, key_outputs))
