@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db.models import Avg, Case, Count, F, Max, Q, Sum, When
 
 from django_tviews.plan.plan import Strategy
+from django_tviews.query import queryset_sql
 from django_tviews.relational import functions
 
 from .harness import branch, strategies
 from .plans import folded, planned
+from .testapp.models import Product, Review, Supplier, Tag
 
 if TYPE_CHECKING:
     from .harness import Database
@@ -409,3 +412,76 @@ def test_what_changes_no_total_writes_no_row(database: Database) -> None:
     before = database.value("SELECT xmin FROM shown")
     database.run("INSERT INTO book VALUES (1, 1, NULL)", "UPDATE book SET price = 3")
     assert database.value("SELECT xmin FROM shown") == before
+
+
+ANNOTATED = {
+    "beside": (
+        Supplier.objects.annotate(
+            number=Count("products"),
+            dear=Count("products", filter=Q(products__price__gt=5)),
+            total=Sum("products__price", default=0),
+            best=Max("products__price"),
+            paid=Sum(Case(When(products__price__lt=8, then=F("products__price") * 2))),
+        ),
+        "id bigint, name varchar(100), number bigint, dear bigint, total numeric(20,2), "
+        "best numeric(12,2) NULL, paid numeric(20,2) NULL",
+        {"testapp_product"},
+    ),
+    "below": (
+        Supplier.objects.values("id").annotate(
+            stars=Sum("products__reviews__stars"), mean=Avg("products__reviews__stars")
+        ),
+        "id bigint, stars bigint NULL, mean numeric NULL",
+        {"testapp_product", "testapp_review"},
+    ),
+    "through": (
+        Product.objects.values("id", "name").annotate(tagged=Count("tags")),
+        "id bigint, name varchar(100), tagged bigint",
+        {"testapp_product_tags"},
+    ),
+    # Each product is counted as often as it has reviews, or once.
+    "multiplied": (
+        Supplier.objects.annotate(number=Count("products"), stars=Sum("products__reviews__stars")),
+        "id bigint, name varchar(100), number bigint, stars bigint NULL",
+        {"testapp_product"},
+    ),
+    "distinct": (
+        Supplier.objects.annotate(number=Count("products", distinct=True)),
+        "id bigint, name varchar(100), number bigint",
+        set[str](),
+    ),
+}
+
+
+def test_totals_that_annotate_writes_are_folded(database: Database) -> None:
+    with database.connection.schema_editor() as editor:
+        for model in (Supplier, Tag, Product, Review):
+            editor.create_model(model)
+    for name, (queryset, columns, sources) in ANNOTATED.items():
+        database.tview(queryset_sql(queryset), columns, table=name)
+        assert database.folding(name) == sources
+    ann, bo = (Supplier.objects.create(name=name) for name in ("Ann", "Bo"))
+    database.check("suppliers")
+    bolt = Product.objects.create(name="bolt", price=9, supplier=ann)
+    database.check("the first product")
+    nut, *_ = Product.objects.bulk_create(
+        Product(name=f"nut {price}", price=price, supplier=ann) for price in range(3, 8)
+    )
+    database.check("more of them")
+    bolt.tags.set([Tag.objects.create(name="new")])
+    database.check("a tag")
+    reviews = Review.objects.bulk_create(Review(product=bolt, stars=n) for n in range(3))
+    Review.objects.create(product=nut, stars=5)
+    database.check("reviews")
+    Product.objects.filter(price__gt=4).update(supplier=bo)
+    database.check("products of another supplier")
+    reviews[0].delete()
+    with database.transaction():
+        Supplier.objects.update(id=F("id") + 10)
+        database.check("other keys")
+        Product.objects.update(supplier_id=F("supplier_id") + 10)
+    database.check("their products again")
+    Supplier.objects.filter(name="Bo").update(name="Cy")
+    database.check("another name")
+    Product.objects.all().delete()
+    database.check("nothing left")

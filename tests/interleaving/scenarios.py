@@ -319,7 +319,7 @@ MORE = (
     ),
     Scenario(
         "a parent is renamed while children come and go",
-        _shapes("documents", "parents"),
+        _shapes("documents", "parents", "annotated"),
         _SUPPLIED,
         (
             ("UPDATE supplier SET name = name || '!'",),
