@@ -711,9 +711,9 @@ class TestTviewExplain:
         [route] = review.routes
         assert route.startswith("testapp_review → ")
         assert [(event.event, event.strategy) for event in review.events] == [
-            ("INSERT", "recompute"),
-            ("UPDATE", "recompute"),
-            ("DELETE", "recompute"),
+            ("INSERT", "fold"),
+            ("UPDATE", "fold"),
+            ("DELETE", "fold"),
             ("TRUNCATE", "rebuild"),
         ]
 

@@ -217,6 +217,32 @@ def test_what_is_taken_for_strict_is_so_in_all_of_its_forms(database: Database) 
     )
 
 
+def test_what_others_call_as_postgresql_does_may_make_something_of_null(
+    database: Database,
+) -> None:
+    for statement in (
+        *TABLES,
+        "CREATE FUNCTION round(float8, integer) RETURNS numeric IMMUTABLE LANGUAGE sql "
+        "RETURN coalesce(pg_catalog.round($1::numeric, $2), 1)",
+        "CREATE FUNCTION added(text, integer) RETURNS integer IMMUTABLE LANGUAGE sql "
+        "RETURN coalesce($2, 1)",
+        "CREATE OPERATOR + (LEFTARG = text, RIGHTARG = integer, FUNCTION = added)",
+    ):
+        database.execute(statement)
+    for name, total in (
+        ("called", "sum(round(b.pages::float8, 1)::numeric(9,1))"),
+        ("operated", "sum(a.name + b.pages)"),
+    ):
+        database.tview(
+            f"SELECT a.id, {total} AS n FROM author a LEFT JOIN book b ON b.author_id = a.id "
+            "GROUP BY a.id",
+            "id integer, n numeric(20,1) NULL",
+            table=name,
+        )
+        assert not database.folding(name)
+    database.run("INSERT INTO author VALUES (1, 'Ann')", "INSERT INTO book VALUES (1, 1, 3)")
+
+
 TABLES = (
     "CREATE TABLE author (id integer PRIMARY KEY, name text NOT NULL, country text, "
     "active boolean NOT NULL DEFAULT true)",
