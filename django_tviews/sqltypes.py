@@ -26,6 +26,12 @@ _LENGTH = re.compile(r"^(varchar|character varying) *\(\d+\)")
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _FLOATS = frozenset({"real", "double precision"})
 _STRINGS = frozenset({"text", "character varying", "character", "bpchar"})
+# In each of these, a value of any type can be cast to any other.
+_CAST_TO_EACH_OTHER = (
+    _INTEGERS | _FLOATS | {"numeric"},
+    _STRINGS,
+    frozenset({"date", "timestamp with time zone", "timestamp without time zone"}),
+)
 # Blanks at the end do not count here; an assignment to these takes some away, and adds some.
 _BLANK_PADDED = frozenset({"character", "bpchar"})
 _WRITTEN_IN_ONE_WAY = _INTEGERS | _STRINGS | {"boolean", "jsonb", "numeric", "uuid"}
@@ -121,6 +127,17 @@ def keeps_values(declared: str, computed: str) -> bool:
 def same_type(first: str, second: str) -> bool:
     """Tell whether two texts name one type, with one modifier."""
     return _parsed(first) == _parsed(second)
+
+
+def has_cast_of_its_own(source: str, target: str) -> bool:
+    """Tell whether PostgreSQL itself has a function for a cast, so that nobody can define another.
+
+    Args:
+        source: the type of what is cast.
+        target: the type that it is cast to.
+    """
+    names = {_parsed(source)[0], _parsed(target)[0]}
+    return any(names <= family for family in _CAST_TO_EACH_OTHER)
 
 
 def has_one_look(type_sql: str) -> bool:

@@ -10,6 +10,7 @@ from django.db.models import Avg, Case, Count, F, Max, Q, Sum, When
 from django_tviews.plan.plan import Strategy
 from django_tviews.query import queryset_sql
 from django_tviews.relational import functions
+from django_tviews.sqltypes import has_cast_of_its_own
 
 from .harness import branch, strategies
 from .plans import folded, planned
@@ -73,6 +74,9 @@ REVIEWED = f"{MAKER} LEFT JOIN review r ON r.product_id = p.id"
                 ("count(p.id OPERATOR(shop.+) 1)", "bigint", ""),
                 ("count(shout(p.name))", "bigint", ""),
                 ("count(p.code::text)", "bigint", ""),
+                ("sum((p.id > 3)::bigint)", "numeric", ""),
+                ("sum(CASE WHEN p.id > 3 THEN 1 ELSE NULL::integer END)", "bigint", "product"),
+                ("count(p.created_at::date)", "bigint", "product"),
             )
         ),
         # A condition that NULLs do not satisfy makes it an inner join.
@@ -215,6 +219,16 @@ def test_what_is_taken_for_strict_is_so_in_all_of_its_forms(database: Database) 
     assert not database.execute(
         f"SELECT p.proname FROM {lenient} p.oid IN (SELECT castfunc FROM pg_catalog.pg_cast)"
     )
+    types = ["smallint", "integer", "bigint", "numeric", "real", "double precision", "text"]
+    types += ["varchar", "bpchar", "date", "timestamptz", "timestamp", "boolean", "interval"]
+    for source, target in database.execute(
+        "SELECT format_type(s::regtype, NULL), format_type(t::regtype, NULL) "
+        "FROM unnest(%s::text[]) AS s, unnest(%s::text[]) AS t WHERE s <> t AND NOT EXISTS ("
+        "SELECT FROM pg_cast WHERE castsource = s::regtype AND casttarget = t::regtype)",
+        types,
+        types,
+    ):
+        assert not has_cast_of_its_own(source, target)
 
 
 def test_what_others_call_as_postgresql_does_may_make_something_of_null(

@@ -7,12 +7,15 @@ It would not be if it were of ``COALESCE(book.pages, 1)``.
 
 PostgreSQL's operators give NULL for NULL (they are *strict*), but ``||`` of arrays, and so do all
 of its casts; of its functions those listed in :mod:`.functions`. Of what others have defined
-nothing is known.
+nothing is known: operators and functions have their schema before their names then, where a server
+has written the query, and casts have none to see.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from django_tviews.sqltypes import has_cast_of_its_own
 
 from . import functions
 from .syntax import Node, content, kind, names, type_name
@@ -100,8 +103,11 @@ class Strictness:
         return frozenset() if column is None else frozenset({column.occurrence})
 
     def _of_cast(self, cast: Node, scope: Scope) -> _Needed:
-        types = (type_name(cast.type_name), self._builder.types.of(cast.arg, scope))
-        return frozenset() if any("." in each for each in types) else self.of_value(cast.arg, scope)
+        own = has_cast_of_its_own(
+            self._builder.types.of(cast.arg, scope), type_name(cast.type_name)
+        )
+        # A constant is cast before the query runs, and NULL is NULL of any type.
+        return self.of_value(cast.arg, scope) if own or kind(cast.arg) == "a_const" else frozenset()
 
     def _of_operator(self, node: Node, scope: Scope) -> _Needed:
         from postgast import pg_query_pb2

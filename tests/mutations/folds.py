@@ -110,6 +110,20 @@ FOLDS = (
         OUTER,
     ),
     Mutation(
+        "A cast that others have defined may make something of NULL.",
+        "relational/strictness.py",
+        'return self.of_value(cast.arg, scope) if own or kind(cast.arg) == "a_const" else frozenset()',
+        "return self.of_value(cast.arg, scope)",
+        OUTER,
+    ),
+    Mutation(
+        "What has been wrong is not added to by those that read it.",
+        "sql/templates/runtime.sql",
+        "WHERE spool.transaction_id = pg_current_xact_id();\n    PERFORM @{runtime}.django_tviews_drain(",
+        "WHERE false;\n    PERFORM @{runtime}.django_tviews_drain(",
+        ("tests/test_commands.py",),
+    ),
+    Mutation(
         "An array to which NULL is appended is not NULL.",
         "relational/functions.py",
         'NOT_STRICT_OPERATORS = frozenset({"||"})',
