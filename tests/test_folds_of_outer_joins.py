@@ -74,6 +74,12 @@ REVIEWED = f"{MAKER} LEFT JOIN review r ON r.product_id = p.id"
                 ("count(p.id OPERATOR(shop.+) 1)", "bigint", ""),
                 ("count(shout(p.name))", "bigint", ""),
                 ("count(p.code::text)", "bigint", ""),
+                # Cast to boolean by what does not show.
+                ("count(*) FILTER (WHERE p.code)", "bigint", ""),
+                ("count(*) FILTER (WHERE p.code IS TRUE)", "bigint", ""),
+                ("count(*) FILTER (WHERE p.code IS FALSE)", "bigint", ""),
+                ("count(*) FILTER (WHERE NOT p.code)", "bigint", ""),
+                ("sum(CASE WHEN p.code THEN 1 END)", "bigint", ""),
                 ("sum((p.id > 3)::bigint)", "numeric", ""),
                 ("sum(CASE WHEN p.id > 3 THEN 1 ELSE NULL::integer END)", "bigint", "product"),
                 ("count(p.created_at::date)", "bigint", "product"),

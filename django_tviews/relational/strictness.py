@@ -81,12 +81,17 @@ class Strictness:
             case "boolean_test" if inner.booltesttype == pg_query_pb2.IS_TRUE:
                 return self.of_condition(inner.arg, scope)
             case "boolean_test" if inner.booltesttype == pg_query_pb2.IS_FALSE:
-                return self.of_value(inner.arg, scope)
+                return self._of_truth(inner.arg, scope)
             case "a_expr" if inner.kind == pg_query_pb2.AEXPR_OP_ANY and _is_strict(inner):
                 # Of an empty array it is FALSE.
                 return self.of_value(inner.lexpr, scope)
             case _:
-                return self.of_value(node, scope)
+                return self._of_truth(node, scope)
+
+    def _of_truth(self, node: Node, scope: Scope) -> _Needed:
+        """Tell it of a value where a boolean is wanted: an implicit cast to it does not show."""
+        is_boolean = self._builder.types.of(node, scope) == "boolean"
+        return self.of_value(node, scope) if is_boolean else frozenset()
 
     def _all(self) -> _Needed:
         """What is NULL anyway is NULL without whatever row."""
@@ -138,7 +143,7 @@ class Strictness:
 
     def _of_boolean(self, node: Node, scope: Scope) -> _Needed:
         # FALSE AND NULL is FALSE, TRUE OR NULL is TRUE. There is one argument of NOT.
-        return self._in_all(node.args, scope)
+        return self._all().intersection(*(self._of_truth(each, scope) for each in node.args))
 
 
 def _is_strict(node: Node) -> bool:

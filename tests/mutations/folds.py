@@ -84,8 +84,8 @@ FOLDS = (
     Mutation(
         "FALSE AND NULL is not NULL.",
         "relational/strictness.py",
-        "return self._in_all(node.args, scope)",
-        "return self._in_any(node.args, scope)",
+        "self._all().intersection(*(self._of_truth(each, scope) for each in node.args))",
+        "frozenset().union(*(self._of_truth(each, scope) for each in node.args))",
         OUTER,
     ),
     Mutation(
