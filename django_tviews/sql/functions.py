@@ -27,7 +27,7 @@ from .one_row import (
 )
 from .patches import decided_otherwise, given_rows, patch_values, rows_that_give
 from .quoting import complete, equals, identifier, literal, qualified, regclass, relation_name
-from .routes import Further, affected_keys
+from .routes import affected_keys, spooled_keys
 from .shared import runtime_values
 from .spooled import image, image_columns, spool_delta
 from .templates import render
@@ -277,11 +277,8 @@ class Functions:
             f"AND spool.tview = {self.values['tview']}"
         )
         few = f"changes <= {self.plan.bulk_threshold}"
-        counted = render(
-            "drain_counted", **self.values, everything="spool.source = 0 AND spool.image IS NULL"
-        )
         if any(source.looks_rows_up for source in self.plan.sources if source.routed):
-            routes = self._routes_of_spooled(spooled, [])
+            routes = self._routes_of_spooled(spooled)
             found = render(
                 "few_or_many",
                 few=few,
@@ -289,37 +286,24 @@ class Functions:
                 of_many=self._bulk_routes(routes["routes"]),
             )
             keys = render("look", **self.values, keys=found)
-            found_keys = render(
-                "drain_look", **self.values, counted=counted, spooled=spooled, keys=keys
-            )
+            found_keys = render("drain_look", **self.values, spooled=spooled, keys=keys)
         else:
-            # All in one statement, which reads the spool once.
-            once = f"SELECT spool.source, spool.removed, spool.image\n{spooled}"
-            here = "FROM spooled AS spool\nWHERE true"
-            routes = self._routes_of_spooled(
-                here,
-                [("spooled", "MATERIALIZED ", once)],
-                Further(f"{counted}\n{here}", ("changes", "everything", "alone")),
-            )
             found_keys = self._look_once(
-                f"{routes['routes_into']};", "CASE WHEN everything THEN '{0}' ELSE wanted END"
+                spooled_keys(self.plan, self.variables, self.values),
+                "CASE WHEN everything THEN '{0}' ELSE wanted END",
             )
         return render(
             "drain", **self.values, found_keys=found_keys, taken=self._taken(spooled, few)
         )
 
-    def _routes_of_spooled(
-        self, spooled: str, tables: list[tuple[str, str, str]], further: Further | None = None
-    ) -> dict[str, str]:
+    def _routes_of_spooled(self, spooled: str) -> dict[str, str]:
         """A query for the keys and locks of all that waits in the spool.
 
         Args:
             spooled: where it is found.
-            tables: what WITH begins with: names, hints, queries.
-            further: what is asked beside.
         """
         deltas, states = {}, {}
-        tables = [*tables]
+        tables: list[tuple[str, str, str]] = []
         # Materialized: no text of another source may be cast, whatever the query asks of a column.
         for source in self.plan.sources:
             if source.routed:
@@ -335,7 +319,7 @@ class Functions:
         requests = f"SELECT {asked}\n{spooled} AND spool.source = 0"
         tables.append(("requests", "MATERIALIZED ", requests))
         ctes = [_cte(name, text, hint) for name, hint, text in tables]
-        return self._routes(ctes, deltas, states, ("SELECT * FROM requests",), further)
+        return self._routes(ctes, deltas, states, ("SELECT * FROM requests",))
 
     def _taken(self, spooled: str, few: str) -> str:
         """Take everything out of the spool, and fold it if that is possible."""
@@ -374,15 +358,12 @@ class Functions:
         deltas: dict[int, str],
         states: dict[RelationFacts, str],
         extra: tuple[str, ...] = (),
-        further: Further | None = None,
     ) -> dict[str, str]:
         """A query for keys and locks, once into the variables and once for EXECUTE."""
         variables = (*self.variables, "wanted")
         return {
-            "routes_into": affected_keys(
-                self.plan, ctes, deltas, states, extra, further, variables
-            ),
-            "routes": affected_keys(self.plan, ctes, deltas, states, extra, further),
+            "routes_into": affected_keys(self.plan, ctes, deltas, states, extra, variables),
+            "routes": affected_keys(self.plan, ctes, deltas, states, extra),
         }
 
     def _bulk_routes(self, routes: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django_tviews.plan.locks import KEYS, keys_are_told_apart, lookups, rows_looked_for
@@ -12,6 +11,8 @@ from django_tviews.text import indented
 from .joins import Joins
 from .quoting import identifier
 from .shared import LOCK_LIMIT
+from .spooled import Images
+from .templates import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,26 +25,12 @@ if TYPE_CHECKING:
 _LOCKS = identifier("locks?")
 
 
-@dataclass(frozen=True)
-class Further:
-    """What is asked beside keys and locks.
-
-    Attributes:
-        query: for one row.
-        variables: that static SQL puts its columns into.
-    """
-
-    query: str
-    variables: tuple[str, ...]
-
-
 def affected_keys(
     plan: Plan,
     ctes: Sequence[str],
     deltas: Mapping[int, str],
     states: Mapping[RelationFacts, str],
     extra: tuple[str, ...] = (),
-    further: Further | None = None,
     into: Sequence[str] = (),
 ) -> str:
     """Return a query for one row: an array for each key column, and an array of locks.
@@ -59,7 +46,6 @@ def affected_keys(
         states: what to join in place of a source that lost rows; its current rows together with
             those removed.
         extra: further queries for keys.
-        further: what to ask beside.
         into: the variables that static SQL puts the arrays into.
     """
     changed = [source for source in plan.sources if source.number in deltas]
@@ -100,14 +86,80 @@ def affected_keys(
         arrays = f"{_arrays(columns)},\n    {listed}"
         asked.append(f"keys.{_LOCKS}")
     keys = f"SELECT {arrays}\n{_affected(columns, rows)}"
-    answers = [f"(\n{indented(keys)}\n) AS keys"]
-    if further is not None:
-        asked.append("further.*")
-        answers.append(f"(\n{indented(further.query)}\n) AS further")
-        into = (*into, *further.variables) if into else into
     target = f"INTO {', '.join(into)}\n" if into else ""
     tables = ",\n".join([*ctes, affected])
-    return f"WITH {tables}\nSELECT {', '.join(asked)}\n{target}FROM " + ",\n".join(answers)
+    of_keys = f"FROM (\n{indented(keys)}\n) AS keys"
+    return f"WITH {tables}\nSELECT {', '.join(asked)}\n{target}{of_keys}"
+
+
+def spooled_keys(plan: Plan, variables: Sequence[str], values: Mapping[str, str | int]) -> str:
+    """Return the statement that finds keys and locks of what waits, where no route looks rows up.
+
+    It reads the spool once.
+
+    Args:
+        plan: the TView's plan.
+        variables: that it puts an array for each key column into.
+        values: of the placeholders that concern the TView.
+    """
+    columns = [identifier(column.name) for column in plan.key]
+    asked = [
+        f"CAST(spool.image[{place}] AS {column.type})"
+        for place, column in enumerate(plan.key, start=1)
+    ]
+    found = {0: [asked]}
+    images = []
+    for source in plan.sources:
+        if source.routed:
+            rows = Images(source)
+            images.append(rows.joined())
+            found[source.number] = [
+                _filtered(
+                    [
+                        f"CAST({rows.expression(expression)} AS {column.type})"
+                        for expression, column in zip(key, plan.key, strict=True)
+                    ],
+                    [rows.expression(each) for each in route.filters],
+                )
+                for route in source.routes
+                if isinstance(route, Route)
+                for key in route.keys
+            ]
+    branches = [
+        "SELECT "
+        + ", ".join(
+            "CASE spool.source "
+            + " ".join(
+                f"WHEN {number} THEN {keys[way][place]}"
+                for number, keys in found.items()
+                if way < len(keys)
+            )
+            + " END"
+            for place in range(len(columns))
+        )
+        for way in range(max(map(len, found.values())))
+    ]
+    lock = _lock_of_key(plan)
+    known = _known("affected", columns)
+    return render(
+        "drain_keys",
+        arrays=",\n".join(
+            f"array_agg(affected.{column}) FILTER (WHERE {known})" for column in columns
+        ),
+        locks=f"array_agg({lock} ORDER BY {lock}) FILTER (WHERE {known})",
+        keys=", ".join(f"found.{column}" for column in columns),
+        names=", ".join(columns),
+        images="\n".join(images),
+        branches="\nUNION ALL\n".join(branches),
+        variables=", ".join(variables),
+        **values,
+    )
+
+
+def _filtered(key: Sequence[str], filters: Sequence[str]) -> list[str]:
+    if not filters:
+        return [*key]
+    return [f"CASE WHEN {' AND '.join(filters)} THEN {column} END" for column in key]
 
 
 def _locks(plan: Plan, others: Sequence[str]) -> str:

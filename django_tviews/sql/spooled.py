@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .joins import Rows
 from .quoting import identifier
 from .transitions import REMOVED
 
 if TYPE_CHECKING:
     from django_tviews.facts import ColumnFacts
     from django_tviews.plan.plan import SourcePlan
+    from django_tviews.relational.tree import ColumnOf
 
 # The cast from text to these looks a name up, and cannot read all that the cast to text writes.
 _WRITTEN_AS_NUMBERS = frozenset({"regclass"})
@@ -52,9 +54,40 @@ def spool_delta(source: SourcePlan, spooled: str) -> str:
 def image_columns(source: SourcePlan) -> str:
     """Return what a query for rows of a source shows of their images in the spool."""
     outputs = [f"spool.removed AS {REMOVED}"]
-    outputs += [
-        f"{_from_text(f'spool.image[{place}]', type_sql)}"
-        f"{_collated(source.relation.by_name[name])} AS {identifier(name)}"
-        for place, (name, type_sql) in enumerate(source.columns, start=1)
-    ]
+    outputs += [f"{value} AS {identifier(name)}" for name, value in _values(source).items()]
     return ", ".join(outputs)
+
+
+class Images(Rows):
+    """Images in the spool, in the place of the rows of a source.
+
+    Args:
+        source: whose rows they show.
+    """
+
+    def __init__(self, source: SourcePlan) -> None:
+        super().__init__(())
+        self._source = source
+        self._name = identifier(f"image_{source.number}?")
+
+    def column(self, column: ColumnOf) -> str:
+        """Write a column of the row."""
+        return f"{self._name}.{identifier(column.name)}"
+
+    def joined(self) -> str:
+        """Write what FROM gives beside the spool: NULL for the images of other sources."""
+        outputs = ", ".join(
+            # No text of another source may be cast.
+            f"CASE spool.source WHEN {self._source.number} THEN {value} END AS {identifier(name)}"
+            for name, value in _values(self._source).items()
+        )
+        return f"CROSS JOIN LATERAL (SELECT {outputs}) AS {self._name}"
+
+
+def _values(source: SourcePlan) -> dict[str, str]:
+    """Write the columns of an image, by their names."""
+    return {
+        name: f"{_from_text(f'spool.image[{place}]', type_sql)}"
+        f"{_collated(source.relation.by_name[name])}"
+        for place, (name, type_sql) in enumerate(source.columns, start=1)
+    }

@@ -315,9 +315,9 @@ FOLDS = (
     ),
     Mutation(
         "What waits is folded only if it is of one source, and nobody has asked for keys.",
-        "sql/templates/drain_counted.sql",
-        "CASE WHEN min(spool.source) = max(spool.source) THEN min(spool.source) END",
-        "max(spool.source)",
+        "sql/templates/drain_keys.sql",
+        'CASE WHEN min(affected."first?") = max(affected."last?") THEN min(affected."first?") END',
+        'max(affected."last?")',
         DATA,
     ),
     Mutation(

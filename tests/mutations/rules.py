@@ -377,8 +377,8 @@ _CHANGES = (
     ),
     Mutation(
         "After TRUNCATE everything is compared.",
-        "sql/templates/drain_counted.sql",
-        "coalesce(bool_or(@{everything}), false)",
+        "sql/templates/drain_look.sql",
+        "coalesce(bool_or(spool.source = 0 AND spool.image IS NULL), false)",
         "false",
         DATA,
     ),

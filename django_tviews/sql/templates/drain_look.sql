@@ -1,4 +1,5 @@
-@{counted}
+SELECT count(*), coalesce(bool_or(spool.source = 0 AND spool.image IS NULL), false),
+    CASE WHEN min(spool.source) = max(spool.source) THEN min(spool.source) END
 INTO changes, everything, alone
 @{spooled};
 IF everything THEN
