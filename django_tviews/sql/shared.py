@@ -27,7 +27,7 @@ LOCK_SLOTS = 65_536
 LOCK_LIMIT = 256
 # How many writers the ring remembers, besides one in the spare cell, and by how many bits each
 # tells what it has locked.
-RING_CELLS = 64
+RING_CELLS = 32
 RING_BITS = 31
 _RING = ("writer", "entry")
 # The table with a row for each installed TView.

@@ -441,8 +441,8 @@ _CHANGES = (
     Mutation(
         "What waits in the spool has the collation of its column.",
         "sql/spooled.py",
-        'f"{_collated(source.relation.by_name[name])} AS ',
-        'f" AS ',
+        'f"{_collated(source.relation.by_name[name])}"',
+        'f""',
         ("tests/test_types.py",),
     ),
     Mutation(
