@@ -273,13 +273,13 @@ class Guard:
                     [(changed[oid], self.standings[oid]) for oid in sorted(computing - lifted)]
                 )
             self._align(changed.values())
+            if lifted:
+                self._count_statements(-1)
             for oid, tview in self.tviews.items():
                 if oid in computing:
                     self._compare(tview)
                 elif oid in lifted:
                     self._compare(tview, keys="[]")
-            if lifted:
-                self._count_statements(-1)
         self.retyped.clear()
         self.take_stock()
 
@@ -329,9 +329,9 @@ class Guard:
             for statement in objects.grant_statements(each.view, each.grants):
                 execute(self.schema_editor, statement)
         if lifted and self.schema_editor.collect_sql:
+            self._count_statements(-1)
             for each in lifted:
                 self._compare(each.tview)
-            self._count_statements(-1)
         return {each.tview.oid for each in lifted}
 
     def _require_whole(self, tview: InstalledTView, old: Standing, new: Standing) -> None:
