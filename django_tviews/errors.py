@@ -192,9 +192,7 @@ class UnsupportedQuery(TViewError):
     """The query is valid SQL, but a table cannot be kept equal to it.
 
     The context names the ``construct`` and its ``position`` in the query; the hint says what to
-    write instead. A query is refused when the migration is made or applied. At a write, one kind
-    of statement is refused: a MERGE into a partitioned table whose updated rows PostgreSQL does
-    not show to triggers.
+    write instead. A query is refused when the migration is made or applied, never at a write.
     """
 
     sqlstate = "0A000"

@@ -386,26 +386,23 @@ class Functions:
             "declarations": "\n".join(declared),
         }
         spool = f"{self._spool(source, delta)};"
-        refused = self._refuse_lost_images(source, event, values)
         if self.plan.deferred:
             compared = event == "UPDATE" and source.routed
             if compared:
                 spool = self._unless_unchanged(source, event, self._spool_row(source, event, spool))
-            reaction = f"{refused}{spool}"
+            reaction = spool
         elif source.routed:
             spool = self._spool_row(source, event, spool)
             maintenance = self._maintenance(source, event, delta, values)
-            reaction = render(
-                "source_immediate", **values, spool=f"{refused}{spool}", maintenance=maintenance
-            )
+            reaction = render("source_immediate", **values, spool=spool, maintenance=maintenance)
             reaction = self._unless_unchanged(source, event, reaction)
         else:
             maintenance = render("source_rebuild", **values)
-            reaction = render(
-                "source_immediate", **values, spool=f"{refused}{spool}", maintenance=maintenance
-            )
+            reaction = render("source_immediate", **values, spool=spool, maintenance=maintenance)
         if not source.routed:
             reaction = render("unless_unchanged", unchanged=_empty(delta), reaction=reaction)
+        elif event == "UPDATE" and source.relation.kind is RelationKind.PARTITIONED_TABLE:
+            reaction = self._unless_images_are_lost(source, reaction)
         return render("source", **values, reaction=reaction)
 
     def _unless_unchanged(self, source: SourcePlan, event: str, reaction: str) -> str:
@@ -426,14 +423,21 @@ class Functions:
         reaction = render("unless_unchanged", unchanged=unchanged, reaction=reaction)
         return f"{read_row(self.plan, source, event)}\n{reaction}"
 
-    def _refuse_lost_images(
-        self, source: SourcePlan, event: str, values: dict[str, str | int]
-    ) -> str:
-        """Refuse a MERGE of which PostgreSQL does not show what it has updated."""
-        partitioned = source.relation.kind is RelationKind.PARTITIONED_TABLE
-        if event != "UPDATE" or not partitioned or not source.identity:
-            return ""
-        return render("refuse_lost_images", **values, pairing=pairing(source)) + "\n"
+    def _unless_images_are_lost(self, source: SourcePlan, reaction: str) -> str:
+        """Compare everything after a MERGE of which PostgreSQL does not show what it has updated.
+
+        Without a key nothing tells, so any other statement that is open may be its other half.
+        """
+        paired = "false"
+        if source.identity:
+            paired = f"EXISTS (SELECT FROM new_rows AS n WHERE {pairing(source)})"
+        return render(
+            "unless_images_are_lost",
+            others_open=render("others_open", **self.values),
+            paired=paired,
+            spool=render("spool", **self.values, spooled=self._everything()),
+            reaction=reaction,
+        )
 
     def _spool_row(self, source: SourcePlan, event: str, spool: str) -> str:
         """Put a row that has been read into the spool, or what else has changed."""

@@ -292,10 +292,10 @@ _CHANGES = (
         ("tests/test_deferred.py",),
     ),
     Mutation(
-        "A MERGE whose updated rows PostgreSQL does not show is refused.",
-        "sql/functions.py",
-        'if event != "UPDATE" or not partitioned or not source.identity:',
-        "if True:",
+        "After a MERGE whose updated rows PostgreSQL does not show, everything is compared.",
+        "sql/templates/unless_images_are_lost.sql",
+        "WHERE NOT @{paired}",
+        "WHERE false",
         ("tests/test_partitions.py",),
     ),
     Mutation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.fuzz.schema import Column, Relation, quote
+from tests.fuzz.schema import LITERALS, Column, Relation, quote
 
 from .choices import Choices
 from .parts import Joined, Output, Select, joined_by_and, relation_of
@@ -63,7 +63,8 @@ class Sets(Choices):
                 fields = [column]
             value = self.not_null(self.random.choice(fields)) if fields else None
             if value is None:
-                value = f"CAST({self.literal(column.family)} AS {column.type})"
+                literal = self.literal(column.family) if column.family in LITERALS else "NULL"
+                value = f"CAST({literal} AS {column.type})"
             values.append(f"{value} AS c{place}")
         return f"SELECT {', '.join(values)} FROM {source.sql}{self.where(source.fields, outer, 0)}"
 
