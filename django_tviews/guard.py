@@ -272,9 +272,9 @@ class Guard:
                 self._lock_sources(
                     [(changed[oid], self.standings[oid]) for oid in sorted(computing - lifted)]
                 )
-            self._align(changed.values())
             if lifted:
                 self._count_statements(-1)
+            self._align(changed.values())
             for oid, tview in self.tviews.items():
                 if oid in computing:
                     self._compare(tview)

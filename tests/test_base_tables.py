@@ -772,8 +772,8 @@ class TestWhenItIsNotOneTransaction:
             "DROP VIEW",
             "ALTER TABLE",
             "CREATE VIEW",
-            "INSERT INTO",
             f"SELECT set_config('django_tviews.{books.schema}_open',",
+            "INSERT INTO",
             "ALTER TABLE",
         ]
         books.check("nothing")

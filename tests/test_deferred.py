@@ -194,30 +194,6 @@ def test_what_reads_the_only_deferred_tview_that_waits_follows(notes: Database, 
     notes.check("COMMIT")
 
 
-def test_a_refresh_in_the_middle_of_a_statement_counts_after_all_was_maintained(
-    notes: Database,
-) -> None:
-    notes.execute("CREATE TABLE log (id integer PRIMARY KEY)")
-    notes.tview("SELECT id FROM log", "id integer", table="logged")
-    notes.execute(
-        "CREATE FUNCTION refresh_page() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN INSERT INTO django_tviews_refresh (tview) VALUES ('page'); RETURN NULL; END $$"
-    )
-    notes.execute(
-        "CREATE TRIGGER refresh_page AFTER INSERT ON log"
-        " FOR EACH ROW EXECUTE FUNCTION refresh_page()"
-    )
-    with committed(notes):
-        notes.execute("INSERT INTO note VALUES (1, 'right')")
-        notes.execute("UPDATE review SET stars = stars + 1")
-        apply_pending(using=notes.connection.alias)
-        notes.execute("SET LOCAL session_replication_role = replica")
-        notes.execute("UPDATE page SET body = 'wrong'")
-        notes.execute("SET LOCAL session_replication_role = origin")
-        notes.execute("INSERT INTO log VALUES (1)")
-    notes.check("COMMIT")
-
-
 def test_verifying_in_the_same_transaction_maintains_first(shop: Database) -> None:
     with committed(shop):
         shop.execute("UPDATE product SET name = 'new' WHERE id = 1")

@@ -178,31 +178,25 @@ CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_refresh() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     installed @{runtime}.django_tviews_registry;
-    others_open CONSTANT integer := coalesce(nullif(current_setting(@{open_setting}, true), ''), '0')::integer;
-    ticket boolean;
 BEGIN
     SELECT * INTO installed FROM @{runtime}.django_tviews_registry WHERE tview = NEW.tview;
     IF NOT FOUND THEN
         RAISE EXCEPTION '% is not a TView', NEW.tview
             USING ERRCODE = '42704', HINT = 'SELECT label, tview FROM django_tviews_registry lists them.';
     END IF;
-    ticket := others_open > 0 AND installed.declaration ->> 'mode' = 'deferred';
-    IF NEW.keys IS NULL THEN
-        INSERT INTO @{runtime}.django_tviews_spool (tview, source, ticket) VALUES (NEW.tview, 0, ticket);
-    ELSE
-        INSERT INTO @{runtime}.django_tviews_spool (tview, source, image, ticket)
-        SELECT NEW.tview, 0, ARRAY(SELECT jsonb_array_elements_text(keys.value)), ticket
-        FROM jsonb_array_elements(NEW.keys) AS keys;
+    IF coalesce(nullif(current_setting(@{open_setting}, true), ''), '0') <> '0' THEN
+        -- Only half of what it changes may be in the spool, to be taken out of it.
+        RAISE EXCEPTION 'TView % cannot be refreshed in the middle of a statement', NEW.tview
+            USING ERRCODE = '58000',
+                  TABLE = (SELECT relname FROM pg_class WHERE oid = NEW.tview),
+                  HINT = 'A trigger does not see all that its statement changes. Refresh by a statement of its own.';
     END IF;
-    IF others_open > 0 THEN
-        -- In the middle of a statement, which may have spooled only half of what it changes: the last
-        -- one out will see to it.
-        PERFORM set_config(@{spooled_setting}, 'on', true);
-        IF ticket THEN
-            -- It is not on the list of tickets, so that has to be taken for lost.
-            PERFORM set_config(@{ticket_setting}, '', true);
-        END IF;
-        RETURN NEW;
+    IF NEW.keys IS NULL THEN
+        INSERT INTO @{runtime}.django_tviews_spool (tview, source) VALUES (NEW.tview, 0);
+    ELSE
+        INSERT INTO @{runtime}.django_tviews_spool (tview, source, image)
+        SELECT NEW.tview, 0, ARRAY(SELECT jsonb_array_elements_text(keys.value))
+        FROM jsonb_array_elements(NEW.keys) AS keys;
     END IF;
     -- What PostgreSQL has counted of the TView in this transaction; NULL if track_counts is off.
     IF current_setting('track_counts')::boolean THEN
