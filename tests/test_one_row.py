@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from django.apps.registry import Apps
+from django.db import models
 
 from django_tviews.sql.shared import LOCK_CLASS
 
@@ -87,3 +89,52 @@ def test_one_row_is_kept_and_locked_as_one_of_several(items: Database) -> None:
     for change in _CHANGES:
         alone = changed(items, change.format(1)) | changed(items, change.format(7))
         assert changed(items, change.format("1, 7")) == alone, change
+
+
+@pytest.mark.parametrize("mode", ["deferred", "immediate"])
+def test_a_session_that_has_written_goes_on_after_a_column_was_retyped(
+    database: Database, mode: str
+) -> None:
+    """A variable of PL/pgSQL keeps the types of the first row that it held."""
+    database.execute("""
+        CREATE TABLE shop (id integer PRIMARY KEY);
+        CREATE TABLE item (id integer PRIMARY KEY, shop integer, price integer);
+        INSERT INTO shop VALUES (1);
+        INSERT INTO item VALUES (1, 1, 5);
+    """)
+    database.tview(
+        "SELECT id, price::text AS price FROM item", "id integer, price text NULL", mode=mode
+    )
+    database.tview(
+        "SELECT s.id, (SELECT sum(i.price + 1) FROM item i WHERE i.shop = s.id) AS price FROM shop s",
+        "id integer, price numeric NULL",
+        mode=mode,
+    )
+    writer = database.connect()
+    writer.autocommit = True
+
+    def write() -> None:
+        for statement in (
+            "UPDATE item SET price = price + 1",
+            "INSERT INTO item VALUES (2, 1, 7)",
+            "DELETE FROM item WHERE id = 2",
+        ):
+            writer.execute(statement)
+            database.check(statement)
+
+    write()
+    item = type(
+        "Item",
+        (models.Model,),
+        {
+            "__module__": "shop",
+            "Meta": type("Meta", (), {"apps": Apps(), "app_label": "shop", "db_table": "item"}),
+            "price": models.IntegerField(),
+        },
+    )
+    longer = models.BigIntegerField()
+    longer.set_attributes_from_name("price")
+    longer.model = item
+    with database.connection.schema_editor() as editor:
+        editor.alter_field(item, item._meta.get_field("price"), longer)
+    write()

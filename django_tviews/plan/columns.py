@@ -17,6 +17,7 @@ class PlanColumn:
         name: the column.
         type: its declared SQL type.
         output: the output column of the query that feeds it.
+        computed: the type of that; the type of the column itself if no server has told it.
         value_equal: of equal values any may be stored (a grouping column), so that only a
             difference in value counts as one.
         compared_as: what to cast a value to, to see whether assigning it would change the column;
@@ -27,6 +28,7 @@ class PlanColumn:
     name: str
     type: str
     output: str
+    computed: str
     value_equal: bool = False
     compared_as: str | None = None
     hidden: HiddenTotal | None = None

@@ -334,7 +334,7 @@ class _Shown:
             total = replace(
                 of, output=name, function=hidden.function, or_zero=False, as_bigint=False
             )
-        column = PlanColumn(name, type_sql, name, compared_as=type_sql, hidden=hidden)
+        column = PlanColumn(name, type_sql, name, type_sql, compared_as=type_sql, hidden=hidden)
         return replace(self, totals=(*self.totals, (column, total)))
 
     def is_counted(self, total: Total) -> bool:

@@ -86,15 +86,18 @@ def make_plan(
     )
     key_outputs = [outputs[name].name for name in declaration.key]
     by_key = evaluated_by_key(tree, key_outputs)
+    computed = {
+        column.output: (output_types or {}).get(column.output, column.type)
+        for column in declaration.columns
+    }
     columns = tuple(
         PlanColumn(
             column.name,
             column.type,
             column.output,
+            computed[column.output],
             value_equal=tree.open_look(column.output),
-            compared_as=compared_as(
-                column.type, (output_types or {}).get(column.output, column.type)
-            ),
+            compared_as=compared_as(column.type, computed[column.output]),
         )
         for column in declaration.columns
     )

@@ -26,7 +26,16 @@ from .one_row import (
     row_delta,
 )
 from .patches import decided_otherwise, given_rows, patch_values, rows_that_give
-from .quoting import complete, equals, identifier, literal, qualified, regclass, relation_name
+from .quoting import (
+    complete,
+    equals,
+    identifier,
+    literal,
+    qualified,
+    regclass,
+    relation_name,
+    typed,
+)
 from .routes import affected_keys, spooled_keys
 from .shared import runtime_values
 from .spooled import image, image_columns, spool_delta
@@ -227,6 +236,7 @@ class Functions:
             },
             fresh=_FRESH,
             fresh_columns=", ".join(f"{_FRESH}.{name}" for name in columns),
+            types=typed((column.output, column.computed) for column in self.plan.columns),
             stored=identifier("stored?"),
             different=identifier("different?"),
             differs=would_change(self.plan.columns, "evaluated"),

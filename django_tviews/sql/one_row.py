@@ -13,7 +13,7 @@ from django_tviews.plan.locks import KEYS, keys_are_told_apart, rows_looked_for
 from django_tviews.plan.patches import Patch
 from django_tviews.plan.routes import Route
 
-from .quoting import equals, identifier, kept_apart
+from .quoting import equals, identifier, kept_apart, typed
 from .routes import named_lock
 from .templates import render
 from .transitions import REMOVED, images_differ, shown
@@ -85,6 +85,7 @@ def read_row(plan: Plan, source: SourcePlan, event: str) -> str:
         found=",\n".join(found),
         row=_ROW,
         rows=", ".join(f"{shown(source, table)} AS {table[0]}" for table in tables),
+        types=typed(source.columns),
     )
 
 

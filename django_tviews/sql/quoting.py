@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from django_tviews.text import indented, words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django_tviews.facts import RelationFacts
 
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
@@ -66,6 +68,15 @@ def identifier(name: str) -> str:
 def subquery(query: str) -> str:
     """Write a query to stand in FROM, with its text as it is."""
     return f"(\n{indented(kept_apart(query))}\n)"
+
+
+def typed(columns: Iterable[tuple[str, str]]) -> str:
+    """Write columns with their types.
+
+    Args:
+        columns: the name and the type of each, the type as SQL.
+    """
+    return ", ".join(f"{identifier(name)} {type_sql}" for name, type_sql in columns)
 
 
 def qualified(schema: str | None, name: str) -> str:

@@ -247,10 +247,10 @@ _CHANGES = (
         ("tests/test_maintenance_statements.py", *DATA),
     ),
     Mutation(
-        "A refresh in the middle of a statement waits for its end.",
+        "A refresh in the middle of a statement is refused.",
         "sql/templates/runtime.sql",
-        "    IF others_open > 0 THEN\n        -- In the middle of",
-        "    IF false THEN\n        -- In the middle of",
+        "IF coalesce(nullif(current_setting(@{open_setting}, true), ''), '0') <> '0' THEN\n        -- Only",
+        "IF false THEN\n        -- Only",
         ("tests/test_maintenance_statements.py",),
     ),
     Mutation(
@@ -297,6 +297,20 @@ _CHANGES = (
         "WHERE NOT @{paired}",
         "WHERE false",
         ("tests/test_partitions.py",),
+    ),
+    Mutation(
+        "The function that reads a row changes with the types of its columns.",
+        "sql/templates/read_row.sql",
+        " until this text changes with them: @{types}.",
+        "",
+        ("tests/test_one_row.py",),
+    ),
+    Mutation(
+        "The function that recomputes a row changes with the types of its values.",
+        "sql/templates/write_one.sql",
+        " until this text changes with them: @{types}.",
+        "",
+        ("tests/test_one_row.py",),
     ),
     Mutation(
         "A virtual column is converted to its type.",

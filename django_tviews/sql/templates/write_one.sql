@@ -1,5 +1,6 @@
 -- One key: see what the query has for it and whether that is stored, then do what is left to do.
--- MERGE would cost as much, and fire the triggers of all three events.
+-- MERGE would cost as much, and fire the triggers of all three events. A session keeps the types of
+-- the first row that it sees here, until this text changes with them: @{types}.
 SELECT evaluated.*, tview.@{first_key_column} IS NOT NULL AS @{stored}, @{differs} AS @{different}
 INTO @{fresh}
 FROM (SELECT) AS affected
