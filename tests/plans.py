@@ -200,4 +200,4 @@ def _written(route: Route | NoRoute, tree: QueryTree) -> str:
         chain([f"{route.occurrence.alias}{filters}"], steps, [f"KEY {' OR '.join(keys)}"])
     )
     # How a NULL of the column's type is written is no matter.
-    return re.sub(r"CAST\(NULL AS \w+\)|\(CASE WHEN false THEN \S+ END\)", "NULL", text)
+    return re.sub(r"\(CAST\(NULL AS \w+\)\)|\(CASE WHEN false THEN \S+ END\)", "NULL", text)

@@ -445,3 +445,27 @@ def test_a_row_that_its_key_tells_may_be_looked_at(marks: Database) -> None:
         "INSERT INTO made VALUES (1, 1.000, 1)",
         "UPDATE mark SET v = 1.00 WHERE id = 1",
     )
+
+
+def test_what_stands_in_the_place_of_a_row_may_be_subscripted(
+    database: Database,  # noqa: F811
+) -> None:
+    """`syntax error at or near "["`, where a key reads an element of an array."""
+    database.execute("""
+        CREATE TABLE par (id integer PRIMARY KEY, up integer);
+        CREATE TABLE gra (id integer PRIMARY KEY, marks integer[]);
+    """)
+    for query in (
+        "SELECT p.id IS NULL AS absent, COALESCE(g.marks[1], -1) AS mark, count(*) AS n "
+        "FROM gra g FULL JOIN par p ON p.up = g.id "
+        "GROUP BY p.id IS NULL, COALESCE(g.marks[1], -1)",
+        "SELECT GROUPING(g.marks[1]) = 1 AS absent, COALESCE(g.marks[1], -1) AS mark, "
+        "count(*) AS n FROM gra g GROUP BY ROLLUP (g.marks[1])",
+    ):
+        database.tview(query, "absent boolean, mark integer, n bigint", "absent, mark")
+    database.run(
+        "INSERT INTO gra VALUES (1, '{4,5}'), (2, NULL)",
+        "INSERT INTO par VALUES (1, 1), (2, NULL), (3, 1)",
+        "UPDATE gra SET marks = '{6}' WHERE id = 1",
+        "DELETE FROM gra",
+    )

@@ -302,7 +302,8 @@ class _Search:
         if "." in type_sql or not type_sql:
             # Not PostgreSQL's own, so perhaps a domain, which may refuse a cast of NULL.
             return ("(CASE WHEN false THEN ", self._at_hand(column) or column, " END)")
-        return (f"CAST(NULL AS {type_sql})",)
+        # In parentheses, since the column may be subscripted.
+        return (f"(CAST(NULL AS {type_sql}))",)
 
     def supply(self, column: ColumnOf) -> bool:
         """Join what is needed until the column's value is at hand."""

@@ -172,7 +172,8 @@ class Expressions:
                 type_sql = self._builder.facts_of(part).type
                 if not type_sql:
                     return None
-                parts.append(f"CAST(NULL AS {type_sql})")
+                # In parentheses, since the column may be subscripted.
+                parts.append(f"(CAST(NULL AS {type_sql}))")
             else:
                 parts.append("true" if isinstance(part, Presence) else part)
         return ("CASE WHEN false THEN ", *parts, " END")
