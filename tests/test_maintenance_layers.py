@@ -631,3 +631,35 @@ def test_names_with_anything_in_them(database: Database, odd: str) -> None:
         "TABLE victim",
     )
     database.drop(database.tviews[0].declaration)
+
+
+@pytest.mark.parametrize("mode", ["deferred", "immediate"])
+def test_a_refresh_makes_none_wrong_that_its_difference_has_never_reached(
+    database: Database, mode: str
+) -> None:
+    database.execute("""
+        CREATE TABLE sale (id integer PRIMARY KEY, shop integer NOT NULL, price integer NOT NULL);
+        INSERT INTO sale VALUES (1, 1, 5), (2, 1, 7), (3, 2, 1);
+    """)
+    database.tview(
+        "SELECT id, shop, price FROM sale", "id integer, shop integer, price integer", table="low"
+    )
+    database.tview(
+        "SELECT shop, sum(price) AS price, count(*) AS n FROM low GROUP BY shop",
+        "shop integer, price bigint, n bigint",
+        "shop",
+        table="middle",
+        mode=mode,
+    )
+    database.tview(
+        "SELECT 1 AS id, sum(price) AS price, count(*) AS n FROM middle",
+        "id integer, price numeric NULL, n bigint",
+        table="top",
+    )
+    database.execute("""
+        SET session_replication_role = replica;
+        UPDATE low SET price = 100 WHERE id = 1;
+        UPDATE middle SET price = 107 WHERE shop = 1;
+        RESET session_replication_role;
+    """)
+    database.run("INSERT INTO django_tviews_refresh (tview) VALUES ('low')")

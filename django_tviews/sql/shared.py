@@ -68,6 +68,7 @@ def runtime_values(schema: str) -> dict[str, str | int]:
         "spooled_setting": literal(setting(schema, "spooled")),
         "ticket_setting": literal(setting(schema, "ticket")),
         "due_setting": literal(setting(schema, "due")),
+        "repairing_setting": literal(setting(schema, "repairing")),
         "updating_setting": literal(setting(schema, "updating")),
         "locks_setting": literal(setting(schema, "locks")),
         "lock_class": LOCK_CLASS,

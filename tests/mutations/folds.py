@@ -119,9 +119,9 @@ FOLDS = (
     Mutation(
         "What has been wrong is not added to by those that read it.",
         "sql/templates/runtime.sql",
-        "WHERE spool.transaction_id = pg_current_xact_id();\n    PERFORM @{runtime}.django_tviews_drain(",
-        "WHERE false;\n    PERFORM @{runtime}.django_tviews_drain(",
-        ("tests/test_commands.py",),
+        "IF current_setting(@{repairing_setting}, true) = 'on' THEN",
+        "IF false THEN",
+        ("tests/test_maintenance_layers.py",),
     ),
     Mutation(
         "An array to which NULL is appended is not NULL.",

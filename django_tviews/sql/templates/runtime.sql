@@ -96,6 +96,14 @@ BEGIN
             || CASE WHEN deferred THEN
                 set_config(@{ticket_setting}, 'none', true) || set_config(@{due_setting}, '', true)
             END;
+        IF current_setting(@{repairing_setting}, true) = 'on' THEN
+            -- What was wrong before a refresh need not have reached those above: to add the difference
+            -- would not do. Beside a request, if only for no key, they recompute.
+            INSERT INTO @{runtime}.django_tviews_spool (tview, source, image)
+            SELECT DISTINCT spool.tview, 0, '{}'::text[]
+            FROM @{runtime}.django_tviews_spool AS spool
+            WHERE spool.transaction_id = pg_current_xact_id();
+        END IF;
         -- Most often there is one, which can be told from more for less than it takes to sort them.
         SELECT ARRAY[registry.drain] INTO drains
         FROM (
@@ -210,12 +218,7 @@ BEGIN
     NEW.inserted := NEW.inserted + pg_stat_get_xact_tuples_inserted(NEW.tview);
     NEW.updated := NEW.updated + pg_stat_get_xact_tuples_updated(NEW.tview);
     NEW.deleted := NEW.deleted + pg_stat_get_xact_tuples_deleted(NEW.tview);
-    -- What was wrong before need not have reached those that read it: to add the difference would not
-    -- do. Beside a request, if only for no key, they recompute.
-    INSERT INTO @{runtime}.django_tviews_spool (tview, source, image)
-    SELECT DISTINCT spool.tview, 0, '{}'::text[]
-    FROM @{runtime}.django_tviews_spool AS spool
-    WHERE spool.transaction_id = pg_current_xact_id();
+    PERFORM set_config(@{repairing_setting}, 'on', true);
     PERFORM @{runtime}.django_tviews_drain(false);
     PERFORM set_config(@{open_setting}, '0', true);
     RETURN NEW;
