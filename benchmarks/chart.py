@@ -26,6 +26,9 @@ COLOURS: Final[Mapping[str, tuple[str, str]]] = {
 """A colour and a mark for each contender; the mark tells them apart in print, too."""
 
 _COLUMNS: Final = 2
+_IN_A_ROW: Final = 4
+"""Contenders in a row of the legend; more do not fit into the width."""
+
 _LINE: Final = 0.2
 """Inches for one operation."""
 
@@ -73,10 +76,8 @@ def write(
         handles: dict[str, object] = {}
         for place in axes.flat:
             handles |= dict(zip(*reversed(place.get_legend_handles_labels()), strict=True))
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside upper center", ncols=len(handles)
-        )
-        figure.savefig(path, metadata={"Date": None})
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=_IN_A_ROW)
+        figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
         plt.close(figure)
 
 

@@ -60,7 +60,10 @@ def write(
     text = path.read_text(encoding="utf-8")
     for part, lines in figures.items():
         begin, end = marks(part)
-        body = "\n".join([begin, "", _conditions(about, by), "", *lines, end])
+        unit = (
+            "Transactions per second" if part == "throughput" else f"Milliseconds, {by} of the runs"
+        )
+        body = "\n".join([begin, "", f"{_conditions(about)} {unit}.", "", *lines, end])
         marked = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
         text, times = marked.subn(lambda _, body=body: body, text)
         if times != 1:
@@ -68,12 +71,12 @@ def write(
     path.write_text(text, encoding="utf-8")
 
 
-def _conditions(about: Mapping[str, Any], by: Statistic) -> str:
+def _conditions(about: Mapping[str, Any]) -> str:
     server = about["server"]
     waits = "waits" if server["fsync"] == "on" else "does not wait"
     return (
         f"Measured {about['measured']} on PostgreSQL {server['server_version']}, "
-        f"{about['machine']}; COMMIT {waits} for the disk. Milliseconds, {by} of the runs."
+        f"{about['machine']}; COMMIT {waits} for the disk."
     )
 
 
