@@ -9,6 +9,7 @@ from django_tviews.relational.tree import Join
 
 from .joins import Rows
 from .quoting import identifier, relation_name
+from .routes import known
 from .transitions import REMOVED
 
 if TYPE_CHECKING:
@@ -60,10 +61,7 @@ def fold_values(
         replaced: tells that some of the rows that have come may be gone again.
     """
     rows = Rows(fold.occurrences)
-    grouped_by = [
-        f"CAST({rows.expression(expression)} AS {column.type})"
-        for expression, column in zip(fold.key, key, strict=True)
-    ]
+    grouped_by = rows.key(fold.key, key)
     # Before anything else is computed of a row: what it leaves out may be what that fails for.
     where = "true" if fold.filter is None else f"({rows.expression(fold.filter)})"
     totals = _Totals(rows, rows.alias(fold.start.number), replaced)
@@ -86,7 +84,7 @@ def fold_values(
         ),
         "changes": ",\n".join([*counted, *(change for part in parts for change in part.changes)]),
         "filter": where,
-        "known": " AND ".join(f"change.{name} IS NOT NULL" for name in affected),
+        "known": known(f"change.{name}" for name in affected),
         "places": _listed(str(place) for place in range(1, len(key) + 1)),
         "changed": "\nOR ".join(changed),
         "new_values": ",\n".join(

@@ -38,7 +38,7 @@ from .quoting import (
 )
 from .routes import affected_keys, spooled_keys
 from .shared import runtime_values
-from .spooled import image, image_columns, spool_delta
+from .spooled import image, image_columns, requested_key, spool_delta
 from .templates import render
 from .transitions import (
     REMOVED,
@@ -322,11 +322,7 @@ class Functions:
                 tables.append((state, "NOT MATERIALIZED ", current_and_removed(source, delta)))
                 deltas[source.number] = delta
                 states[source.relation] = state
-        asked = ", ".join(
-            f"CAST(spool.image[{place}] AS {column.type})"
-            for place, column in enumerate(self.plan.key, start=1)
-        )
-        requests = f"SELECT {asked}\n{spooled} AND spool.source = 0"
+        requests = f"SELECT {', '.join(requested_key(self.plan))}\n{spooled} AND spool.source = 0"
         tables.append(("requests", "MATERIALIZED ", requests))
         ctes = [_cte(name, text, hint) for name, hint, text in tables]
         return self._routes(ctes, deltas, states, ("SELECT * FROM requests",))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from django_tviews.facts import RelationFacts
+    from django_tviews.plan.columns import KeyColumn
     from django_tviews.plan.routes import Route, Step
     from django_tviews.relational.tree import ColumnOf, Expression, Occurrence
 
@@ -32,6 +33,25 @@ class Rows:
         """Write an expression over the relations."""
         # The line breaks of an expression stand in its literals: it was written on one line.
         return kept_apart(expression.render(self.column))
+
+    def key(self, expressions: Iterable[Expression], key: Iterable[KeyColumn]) -> list[str]:
+        """Write what the columns of a key are computed from, each as the type of its column."""
+        return [
+            f"CAST({self.expression(expression)} AS {column.type})"
+            for expression, column in zip(expressions, key, strict=True)
+        ]
+
+
+class Row(Rows):
+    """A row of one relation under some name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(())
+        self.name = name
+
+    def column(self, column: ColumnOf) -> str:
+        """Write a column of the row."""
+        return f"{self.name}.{identifier(column.name)}"
 
 
 class Joins(Rows):

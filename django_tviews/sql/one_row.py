@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django_tviews.plan.locks import KEYS, keys_are_told_apart, rows_looked_for
+from django_tviews.plan.locks import KEYS, rows_looked_for
 from django_tviews.plan.patches import Patch
 from django_tviews.plan.routes import Route
 
-from .quoting import equals, identifier, kept_apart, typed
-from .routes import named_lock
+from .joins import Row
+from .quoting import equals, identifier, typed
+from .routes import known, lock_if_known, lock_of_key
 from .templates import render
 from .transitions import REMOVED, images_differ, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from django_tviews.plan.locks import Place
     from django_tviews.plan.plan import Plan, SourcePlan
-    from django_tviews.relational.tree import ColumnOf
 
 _ROW = identifier("row?")
 # True after `read_row` if the statement has changed one row.
@@ -185,18 +185,13 @@ class _Key:
     """
 
     def __init__(self, plan: Plan, route: Route, row: str) -> None:
-        def value(column: ColumnOf) -> str:
-            return f"{row}.{identifier(column.name)}"
-
+        rows = Row(row)
         (key,) = route.keys
         self._plan = plan
-        self._values = [
-            f"CAST({kept_apart(expression.render(value))} AS {column.type})"
-            for expression, column in zip(key, plan.key, strict=True)
-        ]
+        self._values = rows.key(key, plan.key)
         # Filters first: what they leave out may be what the others fail for.
-        conditions = [kept_apart(each.render(value)) for each in route.filters]
-        conditions.append(_known(self._values))
+        conditions = [rows.expression(each) for each in route.filters]
+        conditions.append(known(self._values))
         self._cases = " ".join(f"CASE WHEN {each} THEN" for each in conditions)
         self._ends = " END" * len(conditions)
 
@@ -206,17 +201,13 @@ class _Key:
 
     def lock(self) -> str:
         """Write the lock on it, NULL if there is none."""
-        lock = "0"
-        if keys_are_told_apart(self._plan.key):
-            lock = named_lock(self._plan, "exclusive", KEYS, self._values)
-        return f"{self._cases} {lock}{self._ends}"
+        return f"{self._cases} {lock_of_key(self._plan, self._values)}{self._ends}"
 
 
 def _shared(plan: Plan, place: Place, row: str) -> str:
     """Write the lock on a place at which a row may be looked for, NULL if it cannot be."""
     values = [f"{row}.{identifier(name)}" for name in place.columns]
-    lock = named_lock(plan, "shared", place.number, values)
-    return f"CASE WHEN {_known(values)} THEN {lock} END" if values else lock
+    return lock_if_known(plan, "shared", place.number, values)
 
 
 def _ordered(locks: Sequence[str]) -> list[str]:
@@ -225,7 +216,3 @@ def _ordered(locks: Sequence[str]) -> list[str]:
         return [*locks]
     lower, upper = f"least({', '.join(locks)})", f"greatest({', '.join(locks)})"
     return [lower, f"nullif({upper}, {lower})"]
-
-
-def _known(values: Iterable[str]) -> str:
-    return " AND ".join(f"{value} IS NOT NULL" for value in values)

@@ -109,8 +109,8 @@ def given_rows(plan: Plan, given: Given, changed: str) -> str:
     joins = Joins(given.route)
     (key,) = given.route.keys
     outputs = [
-        f"CAST({joins.expression(expression)} AS {column.type}) AS {identifier(column.name)}"
-        for expression, column in zip(key, plan.key, strict=True)
+        f"{value} AS {identifier(column.name)}"
+        for value, column in zip(joins.key(key, plan.key), plan.key, strict=True)
     ]
     values: dict[str, list[tuple[tuple[str, ...], str]]] = {}
     for part in given.parts:

@@ -11,7 +11,7 @@ from django_tviews.text import indented
 from .joins import Joins
 from .quoting import identifier
 from .shared import LOCK_LIMIT
-from .spooled import Images
+from .spooled import Images, requested_key
 from .templates import render
 
 if TYPE_CHECKING:
@@ -103,11 +103,7 @@ def spooled_keys(plan: Plan, variables: Sequence[str], values: Mapping[str, str 
         values: of the placeholders that concern the TView.
     """
     columns = [identifier(column.name) for column in plan.key]
-    asked = [
-        f"CAST(spool.image[{place}] AS {column.type})"
-        for place, column in enumerate(plan.key, start=1)
-    ]
-    found = {0: [asked]}
+    found = {0: [requested_key(plan)]}
     images = []
     for source in plan.sources:
         if source.routed:
@@ -115,11 +111,7 @@ def spooled_keys(plan: Plan, variables: Sequence[str], values: Mapping[str, str 
             images.append(rows.joined())
             found[source.number] = [
                 _filtered(
-                    [
-                        f"CAST({rows.expression(expression)} AS {column.type})"
-                        for expression, column in zip(key, plan.key, strict=True)
-                    ],
-                    [rows.expression(each) for each in route.filters],
+                    rows.key(key, plan.key), [rows.expression(each) for each in route.filters]
                 )
                 for route in source.routes
                 if isinstance(route, Route)
@@ -140,13 +132,13 @@ def spooled_keys(plan: Plan, variables: Sequence[str], values: Mapping[str, str 
         for way in range(max(map(len, found.values())))
     ]
     lock = _lock_of_key(plan)
-    known = _known("affected", columns)
+    has_key = _known("affected", columns)
     return render(
         "drain_keys",
         arrays=",\n".join(
-            f"array_agg(affected.{column}) FILTER (WHERE {known})" for column in columns
+            f"array_agg(affected.{column}) FILTER (WHERE {has_key})" for column in columns
         ),
-        locks=f"array_agg({lock} ORDER BY {lock}) FILTER (WHERE {known})",
+        locks=f"array_agg({lock} ORDER BY {lock}) FILTER (WHERE {has_key})",
         keys=", ".join(f"found.{column}" for column in columns),
         names=", ".join(columns),
         images="\n".join(images),
@@ -188,10 +180,12 @@ def _affected(columns: Iterable[str], rows: str = "affected") -> str:
 
 
 def _lock_of_key(plan: Plan) -> str:
-    if not keys_are_told_apart(plan.key):
-        return "0"
-    columns = [f"affected.{identifier(column.name)}" for column in plan.key]
-    return named_lock(plan, "exclusive", KEYS, columns)
+    return lock_of_key(plan, [f"affected.{identifier(column.name)}" for column in plan.key])
+
+
+def lock_of_key(plan: Plan, values: Sequence[str]) -> str:
+    """Return SQL for the lock on a key, that on the whole TView if keys cannot be told apart."""
+    return named_lock(plan, "exclusive", KEYS, values) if keys_are_told_apart(plan.key) else "0"
 
 
 def _other_locks(plan: Plan, deltas: Mapping[SourcePlan, str]) -> list[str]:
@@ -200,14 +194,25 @@ def _other_locks(plan: Plan, deltas: Mapping[SourcePlan, str]) -> list[str]:
     for source, delta in deltas.items():
         for place in rows_looked_for(plan.sources, source):
             values = [f"changed.{identifier(column)}" for column in place.columns]
-            known = f"\nWHERE {_known('changed', map(identifier, place.columns))}" if values else ""
+            where = f"\nWHERE {known(values)}" if values else ""
             lock = named_lock(plan, "shared", place.number, values)
-            wanted.append(f"SELECT {lock}\nFROM {delta} AS changed{known}")
+            wanted.append(f"SELECT {lock}\nFROM {delta} AS changed{where}")
     return wanted
 
 
 def _known(relation: str, columns: Iterable[str]) -> str:
-    return " AND ".join(f"{relation}.{column} IS NOT NULL" for column in columns)
+    return known(f"{relation}.{column}" for column in columns)
+
+
+def known(values: Iterable[str]) -> str:
+    """Return a condition: none of some values is NULL."""
+    return " AND ".join(f"{value} IS NOT NULL" for value in values)
+
+
+def lock_if_known(plan: Plan, mode: str, place: int, values: Sequence[str]) -> str:
+    """Return SQL for the lock on values at a place, NULL if one of them is."""
+    lock = named_lock(plan, mode, place, values)
+    return f"CASE WHEN {known(values)} THEN {lock} END" if values else lock
 
 
 def named_lock(plan: Plan, mode: str, place: int, values: Sequence[str]) -> str:
@@ -252,13 +257,7 @@ class _Branch:
             select: its first words.
             with_locks: beside each key, the locks on where it was looked up further.
         """
-        keys = [
-            ", ".join(
-                f"CAST({self._joins.expression(expression)} AS {column.type})"
-                for expression, column in zip(key, self._plan.key, strict=True)
-            )
-            for key in self._route.keys
-        ]
+        keys = [", ".join(self._joins.key(key, self._plan.key)) for key in self._route.keys]
         joined = [self._start, *self._steps]
         if len(keys) == 1:
             head = f"{select} {keys[0]}"
@@ -281,9 +280,7 @@ class _Branch:
 
     def _lock(self, lookup: Lookup) -> str:
         values = [self._joins.column(value) for value in lookup.values]
-        lock = named_lock(self._plan, "exclusive", lookup.place.number, values)
-        known = " AND ".join(f"{value} IS NOT NULL" for value in values)
-        return f"CASE WHEN {known} THEN {lock} END" if values else lock
+        return lock_if_known(self._plan, "exclusive", lookup.place.number, values)
 
     def _query(self, head: str, joined: list[str]) -> str:
         filters = [f"WHERE {' AND '.join(self._filters)}"] if self._filters else []

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .joins import Rows
+from .joins import Row
 from .quoting import identifier
 from .transitions import REMOVED
 
 if TYPE_CHECKING:
     from django_tviews.facts import ColumnFacts
-    from django_tviews.plan.plan import SourcePlan
-    from django_tviews.relational.tree import ColumnOf
+    from django_tviews.plan.plan import Plan, SourcePlan
 
 # The cast from text to these looks a name up, and cannot read all that the cast to text writes.
 _WRITTEN_AS_NUMBERS = frozenset({"regclass"})
@@ -58,7 +57,15 @@ def image_columns(source: SourcePlan) -> str:
     return ", ".join(outputs)
 
 
-class Images(Rows):
+def requested_key(plan: Plan) -> list[str]:
+    """Write the columns of a key that the spool holds beside no source: it was asked for."""
+    return [
+        f"CAST(spool.image[{place}] AS {column.type})"
+        for place, column in enumerate(plan.key, start=1)
+    ]
+
+
+class Images(Row):
     """Images in the spool, in the place of the rows of a source.
 
     Args:
@@ -66,13 +73,8 @@ class Images(Rows):
     """
 
     def __init__(self, source: SourcePlan) -> None:
-        super().__init__(())
+        super().__init__(identifier(f"image_{source.number}?"))
         self._source = source
-        self._name = identifier(f"image_{source.number}?")
-
-    def column(self, column: ColumnOf) -> str:
-        """Write a column of the row."""
-        return f"{self._name}.{identifier(column.name)}"
 
     def joined(self) -> str:
         """Write what FROM gives beside the spool: NULL for the images of other sources."""
@@ -81,7 +83,7 @@ class Images(Rows):
             f"CASE spool.source WHEN {self._source.number} THEN {value} END AS {identifier(name)}"
             for name, value in _values(self._source).items()
         )
-        return f"CROSS JOIN LATERAL (SELECT {outputs}) AS {self._name}"
+        return f"CROSS JOIN LATERAL (SELECT {outputs}) AS {self.name}"
 
 
 def _values(source: SourcePlan) -> dict[str, str]:

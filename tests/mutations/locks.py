@@ -47,8 +47,8 @@ LOCKS = tuple(
         (
             "P: a writer excludes others from the places where its routes look.",
             ROUTES_PY,
-            '_lock(self._plan, "exclusive", lookup.place.number, values)',
-            '_lock(self._plan, "shared", lookup.place.number, values)',
+            'lock_if_known(self._plan, "exclusive", lookup.place.number, values)',
+            'lock_if_known(self._plan, "shared", lookup.place.number, values)',
             _order("everybody shares"),
         ),
         (
@@ -105,8 +105,8 @@ LOCKS = tuple(
         (
             "Keys whose types cannot be hashed are one key to the locks.",
             ROUTES_PY,
-            "    if not keys_are_told_apart(plan.key):\n",
-            "    if False:\n",
+            "if keys_are_told_apart(plan.key) else",
+            "if True else",
             _order("keys that have no hash"),
         ),
         (

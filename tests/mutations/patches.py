@@ -80,7 +80,7 @@ PATCHES = (
     Mutation(
         "A row has no key in a query that leaves it out.",
         "sql/one_row.py",
-        "conditions = [kept_apart(each.render(value)) for each in route.filters]",
+        "conditions = [rows.expression(each) for each in route.filters]",
         "conditions: list[str] = []",
         ("tests/test_one_row.py",),
     ),
