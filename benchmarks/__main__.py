@@ -8,7 +8,9 @@ import os
 import platform
 import sys
 import time
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from . import chart, databases, page, report
@@ -44,9 +46,7 @@ COMPUTED = ("django.contrib.contenttypes", "computedfields", "benchmarks.compute
 def main() -> None:
     """Measure what the command line asks for, and report it."""
     arguments = _parser().parse_args()
-    with databases.server(arguments.database, durable=arguments.durable) as url:
-        databases.configure(url, COMPUTED if "computed" in arguments.contenders else ())
-        stage = databases.Databases(url)
+    with _databases(arguments) as stage:
         about: dict[str, Any] = {
             "measured": time.strftime("%Y-%m-%d"),
             "server": stage.describe(),
@@ -65,8 +65,26 @@ def main() -> None:
             if part != "throughput"
         }
         done = _done(stage, arguments, note) if "throughput" in arguments.parts else []
-        stage.close()
     _report(arguments, measured, done, about)
+
+
+@contextmanager
+def _databases(arguments: argparse.Namespace) -> Iterator[Databases]:
+    """Set Django up, and give what the command line says to use for as long as this lasts."""
+    apps = COMPUTED if "computed" in arguments.contenders else ()
+    if arguments.pglite:
+        from .pglite import PGliteDatabases
+
+        with TemporaryDirectory(prefix="pglite") as folder:
+            stage = PGliteDatabases(arguments.pglite, Path(folder))
+            databases.configure(stage.url("default"), apps)
+            with closing(stage):
+                yield stage
+    else:
+        with databases.server(arguments.database, durable=arguments.durable) as url:
+            databases.configure(url, apps)
+            with closing(databases.ServerDatabases(url)) as stage:
+                yield stage
 
 
 def _measured(
@@ -187,6 +205,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--chart", type=Path, help="SVG file for a chart of the operations")
     parser.add_argument("--page", type=Path, help="Markdown file to write the figures into")
     parser.add_argument("--database", metavar="URL", help="a server to use, as a superuser")
+    parser.add_argument(
+        "--pglite",
+        type=Path,
+        metavar="PROGRAM",
+        help="pglite-server, as npm installs it, instead of a server: it has pg_ivm",
+    )
     parser.add_argument("--durable", action="store_true", help="COMMIT waits for the disk")
     return parser
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.core.management import call_command
-from django.db import connections
+from django.db import NotSupportedError, connections
 
 from django_tviews import installer
 from django_tviews.definition import Column, Declaration
@@ -203,11 +203,12 @@ class PgIvm(Contender):
         execute(connection, "CREATE EXTENSION IF NOT EXISTS pg_ivm")
         for view in workload.views:
             literal = view.query.replace("'", "''")
-            execute(
-                connection,
-                f"SELECT pgivm.create_immv('{view.name}', '{literal}')",
-                *indexes_of(view),
-            )
+            try:
+                execute(connection, f"SELECT pgivm.create_immv('{view.name}', '{literal}')")
+            except NotSupportedError as refusal:
+                (message, *_) = str(refusal).splitlines()
+                raise NotAvailableError(f"{view.name} of {workload.name}: {message}") from refusal
+            execute(connection, *indexes_of(view))
 
 
 class ComputedFields(Contender):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import django
 import psycopg
@@ -32,6 +33,15 @@ SERVER: Mapping[str, str] = {
 }
 
 DURABLE: Mapping[str, str] = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+
+REPORTED: Final = (
+    "server_version",
+    "shared_buffers",
+    "fsync",
+    "synchronous_commit",
+    "autovacuum",
+    "jit",
+)
 
 _TEMPLATE = "benchmark_contents"
 
@@ -64,8 +74,46 @@ def configure(url: str, apps: Iterable[str] = ()) -> None:
     django.setup()
 
 
-class Databases:
-    """The databases of one workload at one scale, one for each contender.
+class Databases(ABC):
+    """The databases of one workload at one scale, one for each contender."""
+
+    @abstractmethod
+    def fill(self, workload: Workload, scale: int) -> None:
+        """Make the contents that `copy` copies."""
+
+    @abstractmethod
+    def copy(self, alias: str) -> None:
+        """Give an alias, which need not have been known, a fresh copy of the contents."""
+
+    @abstractmethod
+    def url(self, alias: str) -> str:
+        """Return the connection string of the database of an alias."""
+
+    @abstractmethod
+    def empty(self) -> None:
+        """Remove the contents, once they have been copied."""
+
+    @abstractmethod
+    def drop(self, aliases: Iterable[str]) -> None:
+        """Remove the databases of aliases, and the contents."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, str]:
+        """Return the server's version and the settings that matter."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is held beside the databases of aliases."""
+
+    def connect(self, alias: str) -> psycopg.Connection[Any]:
+        """Open a connection to the database of an alias, as clients have it."""
+        return psycopg.connect(
+            self.url(alias), autocommit=True, cursor_factory=psycopg.ClientCursor
+        )
+
+
+class ServerDatabases(Databases):
+    """Databases of a server, of which each is copied from a template.
 
     Args:
         url: of the server.
@@ -76,42 +124,22 @@ class Databases:
         self._url = url
 
     def fill(self, workload: Workload, scale: int) -> None:
-        """Make the database that `copy` copies."""
         self._create(_TEMPLATE, "template0")
         with psycopg.connect(self._url, dbname=_TEMPLATE, autocommit=True) as connection:
-            # In one transaction, since what fills a table of the same transaction is not logged.
-            with connection.transaction():
-                connection.execute(workload.schema)
-                for statement in workload.contents:
-                    connection.execute(inline(statement, {"scale": scale}))
-                for statement in workload.keys:
-                    connection.execute(statement)
-            connection.execute("VACUUM (FREEZE, ANALYZE)")
+            create_contents(connection, workload, scale)
 
     def copy(self, alias: str) -> None:
-        """Give an alias, which need not have been known, a fresh copy of the contents."""
-        known = connections.settings
-        known.setdefault(alias, {**known[DEFAULT_DB_ALIAS], "NAME": _name(alias)})
-        connections[alias].close()
+        make_known(alias, {"NAME": _name(alias)})
         self._create(_name(alias), _TEMPLATE)
 
-    def connect(self, alias: str) -> psycopg.Connection[Any]:
-        """Open a connection to the database of an alias, as clients have it."""
-        return psycopg.connect(
-            self._url, dbname=_name(alias), autocommit=True, cursor_factory=psycopg.ClientCursor
-        )
-
     def url(self, alias: str) -> str:
-        """Return the connection string of the database of an alias."""
         return psycopg.conninfo.make_conninfo(self._url, dbname=_name(alias))
 
     def empty(self) -> None:
-        """Remove the contents, once they have been copied."""
         self._drop(_TEMPLATE)
         self._server.execute("CHECKPOINT")
 
     def drop(self, aliases: Iterable[str]) -> None:
-        """Remove the databases of aliases, and the contents."""
         for alias in aliases:
             if alias in connections.settings:
                 connections[alias].close()
@@ -119,22 +147,9 @@ class Databases:
         self._drop(_TEMPLATE)
 
     def describe(self) -> dict[str, str]:
-        """Return the server's version and the settings that matter."""
-        names = (
-            "server_version",
-            "shared_buffers",
-            "fsync",
-            "synchronous_commit",
-            "autovacuum",
-            "jit",
-        )
-        return {
-            name: self._server.execute("SELECT current_setting(%s)", [name]).fetchone()[0]
-            for name in names
-        }
+        return settings_of(self._server)
 
     def close(self) -> None:
-        """Close the connection to the server."""
         self._server.close()
 
     def _create(self, name: str, template: str) -> None:
@@ -149,6 +164,34 @@ class Databases:
         self._server.execute(
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
+
+
+def create_contents(connection: psycopg.Connection[Any], workload: Workload, scale: int) -> None:
+    """Create the tables of a workload in an empty database, and fill them."""
+    # In one transaction, since what fills a table of the same transaction is not logged.
+    with connection.transaction():
+        connection.execute(workload.schema)
+        for statement in workload.contents:
+            connection.execute(inline(statement, {"scale": scale}))
+        for statement in workload.keys:
+            connection.execute(statement)
+    connection.execute("VACUUM (FREEZE, ANALYZE)")
+
+
+def make_known(alias: str, where: Mapping[str, object]) -> None:
+    """Tell Django of an alias, whose database is like the default one but for where it is."""
+    known = connections.settings
+    known.setdefault(alias, {**known[DEFAULT_DB_ALIAS], **where})
+    # What it is connected to is about to be replaced.
+    connections[alias].close()
+
+
+def settings_of(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """Return a server's version and the settings that matter."""
+    return {
+        name: connection.execute("SELECT current_setting(%s)", [name]).fetchone()[0]
+        for name in REPORTED
+    }
 
 
 def inline(statement: str, parameters: Mapping[str, int]) -> str:
