@@ -33,7 +33,8 @@ ROW: Final = "ROW"
 """Rows of a partitioned source that no statement trigger sees."""
 
 _FUNCTION: Final = re.compile(
-    r" AFTER (\w+(?: OR \w+)*) ON .* FOR EACH (\w+) .*EXECUTE FUNCTION (.+)\(\)", re.DOTALL
+    r" (?:BEFORE|AFTER) (\w+(?: OR \w+)*) ON .* FOR EACH (\w+) .*EXECUTE FUNCTION (.+)\(\)",
+    re.DOTALL,
 )
 
 

@@ -96,8 +96,8 @@ class RelationFacts:
         row_security: row-level security would filter what the TView's owner sees.
         descendants: its partitions or inheritance children, at every level; their rows are rows
             of it, too.
-        ancestors: the tables that it is a partition or inheritance child of, at every level;
-            a statement may change its rows through them.
+        ancestors: the tables that it is a partition or inheritance child of, at every level, the
+            nearest first; a statement may change its rows through them.
     """
 
     schema: str | None
@@ -117,6 +117,11 @@ class RelationFacts:
         Statement triggers fire on the relation that the statement names, and on no other.
         """
         return (self, *self.descendants, *self.ancestors)
+
+    @property
+    def outermost(self) -> RelationFacts:
+        """The table that this one is a part of, at however many levels, or itself."""
+        return self.ancestors[-1] if self.ancestors else self
 
     @cached_property
     def by_name(self) -> Mapping[str, ColumnFacts]:

@@ -45,7 +45,6 @@ from .transitions import (
     changed_twice,
     current_and_removed,
     expected_few,
-    pairing,
     shown,
     transition_delta,
     transition_rows,
@@ -407,8 +406,6 @@ class Functions:
             reaction = render("source_immediate", **values, spool=spool, maintenance=maintenance)
         if not source.routed:
             reaction = render("unless_unchanged", unchanged=_empty(delta), reaction=reaction)
-        elif event == "UPDATE" and source.relation.kind is RelationKind.PARTITIONED_TABLE:
-            reaction = self._unless_images_are_lost(source, reaction)
         return render("source", **values, reaction=reaction)
 
     def _unless_unchanged(self, source: SourcePlan, event: str, reaction: str) -> str:
@@ -428,22 +425,6 @@ class Functions:
         unchanged = " OR ".join(ends)
         reaction = render("unless_unchanged", unchanged=unchanged, reaction=reaction)
         return f"{read_row(self.plan, source, event)}\n{reaction}"
-
-    def _unless_images_are_lost(self, source: SourcePlan, reaction: str) -> str:
-        """Compare everything after a MERGE of which PostgreSQL does not show what it has updated.
-
-        Without a key nothing tells, so any other statement that is open may be its other half.
-        """
-        paired = "false"
-        if source.identity:
-            paired = f"EXISTS (SELECT FROM new_rows AS n WHERE {pairing(source)})"
-        return render(
-            "unless_images_are_lost",
-            others_open=render("others_open", **self.values),
-            paired=paired,
-            spool=render("spool", **self.values, spooled=self._everything()),
-            reaction=reaction,
-        )
 
     def _spool_row(self, source: SourcePlan, event: str, spool: str) -> str:
         """Put a row that has been read into the spool, or what else has changed."""

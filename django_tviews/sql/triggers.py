@@ -81,21 +81,35 @@ class Triggers:
         updating = literal(setting(self.plan.runtime_schema, "updating"))
         function = qualified(self.plan.schema, source_function(self.plan, source, "row"))
         if rows_move(relation):
+            # A MERGE that inserts a row into a partition shows it in place of each row that it then
+            # updates (seen in PostgreSQL 15 and 18). Where a trigger may change a row before it is
+            # inserted, PostgreSQL shows each as it is. This one is never called.
+            yield self._row_trigger(
+                source,
+                # The clones have its name, and what was outermost becomes a partition by ATTACH.
+                f"apart_{len(relation.ancestors)}",
+                "BEFORE INSERT",
+                f"false AND {self.tview} IS NOT NULL",
+                function,
+                relation.outermost,
+            )
             # MERGE leaves the row that it moves to another partition out of all transition tables.
             yield self._row_trigger(
                 source,
                 "moved",
-                "INSERT OR DELETE",
+                "AFTER INSERT OR DELETE",
                 f"current_setting({updating}, true) = 'on' AND {self.tview} IS NOT NULL",
                 function,
+                relation,
             )
         if relation.kind is RelationKind.PARTITIONED_TABLE:
             trigger = self._row_trigger(
                 source,
                 "row",
-                "INSERT OR UPDATE OR DELETE",
+                "AFTER INSERT OR UPDATE OR DELETE",
                 f"{self.tview} IS NOT NULL",
                 function,
+                relation,
             )
             leaves = (
                 relation_name(each)
@@ -105,14 +119,20 @@ class Triggers:
             yield replace(trigger, disabled_on=tuple(leaves))
 
     def _row_trigger(
-        self, source: SourcePlan, suffix: str, events: str, condition: str, function: str
+        self,
+        source: SourcePlan,
+        suffix: str,
+        events: str,
+        condition: str,
+        function: str,
+        relation: RelationFacts,
     ) -> Trigger:
-        table = relation_name(source.relation)
-        name = trigger_name(self.plan, source.relation, suffix, source)
+        table = relation_name(relation)
+        name = trigger_name(self.plan, relation, suffix, source)
         return Trigger(
             table,
             name,
-            f"CREATE OR REPLACE TRIGGER {identifier(name)} AFTER {events} ON {table}\n"
+            f"CREATE OR REPLACE TRIGGER {identifier(name)} {events} ON {table}\n"
             f"    FOR EACH ROW WHEN ({condition})\n"
             f"    EXECUTE FUNCTION {function}()",
             source=source.number,

@@ -292,10 +292,17 @@ _CHANGES = (
         ("tests/test_deferred.py",),
     ),
     Mutation(
-        "After a MERGE whose updated rows PostgreSQL does not show, everything is compared.",
-        "sql/templates/unless_images_are_lost.sql",
-        "WHERE NOT @{paired}",
-        "WHERE false",
+        "A row that MERGE inserts is not shown in place of those that it updates.",
+        "sql/triggers.py",
+        '"BEFORE INSERT",',
+        '"AFTER INSERT",',
+        ("tests/test_partitions.py",),
+    ),
+    Mutation(
+        "Nor is one that it inserts into a partition which is no source.",
+        "sql/triggers.py",
+        "relation.outermost,",
+        "relation,",
         ("tests/test_partitions.py",),
     ),
     Mutation(
@@ -406,8 +413,8 @@ _CHANGES = (
     Mutation(
         "A row that MERGE moves to another partition has a trigger.",
         "sql/triggers.py",
-        "        if rows_move(relation):\n            # MERGE",
-        "        if False:\n            # MERGE",
+        "f\"current_setting({updating}, true) = 'on' AND",
+        'f"false AND',
         ("tests/test_partitions.py", *ROUTES),
     ),
     Mutation(
