@@ -149,7 +149,8 @@ class _Replacement:
             # The refill fills them.
             change = pending_hidden_change(self.connection, self.plan)
             alter_hidden_columns(self.schema_editor, change)
-        self.align()
+        readers = self.followed_readers()
+        self.align(readers)
         if self.refilled:
             self.refill()
         for reader in lifted:
@@ -158,7 +159,7 @@ class _Replacement:
         self.table.after_refill()
         if self.table.alters_table:
             # A key or NOT NULL that has come last lets those who read the TView do with less.
-            align(self.schema_editor, readers_of(self.connection, self.tview))
+            align(self.schema_editor, readers)
 
     def probe(self) -> tuple[Plan, list[tuple[str, str, int]]]:
         """Plan the new definition from what the server makes of its query, and undo that."""
@@ -291,8 +292,11 @@ class _Replacement:
             for reader in self.readers
         ]
 
-    def align(self) -> None:
+    def align(self, readers: list[InstalledTView]) -> None:
         """Bring functions, triggers and registry in line, also of those that read the TView."""
+        if self.table.alters_table:
+            # A column that is made anew is NOT NULL only when it has been filled.
+            readers = [_without_proofs(reader) for reader in readers]
         if self.old.label != self.new.label:
             # Functions say whose they are; these are no longer anybody's.
             stale = catalog.own_functions(self.connection, self.schema, self.old.label)
@@ -300,7 +304,7 @@ class _Replacement:
             self.schema_editor,
             [
                 replaced(self.tview, schema=self.schema, declaration=self.new),
-                *self.followed_readers(),
+                *readers,
             ],
         )
         if self.old.label != self.new.label:
@@ -321,3 +325,9 @@ class _Replacement:
     def refresh(self, schema: str | None, table: str) -> None:
         statement = shared.refresh_statement(self.plan.runtime_schema, schema, table)
         execute(self.schema_editor, statement)
+
+
+def _without_proofs(tview: InstalledTView) -> InstalledTView:
+    """Declare a TView so that nothing need prove that its columns are NOT NULL."""
+    columns = tuple(replaced(column, nullable=True) for column in tview.declaration.columns)
+    return replaced(tview, declaration=replaced(tview.declaration, columns=columns))

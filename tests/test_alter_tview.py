@@ -48,6 +48,7 @@ def library(database: Database) -> Library:
     return library
 
 
+GROUPED = "SELECT c.id, count(*) AS n FROM library_card c GROUP BY c.id"
 PAGES = ("pages", models.IntegerField(null=True))
 SAME = card()
 UPPER = card("SELECT b.id, upper(b.title) AS title FROM library_book b")
@@ -414,6 +415,23 @@ class TestReaders:
         library.forwards(AlterTView(**card(half, ("part", numeric(1)))))
         library.backwards()
         assert database.value(granted) == before
+
+    @pytest.mark.parametrize("query", ["SELECT c.id FROM library_card c", GROUPED])
+    def test_they_follow_a_key_whose_column_is_made_anew(
+        self, library: Library, database: Database, query: str
+    ) -> None:
+        fields = [ID] if query != GROUPED else [ID, ("n", models.IntegerField())]
+        library.forwards(CreateTView("Ids", fields, query))
+        library.forwards(CreateTView("Over", [ID], "SELECT i.id FROM library_ids i"))
+        narrower = {
+            **card("SELECT b.id::integer AS id, b.title FROM library_book b"),
+            "fields": [("id", models.IntegerField(primary_key=True)), TITLE],
+        }
+        library.forwards(AlterTView(**narrower))
+        library.backwards()
+        assert not database.value(
+            """SELECT count(*) FROM django_tviews_registry WHERE declaration -> 'columns' @> '[{"nullable": true}]'"""
+        )
 
     def test_one_that_goes_takes_nothing_from_what_it_has_read(
         self, library: Library, database: Database
