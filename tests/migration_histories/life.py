@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.db.migrations.operations import RemoveField, RenameModel
 from django.db.migrations.writer import MigrationWriter
 
 from django_tviews.autodetector import RUNTIME_MIGRATION
@@ -81,6 +82,7 @@ class Life:
                 edit(migration)
             edited = read_back(migration)
             edited.atomic = migration.atomic
+            self._tie_to_renames(edited, before)
             self.history.migrations[migration.app_label, migration.name] = edited
         made = self.history.migrations.keys() - before
         try:
@@ -94,6 +96,23 @@ class Life:
         self.database.check_state(self.history.state, f"step {len(self._made)}")
         self.database.write("between steps")
         return [step for key in made for step in self.history.migrations[key].operations]
+
+    def _tie_to_renames(self, migration: Migration, before: Iterable[Key]) -> None:
+        """Let what removes fields come after what has renamed the models that they may lead to.
+
+        Django gives it no such edge, and, if the graph has it come first, reverses it with a
+        foreign key to a table that has another name by then.
+        """
+        if not any(isinstance(each, RemoveField) for each in migration.operations):
+            return
+        migration.dependencies += [
+            key
+            for key in sorted(before)
+            if key[0] != migration.app_label
+            and any(
+                isinstance(each, RenameModel) for each in self.history.migrations[key].operations
+            )
+        ]
 
     def _give_up(self, made: set[Key]) -> None:
         """Delete migrations that were refused."""
