@@ -15,6 +15,7 @@ from .interleaving.scenarios import (
     COUNTER_EXAMPLES,
     EXCLUDING,
     MORE,
+    NAMED_DEADLOCKS,
     REPEATABLE,
     SERIALIZABLE,
     SHARING,
@@ -56,6 +57,18 @@ def test_every_order_is_exact_once_deferred_tviews_are_maintained(
     run(database, scenario, "deferred", ALL_COMMITTED)
 
 
+@pytest.mark.parametrize("scenario", NAMED_DEADLOCKS, ids=lambda scenario: scenario.name)
+def test_a_deadlock_that_is_named_happens_and_a_retry_succeeds(
+    database: Database, scenario: Scenario
+) -> None:
+    (mode,), (levels,) = scenario.modes, scenario.levels
+    # Whoever fails is run again at the end of each order.
+    failures = {
+        run.failures[0] for run in World(database, scenario, mode).orders(levels) if run.failures
+    }
+    assert failures == {"40P01"}
+
+
 @pytest.mark.parametrize("pair", SHARING + EXCLUDING, ids=lambda pair: pair.shape)
 def test_who_shares_does_not_wait_and_who_excludes_does(database: Database, pair: Pair) -> None:
     world = World(database, pair.scenario, "immediate")
@@ -67,6 +80,6 @@ def test_who_shares_does_not_wait_and_who_excludes_does(database: Database, pair
 def test_the_page_about_the_locks_names_each_counter_example_and_who_shares() -> None:
     page = Path(__file__).parents[1] / "docs" / "internals" / "concurrency.md"
     text = " ".join(page.read_text("utf-8").split())
-    names = [f"*{scenario.name}*" for scenario in COUNTER_EXAMPLES]
+    names = [f"*{scenario.name}*" for scenario in COUNTER_EXAMPLES + NAMED_DEADLOCKS]
     shapes = [pair.shape for pair in SHARING + EXCLUDING]
     assert [name for name in names + shapes if name not in text] == []

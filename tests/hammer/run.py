@@ -83,7 +83,7 @@ def create(database: Database, shapes: Sequence[Shape], mode: str) -> None:
             shape.key,
             table=shape.name,
             allow_rebuild=shape.allow_rebuild,
-            mode=mode,
+            mode=shape.mode or mode,
         )
 
 

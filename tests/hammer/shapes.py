@@ -40,6 +40,7 @@ class Shape:
         key: its key.
         allow_rebuild: some source has no route.
         reads: the names of the shapes that it reads.
+        mode: when it is maintained, if not when a scenario says.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Shape:
     key: str = "id"
     allow_rebuild: bool = False
     reads: tuple[str, ...] = ()
+    mode: str | None = None
 
 
 SHAPES = (

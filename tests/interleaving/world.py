@@ -98,7 +98,7 @@ class World:
         return (f"BEGIN ISOLATION LEVEL {level}; {first}", *others, *maintain, "COMMIT")
 
     def _may_fail_with(self, levels: Sequence[str]) -> frozenset[str]:
-        if not self.scenario.single_statements:
+        if self.scenario.may_deadlock:
             return RETRIED
         return frozenset() if set(levels) == {COMMITTED} else RETRIED - {"40P01"}
 
