@@ -442,22 +442,41 @@ class Functions:
     def _maintenance(
         self, source: SourcePlan, event: str, delta: str, values: dict[str, str | int]
     ) -> str:
-        keys = self._keys(source, event, delta)
+        # With what tells TViews over this one whether others come before them.
+        passing = f"CAST({self.values['tview']} AS oid) || ' ' || TG_RELID || ' ' || TG_NAME"
         match source.shortcut_of(event):
             case Fold() as fold:
-                reaction = self._fold(source, fold, event, keys)
+                written = self._fold(source, fold, event)
+                # What it cannot settle of several groups is recomputed by a second statement.
+                passing = f"CASE WHEN {self.values['number_of_keys']} = 1 THEN {passing} END"
             case Patch() as patch:
-                ctes = self._with_delta(source, event, delta)
-                written = self._patch(source, patch, ctes)
-                reaction = render("source_patch", **values, keys=keys, patch=written)
+                written = self._patch(source, patch, self._with_delta(source, event, delta))
             case _:
-                reaction = render("source_recompute", **values, keys=keys)
+                written = f"ignored := {self.values['recompute']}({self.values['key_variables']});"
+        keys = self._keys(source, event, delta)
+        reaction = render(
+            "source_write",
+            **values,
+            keys=keys,
+            pass_on=self._passing(passing),
+            pass_no_more=self._passing("''"),
+            written=written,
+        )
         if event == "UPDATE" and source.looks_rows_up:
             # Looking would find out as well, but costs more.
             reaction = render(
                 "unless_more_unchanged", one_row=ONE_ROW, empty=_empty(delta), reaction=reaction
             )
         return reaction
+
+    def _passing(self, value: str) -> str:
+        """Set which TView is passed on; inside of another one's maintenance that one still is."""
+        name = self.values["passing_setting"]
+        if self.plan.depth > 0:
+            statements = f"current_setting({self.values['open_setting']}, true)"
+            passed = f"current_setting({name}, true)"
+            value = f"CASE {statements} WHEN '1' THEN {value} ELSE {passed} END"
+        return f"set_config({name}, {value}, true)"
 
     def _keys(self, source: SourcePlan, event: str, delta: str) -> str:
         """Find the keys that changed rows affect, and lock them."""
@@ -486,7 +505,7 @@ class Functions:
             return of_more
         return render("one_or_more", one=one, of_one=of_one, of_more=of_more)
 
-    def _fold(self, source: SourcePlan, fold: Fold, event: str, keys: str) -> str:
+    def _fold(self, source: SourcePlan, fold: Fold, event: str) -> str:
         few = f"{self.values['number_of_keys']} <= {self.plan.bulk_threshold}"
         if fold.joins:
             few += f"\nAND {self._few_rows(event)}"
@@ -501,7 +520,7 @@ class Functions:
         )
         of_row = self._fold_statement(fold, [("moved", row)])
         folding = render("folding", folded=self._one_or_more(of_row, of_rows))
-        return render("source_fold", **self.values, keys=keys, folding=folding)
+        return render("source_fold", **self.values, folding=folding)
 
     def _fold_statement(
         self, fold: Fold, moved: list[tuple[str, str]], twice: str = "false", into: str = "INTO"
@@ -578,7 +597,10 @@ class Functions:
         """Tell whether the statement may change, or have changed, other sources, too."""
         if source.overlaps:
             return "true"
-        return render("others_open", **self.values)
+        others_open = render("others_open", **self.values)
+        if self.plan.depth > 0:
+            return render("passed_on", **self.values, others_open=others_open)
+        return others_open
 
     def _on_row(self, source: SourcePlan) -> str:
         spooled = {}

@@ -66,6 +66,7 @@ def runtime_values(schema: str) -> dict[str, str | int]:
         "runtime_literal": literal(schema),
         "open_setting": literal(setting(schema, "open")),
         "spooled_setting": literal(setting(schema, "spooled")),
+        "passing_setting": literal(setting(schema, "passing")),
         "ticket_setting": literal(setting(schema, "ticket")),
         "due_setting": literal(setting(schema, "due")),
         "repairing_setting": literal(setting(schema, "repairing")),

@@ -21,6 +21,15 @@ DATA = (
 # Tests of the compiler, most of them without a database.
 COMPILER = ("tests/test_relational.py", "tests/test_plans.py")
 ROUTES = (*COMPILER, *DATA, "tests/test_fuzz.py")
+PASSED_ON = tuple(
+    f"tests/test_maintenance_layers.py::test_{name}"
+    for name in (
+        "what_reads_a_tview_waits_for_more_than_one_statement",
+        "what_reads_a_tview_waits_for_those_before_it",
+        "a_fold_of_several_groups_is_not_passed_on_by_halves",
+        "a_refresh_makes_none_wrong_that_its_difference_has_never_reached",
+    )
+)
 REFUSALS = (*COMPILER, "tests/test_open_results.py", *DATA)
 CONCURRENCY = (
     "tests/test_locks.py",
@@ -266,6 +275,41 @@ _CHANGES = (
         "    OR current_setting(@{spooled_setting}, true) = 'on'\n",
         "",
         ROUTES,
+    ),
+    Mutation(
+        "A TView is passed on by the statement that makes all of its difference.",
+        "sql/templates/runtime.sql",
+        "            OR current_setting(@{open_setting}, true) IS DISTINCT FROM '2'\n",
+        "",
+        PASSED_ON,
+    ),
+    Mutation(
+        "A TView is not passed on beside what waits in the spool.",
+        "sql/templates/runtime.sql",
+        "            OR current_setting(@{spooled_setting}, true) = 'on' THEN\n        RETURN",
+        "            THEN\n        RETURN",
+        PASSED_ON,
+    ),
+    Mutation(
+        "A TView is passed on while it is maintained, and not later.",
+        "sql/templates/source_write.sql",
+        "    ignored := @{pass_no_more};\n",
+        "",
+        PASSED_ON,
+    ),
+    Mutation(
+        "A TView is passed on if it is the last to be told of a change.",
+        "sql/templates/runtime.sql",
+        "AND other.tgname > own.tgname AND",
+        "AND false AND",
+        PASSED_ON,
+    ),
+    Mutation(
+        "A fold of several groups is not passed on: what it leaves over comes later.",
+        "sql/functions.py",
+        "CASE WHEN {self.values['number_of_keys']} = 1 THEN {passing} END",
+        "{passing}",
+        PASSED_ON,
     ),
     Mutation(
         "Only the last statement out maintains from the spool.",

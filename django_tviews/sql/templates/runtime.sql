@@ -75,6 +75,32 @@ BEGIN
 END
 $function$;
 --;;
+-- Tell a trigger on a TView whether it may maintain at once what reads it: all that has changed with
+-- the statement below is known, and nobody else has to be maintained before.
+CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_passed_on(source oid) RETURNS boolean
+LANGUAGE plpgsql AS $function$
+DECLARE
+    -- Which TView is brought up to date, after which change: the table, and the trigger there.
+    passing CONSTANT text[] := regexp_match(current_setting(@{passing_setting}, true), '^(\d+) (\d+) (.*)$');
+BEGIN
+    -- MERGE counts as three, since it fires the triggers of three events, each with a part of the
+    -- difference: but for the last, if that finds nothing of the others in the spool.
+    IF passing[1] IS DISTINCT FROM source::text
+            OR current_setting(@{open_setting}, true) IS DISTINCT FROM '2'
+            OR current_setting(@{spooled_setting}, true) = 'on' THEN
+        RETURN false;
+    END IF;
+    -- TViews that are next to be told of that change come before those above this one.
+    RETURN NOT EXISTS (
+        SELECT
+        FROM pg_trigger AS own
+        JOIN pg_trigger AS other ON other.tgrelid = own.tgrelid AND other.tgtype = own.tgtype
+        WHERE own.tgrelid = passing[2]::oid AND own.tgname = passing[3]
+          AND other.tgname > own.tgname AND other.tgname < 'tviews_3'
+    );
+END
+$function$;
+--;;
 -- Maintain every TView that has rows in the spool, those that others read first; deferred ones
 -- only if it is their time. Who calls this has set a search path.
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_drain(deferred boolean) RETURNS void
@@ -232,5 +258,6 @@ REVOKE ALL ON @{runtime}.django_tviews_registry, @{runtime}.django_tviews_spool,
     @{runtime}.django_tviews_refresh FROM PUBLIC;
 --;;
 REVOKE ALL ON FUNCTION @{runtime}.django_tviews_open(), @{runtime}.django_tviews_close(),
+    @{runtime}.django_tviews_passed_on(oid),
     @{runtime}.django_tviews_drain(boolean), @{runtime}.django_tviews_repeated(regclass, text, text),
     @{runtime}.django_tviews_refuse_write(), @{runtime}.django_tviews_refresh() FROM PUBLIC;

@@ -1,7 +1,4 @@
-@{keys}
+@{folding}
 IF @{first_key_variable} IS NOT NULL THEN
-    @{folding}
-    IF @{first_key_variable} IS NOT NULL THEN
-        ignored := @{recompute}(@{key_variables});
-    END IF;
+    ignored := @{recompute}(@{key_variables});
 END IF;
