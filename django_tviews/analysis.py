@@ -15,13 +15,14 @@ from dataclasses import asdict, dataclass, replace
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Final
 
-import sqlparse
 from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 
 from . import catalog
+from .errors import InvalidQuery
 from .indexes import IndexAdvice, missing_indexes
 from .installer import InstalledTView, installed
 from .maintenance import plan_of
+from .relational.syntax import parse_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 # What EXPLAIN takes of what changes tables.
-_EXPLAINABLE: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "SELECT"})
+_EXPLAINABLE: Final = frozenset(
+    {"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "select_stmt"}
+)
 
 _SETTINGS: Final = (
     "auto_explain.log_min_duration = 0",
@@ -168,8 +171,8 @@ class Analysis:
             lines += ["", "Triggers, while being measured:"]
             lines.append(f"    {self.own:9.2f} ms  the statement itself")
             lines += [
-                f"    {each.milliseconds:9.2f} ms  {each.label or 'no TView'}: {each.name}"
-                f" on {each.table}{_repeated(each.calls)}"
+                f"    {each.milliseconds:9.2f} ms  {f'{each.label}: ' if each.label else ''}"
+                f"{each.name} on {each.table}{_repeated(each.calls)}"
                 for each in self.triggers
             ]
         if self.at_commit is not None:
@@ -212,7 +215,13 @@ def analyze(sql: str, using: str = DEFAULT_DB_ALIAS) -> list[Analysis]:
     Args:
         sql: one statement or several, with semicolons between them.
         using: alias of the database.
+
+    Raises:
+        InvalidQuery: the text does not parse, holds no statement, or one that begins or ends
+            transactions and so could not be taken back. Nothing is run.
     """
+    statements = parse_statements(sql)
+    _refuse_what_would_stay(statements)
     connection = connections[using]
     tviews = installed(connection)
     labels: dict[int | None, str] = {tview.oid: tview.label for tview in tviews}
@@ -222,17 +231,32 @@ def analyze(sql: str, using: str = DEFAULT_DB_ALIAS) -> list[Analysis]:
     }
     analyses = []
     with transaction.atomic(using):
-        for statement in sqlparse.split(sql, strip_semicolon=True):
-            if statement:
-                analyses.append(_analysis(connection, statement, tviews, owners))
-                _execute(connection, statement)
+        for statement, kind in statements:
+            explainable = kind in _EXPLAINABLE
+            analyses.append(_analysis(connection, statement, explainable, tviews, owners))
+            _execute(connection, statement)
         transaction.set_rollback(True, using)
     return analyses
+
+
+def _refuse_what_would_stay(statements: Sequence[tuple[str, str]]) -> None:
+    if not statements:
+        raise InvalidQuery(
+            "There is no statement to analyze.", hint="Give an INSERT, UPDATE, DELETE or MERGE."
+        )
+    for statement, kind in statements:
+        if kind == "transaction_stmt":
+            raise InvalidQuery(
+                f"{_shortened(statement)} cannot be analyzed: what stands before it could not be "
+                "taken back.",
+                hint="Leave it out; all statements run in one transaction, which is rolled back.",
+            )
 
 
 def _analysis(
     connection: BaseDatabaseWrapper,
     statement: str,
+    explainable: bool,
     tviews: Sequence[InstalledTView],
     owners: Mapping[tuple[str, str], str],
 ) -> Analysis:
@@ -249,7 +273,9 @@ def _analysis(
             times.append(timed())
     unmeasured = _cannot_look(connection)
     with _taken_back(connection), _heard(connection, look=not unmeasured) as heard:
-        plan = _explained(connection, statement)
+        plan = _explained(connection, statement) if explainable else None
+        if plan is None:
+            _execute(connection, statement)
         started = time.perf_counter()
         _execute(connection, "SET CONSTRAINTS ALL IMMEDIATE")
         at_commit = (time.perf_counter() - started) * 1000
@@ -273,12 +299,8 @@ def _analysis(
     )
 
 
-def _explained(connection: BaseDatabaseWrapper, statement: str) -> dict[str, Any] | None:
-    """Execute a statement, by EXPLAIN if that takes it, and return what that says."""
-    kind: str = sqlparse.parse(statement)[0].get_type()  # type: ignore[no-untyped-call]
-    if kind not in _EXPLAINABLE:
-        _execute(connection, statement)
-        return None
+def _explained(connection: BaseDatabaseWrapper, statement: str) -> dict[str, Any]:
+    """Execute a statement by EXPLAIN, and return what that says."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT json) {statement}", None)
         (found,) = cursor.fetchone()

@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 
 from django_tviews import health
 from django_tviews.analysis import Analysis, _Heard, _steps, analyze
+from django_tviews.errors import InvalidQuery
 
 from .harness import database  # noqa: F401
 
@@ -59,6 +60,25 @@ def test_an_analyzed_write_is_taken_back(blog: Database) -> None:
     assert blog.execute("SELECT * FROM card ORDER BY id") == before
     assert blog.value("SELECT count(*) FROM comment") == 9000
     blog.check("analyzing")
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "end", "ROLLBACK AND CHAIN", "PREPARE TRANSACTION 'x'"])
+def test_what_could_not_be_taken_back_is_refused_before_anything_runs(
+    blog: Database, end: str
+) -> None:
+    with pytest.raises(InvalidQuery, match=f"^{end} cannot be analyzed"):
+        analyze(f"DELETE FROM comment WHERE id < 50; /* 'é;' */ {end}; SELECT 1")
+    assert blog.value("SELECT count(*) FROM comment") == 9000
+
+
+def test_statements_end_where_postgresql_says_so(blog: Database) -> None:
+    found = analyze(
+        "; UPDATE post SET title = 'é;' WHERE id = 1;; DELETE FROM post -- all; of it\n;"
+    )
+    assert [each.statement for each in found] == [
+        "UPDATE post SET title = 'é;' WHERE id = 1",
+        "DELETE FROM post -- all; of it",
+    ]
 
 
 def test_the_trigger_of_each_tview_has_its_time(blog: Database) -> None:
@@ -203,9 +223,11 @@ def test_the_command_takes_statements_and_files_of_them(blog: Database, tmp_path
     ("arguments", "message"),
     [
         ((), "Give the label of a TView"),
-        (("tests.card", "--analyze", "SELECT 1"), "Give the label of a TView"),
+        (("tests.card", "--analyze", "SELECT 1"), "--analyze takes no label"),
         (("--analyze", "@/nowhere.sql"), "/nowhere.sql cannot be read: No such file"),
         (("--analyze", "SELECT nothing"), 'column "nothing" does not exist'),
+        (("--analyze", "SELECT 1 FORM t x"), 'The statement is not valid SQL: .* at or near "t"'),
+        (("--analyze", "-- nothing but this"), "There is no statement to analyze"),
     ],
 )
 @pytest.mark.usefixtures("database")

@@ -27,22 +27,46 @@ def parse_select(sql: str) -> Node:
     Raises:
         InvalidQuery: the text does not parse, or is not exactly one query.
     """
-    import postgast
-
-    try:
-        statements = postgast.parse(sql).stmts
-    except postgast.PgQueryError as error:
-        raise InvalidQuery(
-            f"The query is not valid SQL: {error.message}, at character {error.cursorpos}.",
-            hint="Run the query in psql to see what PostgreSQL makes of it.",
-            position=error.cursorpos,
-        ) from error
+    statements = _parsed(sql, "query")
     if len(statements) != 1 or statements[0].stmt.WhichOneof("node") != "select_stmt":
         raise InvalidQuery(
             f"The query must be one SELECT statement; this text holds {_statements(statements)}.",
             hint="Write a single SELECT (a WITH clause is fine).",
         )
     return statements[0].stmt.select_stmt
+
+
+def parse_statements(sql: str) -> list[tuple[str, str]]:
+    """Return the statements of a text, each with its kind, such as ``update_stmt``.
+
+    Args:
+        sql: SQL text; what is between semicolons may be empty, or a comment.
+
+    Raises:
+        InvalidQuery: the text does not parse.
+    """
+    # The parser counts bytes; a length of 0 is what is left.
+    text = sql.encode()
+    return [
+        (
+            text[each.stmt_location :][: each.stmt_len or None].decode().strip(),
+            each.stmt.WhichOneof("node"),
+        )
+        for each in _parsed(sql, "statement")
+    ]
+
+
+def _parsed(sql: str, what: str) -> Node:
+    import postgast
+
+    try:
+        return postgast.parse(sql).stmts
+    except postgast.PgQueryError as error:
+        raise InvalidQuery(
+            f"The {what} is not valid SQL: {error.message}, at character {error.cursorpos}.",
+            hint=f"Run the {what} in psql to see what PostgreSQL makes of it.",
+            position=error.cursorpos - 1,
+        ) from error
 
 
 def _statements(statements: Node) -> str:

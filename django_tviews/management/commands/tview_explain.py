@@ -41,11 +41,16 @@ class Command(TViewCommand):
 
     def run(self, **options: Any) -> None:
         """Write the explanation; SQL is part of it from ``-v 2`` on, and always in JSON."""
-        if (options["label"] is None) is (options["analyze"] is None):
-            raise CommandError("Give the label of a TView, or --analyze SQL.", returncode=FAILED)
         if options["analyze"] is not None:
+            if options["label"] is not None:
+                raise CommandError(
+                    "--analyze takes no label: it shows every TView that the statements reach.",
+                    returncode=FAILED,
+                )
             self._analyze(_statements(options["analyze"]), **options)
             return
+        if options["label"] is None:
+            raise CommandError("Give the label of a TView, or --analyze SQL.", returncode=FAILED)
         explained = explanation.explain(options["label"], using=options["database"])
         if options["format"] == "json":
             self.write_json(database=options["database"], **explained.as_dict())
