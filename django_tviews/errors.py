@@ -34,7 +34,6 @@ __all__ = [
     "DependencyResolutionFailed",
     "DependentColumn",
     "ExtensionMissing",
-    "ExtensionVersionMismatch",
     "InvalidQuery",
     "InvalidTViewName",
     "IsolationUnsupported",
@@ -102,7 +101,7 @@ class TViewError(Exception):
 
     @classmethod
     def from_database_error(
-        cls, exc: BaseException, *, altering: bool = False
+        cls, exc: BaseException, *, altering: bool = False, tview: str | None = None
     ) -> TViewError | None:
         """Return the error of django_tviews that a database exception stands for.
 
@@ -117,6 +116,8 @@ class TViewError(Exception):
         Args:
             exc: What was caught, usually a ``django.db.Error``.
             altering: the statement altered a TView, so that what it met is ours as well.
+            tview: label of the TView that was being built, if one was. What PostgreSQL does not
+                find or cannot assign is its query's then, and the message names it.
 
         Returns:
             The error, with ``exc`` as its ``__cause__``; or None if ``exc`` has
@@ -136,12 +137,15 @@ class TViewError(Exception):
                 error_class = _MET_WHEN_ALTERING.get(fields["sqlstate"] or "")
                 # PostgreSQL would have it done with CASCADE.
                 fields |= {"hint": None}
+            if tview and error_class in (None, RefreshFailed):
+                error_class = _MET_WHEN_BUILDING.get(fields["sqlstate"] or "", error_class)
             if error_class is None:
                 return None
+            message = _message(fields, error_class) or str(link)
             error = error_class(
-                _message(fields, error_class) or str(link),
+                f"{tview}: {message}" if tview else message,
                 hint=fields["hint"] or error_class.advice,
-                tview=_label(fields["table"]) or _label_of_function(fields["where"] or ""),
+                tview=tview or _label(fields["table"]) or _label_of_function(fields["where"] or ""),
                 **{
                     name: value
                     for name, value in fields.items()
@@ -182,7 +186,8 @@ class InvalidQuery(TViewError):
     """The query is not one SELECT that PostgreSQL understands.
 
     The text does not parse, holds no statement or several, or is not a SELECT. The context has
-    the ``position`` in the text where PostgreSQL's parser gave up.
+    the ``position`` in the text where PostgreSQL's parser gave up. It is raised, too, for text
+    that is given to be analyzed, if it does not parse or could not be taken back.
     """
 
     sqlstate = "42601"
@@ -284,6 +289,7 @@ class DependencyResolutionFailed(TViewError):
     """
 
     sqlstate = "42P01"
+    advice = "Check the name, and that the migration that creates it comes first."
 
 
 class DependentColumn(TViewError):
@@ -428,15 +434,6 @@ class ExtensionMissing(TViewError):
     sqlstate = "58P01"
 
 
-class ExtensionVersionMismatch(TViewError):
-    """An extension is installed, but its functions are not the ones django_tviews knows.
-
-    They are not used, because the result could differ.
-    """
-
-    sqlstate = "58P01"
-
-
 class CatalogError(TViewError):
     """The catalog or the registry holds something django_tviews did not put there.
 
@@ -487,6 +484,12 @@ _MET_WHEN_ALTERING: Final[dict[str, type[TViewError]]] = {
     "0A000": DependentColumn,
 }
 
+_MET_WHEN_BUILDING: Final[dict[str, type[TViewError]]] = {
+    "42804": ColumnMismatch,
+    "42P01": DependencyResolutionFailed,
+    "42703": DependencyResolutionFailed,
+}
+
 # A place in PostgreSQL's source, sent in the field "routine"; unlike a message never translated.
 _RAISE_STATEMENT: Final = "exec_stmt_raise"
 
@@ -534,8 +537,9 @@ def _fields(exc: BaseException) -> dict[str, str | None] | None:
 
 def _message(fields: dict[str, str | None], error_class: type[TViewError]) -> str:
     message = fields["message"] or ""
-    # Only the detail says what it is that depends.
-    detail = fields["detail"] if error_class is DependentColumn else None
+    # Only the detail says what it is that depends, or which key it is.
+    tells = error_class in (DependentColumn, KeyNotUnique)
+    detail = fields["detail"] if tells else None
     return f"{message}: {detail}" if detail else message
 
 

@@ -348,7 +348,11 @@ def all_or_nothing(
         TViewError: what a database error stands for.
     """
     connection = schema_editor.connection
-    with unwatched(schema_editor), explained(), transaction.atomic(connection.alias):
+    with (
+        unwatched(schema_editor),
+        explained(tview=declaration.label),
+        transaction.atomic(connection.alias),
+    ):
         require_fresh_snapshots(connection, declaration)
         require_current_runtime(connection)
         if not schema_editor.collect_sql:
@@ -380,16 +384,17 @@ def unwatched(schema_editor: BaseDatabaseSchemaEditor) -> AbstractContextManager
 
 
 @contextmanager
-def explained(*, altering: bool = False) -> Iterator[None]:
+def explained(*, altering: bool = False, tview: str | None = None) -> Iterator[None]:
     """Raise the error of django_tviews that a database error stands for, if it does for one.
 
     Args:
         altering: whatever is met is about a TView, as its table is being altered.
+        tview: label of the TView that is being built, if one is.
     """
     try:
         yield
     except DatabaseError as error:
-        known = TViewError.from_database_error(error, altering=altering)
+        known = TViewError.from_database_error(error, altering=altering, tview=tview)
         if known is None:
             raise
         raise known from error
@@ -554,7 +559,7 @@ def _key_comes_last(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> Iter
     place = f" USING INDEX TABLESPACE {identifier(tablespace)}" if tablespace else ""
     execute(schema_editor, f"ALTER TABLE {table} DROP CONSTRAINT {identifier(name)}")
     yield
-    with explained(altering=True):
+    with explained(altering=True, tview=plan.label):
         # PostgreSQL alters no table that awaits checks, such as those of deferrable constraints.
         run_deferred_checks(schema_editor)
         execute(

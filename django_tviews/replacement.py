@@ -111,7 +111,7 @@ def _run(
     new: Declaration,
     table: TableAlteration,
 ) -> None:
-    with all_or_nothing(schema_editor, new), explained(altering=True):
+    with all_or_nothing(schema_editor, new), explained(altering=True, tview=new.label):
         _Replacement(schema_editor, tview, new, table).run()
 
 

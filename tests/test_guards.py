@@ -13,6 +13,8 @@ from django.db import DatabaseError
 
 from django_tviews import installer
 from django_tviews.errors import (
+    ColumnMismatch,
+    DependencyResolutionFailed,
     ExtensionMissing,
     IsolationUnsupported,
     KeyNotUnique,
@@ -664,6 +666,35 @@ class TestInstalling:
         with pytest.raises(TViewAlreadyExists, match=f'tests.card .* relation "{taken}" already'):
             database.tview("SELECT id FROM t", "id integer", table="card")
         assert database.value("SELECT count(*) FROM django_tviews_registry") == 0
+
+    @pytest.mark.parametrize(
+        ("query", "columns", "refusal", "message"),
+        [
+            ("SELECT id FROM nowhere", "id integer", DependencyResolutionFailed, '"nowhere" does'),
+            ("SELECT idd AS id FROM t", "id integer", DependencyResolutionFailed, '"idd" does'),
+            ("SELECT id, name FROM t", "id integer, name integer", ColumnMismatch, "of type text"),
+            ("SELECT length(name) AS id FROM t", "id integer", KeyNotUnique, r"\(id\) ?= ?\(3\)"),
+            ("SELECT id, name FROM t", "id integer, name varchar(2)", RefreshFailed, "too long"),
+        ],
+    )
+    def test_what_the_query_meets_is_told_of_the_tview_made_or_altered(
+        self,
+        database: Database,
+        query: str,
+        columns: str,
+        refusal: type[TViewError],
+        message: str,
+    ) -> None:
+        database.execute("CREATE TABLE t (id integer PRIMARY KEY, name text NOT NULL)")
+        database.execute("INSERT INTO t VALUES (1, 'one'), (2, 'two')")
+        refused = database.declare(query, columns, table="card")
+        with pytest.raises(refusal, match=f"^tests.card: .*{message}.*") as met:
+            database.install(refused)
+        assert met.value.tview == "tests.card"
+        name = ", 7 AS name" if "name" in columns else ""
+        standing = database.tview(f"SELECT id{name} FROM t", columns, table="card")
+        with pytest.raises(refusal, match=f"^tests.card: .*{message}.*"):
+            database.replace(standing, refused)
 
     def test_the_key_comes_back_to_its_tablespace(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
