@@ -163,12 +163,19 @@ def _outputs_match_fields(model: type[TView]) -> Iterator[CheckMessage]:
     for field in stored_fields(model).values():
         if (output := model._maintenance.output(field)) in outputs:
             continue
+        hint = (
+            f"Its output columns are {_listed(outputs)}. Name one of them so, or set "
+            f'Maintenance.columns = {{"{field.name}": "<output column>"}}.'
+        )
+        if field.auto_created:
+            hint = (
+                f'Django has added the field "{field.name}", as none has primary_key=True. Say '
+                "which one identifies a row; for several of them, "
+                "pk = models.CompositePrimaryKey(...)."
+            )
         yield Error(
             f'The query has no output column "{output}".',
-            hint=(
-                f"Its output columns are {_listed(outputs)}. Name one of them so, or set "
-                f'Maintenance.columns = {{"{field.name}": "<output column>"}}.'
-            ),
+            hint=hint,
             obj=field,
             id="django_tviews.E002",
         )

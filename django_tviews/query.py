@@ -6,6 +6,7 @@ that migrations store and that everything further down reads.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -82,7 +83,8 @@ def canonical_query(model: type[TView]) -> str:
     Raises:
         InvalidQuery: the query is not one SELECT whose output columns all have names.
         UnsupportedQuery: it has a construct that cannot be kept.
-        ConfigurationError: the query is of no known kind, or its file is not there.
+        ConfigurationError: the query is of no known kind, its file is not there, or the method
+            that gives it takes arguments.
     """
     from .relational.canonical import canonical_sql, output_names
 
@@ -124,10 +126,17 @@ def query_sql(model: type[TView]) -> str:
         model: the TView, from ``models.py`` or from migration state.
 
     Raises:
-        InvalidQuery: the query is a QuerySet that does not compile to one SELECT.
+        InvalidQuery: the query is a QuerySet that does not compile to one SELECT, or the method
+            that gives it takes arguments.
         ConfigurationError: the query is of no known kind, or its file is not there.
     """
     query = model.query
+    if callable(query) and not _takes_no_arguments(query):
+        raise InvalidQuery(
+            f"The method query() of {model._meta.label} takes arguments.",
+            hint="Put @staticmethod above it, and leave them out.",
+            tview=model._meta.label,
+        )
     try:
         given = query() if callable(query) else query
         match given:
@@ -148,6 +157,14 @@ def query_sql(model: type[TView]) -> str:
         hint="Give a QuerySet (from a staticmethod), SQL text, or SQLFile(path).",
         tview=model._meta.label,
     )
+
+
+def _takes_no_arguments(query: Callable[..., object]) -> bool:
+    try:
+        inspect.signature(query).bind()
+    except TypeError:
+        return False
+    return True
 
 
 def queryset_sql(queryset: QuerySet[Any, Any]) -> str:

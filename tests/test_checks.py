@@ -103,6 +103,12 @@ def test_e002_and_e003_fields_and_output_columns_that_do_not_meet() -> None:
     assert 'Its output columns are "id"' in missing.hint
 
 
+def test_e002_says_that_nothing_was_declared_to_identify_a_row() -> None:
+    (missing, _) = messages("SELECT p.id AS product_id, p.name FROM testapp_product p", id=None)
+    assert missing.id == "django_tviews.E002"
+    assert "as none has primary_key=True" in missing.hint
+
+
 def test_what_only_the_server_can_expand_is_left_to_it() -> None:
     assert found("SELECT * FROM testapp_tag") == []
     assert found("SELECT * FROM legacy.product") == []
