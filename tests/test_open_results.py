@@ -52,6 +52,20 @@ def test_a_computed_value_may_have_several_looks_whatever_it_is_computed_from(
         assert caught.value.context["construct"] == "open-look"
 
 
+@pytest.mark.parametrize("rows", ["(d.x)", "(1.0), (d.x)", "((SELECT d.x))"])
+def test_a_value_of_several_looks_keeps_them_in_values(rows: str) -> None:
+    query = (
+        "SELECT d.x AS id, {} AS shown FROM (SELECT DISTINCT id / 2.0 AS x FROM product) AS d"
+        f" CROSS JOIN LATERAL (VALUES {rows}) AS v (y)"
+    )
+    tree_of(query.format("v.y"))
+    looked_at = query.replace("VALUES ", "VALUES (d.x), (concat(d.x)::numeric), ")
+    for closer in (query.format("concat(v.y)"), looked_at.format("v.y")):
+        with pytest.raises(UnsupportedQuery) as caught:
+            tree_of(closer)
+        assert caught.value.context["construct"] == "open-look"
+
+
 @pytest.mark.parametrize(
     "expression",
     [

@@ -126,7 +126,14 @@ class ComputedRelations:
                 parts.append(self._builder.expressions.bind(value, scope))
         text = _joined([*parts, "))"])
         draft = self._add("values", text, columns, scope, scope.outer_joins)
-        return self._item("", draft, ()).columns
+        shown = self._item("", draft, ()).columns
+        # Asked of every value, so that each may be refused, once their subqueries are bound.
+        looks = self._builder.looks
+        opened = [[looks.open(value, scope) for value in row] for row in rows]
+        return [
+            replace(column, open_look=any(values))
+            for column, values in zip(shown, zip(*opened, strict=True), strict=True)
+        ]
 
     def ties_without(self, condition: Expression) -> Iterator[tuple[int, Expression]]:
         """Say of the rows that computed ones come from what a condition says of these.

@@ -65,18 +65,7 @@ class Recursion:
                 shown = worse
                 builder.rewind(mark)
         builder.keep_all(range(before, len(builder.drafts)))
-        outputs = [
-            Output(
-                column.name,
-                column.expression,
-                column.nullable,
-                column.type,
-                column.one_look,
-                column.open_look,
-            )
-            for column in shown
-        ]
-        return Block(outputs, rows=None)
+        return Block([column.output for column in shown], rows=None)
 
     def _shown(self, cte: Cte, outputs: list[Output], *, merges: bool) -> list[BoundColumn]:
         """What a recursive term sees of the CTE, as far as the other one tells.

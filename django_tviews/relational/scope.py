@@ -13,6 +13,7 @@ from django_tviews.text import words
 
 from .constructs import refuse
 from .syntax import Node, names, position, same
+from .tree import Output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from django_tviews.facts import ColumnFacts
 
     from .grouping import Grouping
-    from .tree import ColumnOf, Expression, Output
+    from .tree import ColumnOf, Expression
 
 _SYSTEM_COLUMNS = words(
     """
@@ -50,6 +51,18 @@ class BoundColumn:
     type: str = ""
     one_look: bool = False
     open_look: bool = False
+
+    @property
+    def output(self) -> Output:
+        """The output that shows this column and nothing else."""
+        return Output(
+            self.name,
+            self.expression,
+            self.nullable,
+            self.type,
+            self.one_look,
+            self.open_look,
+        )
 
     @property
     def base(self) -> ColumnOf | None:

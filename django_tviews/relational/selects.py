@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django_tviews.errors import DependencyResolutionFailed, InvalidQuery
@@ -100,17 +101,7 @@ class Selects:
         if limited or (scope.rows_in_order and len(select.values_lists) > 1):
             refuse("open-order", "a part of VALUES", position=position(select))
         columns = self._builder.computed.bind_values(select, scope)
-        outputs = [
-            Output(
-                column.name,
-                column.expression,
-                column.nullable,
-                column.type,
-                column.one_look,
-            )
-            for column in columns
-        ]
-        return Block(outputs, rows=None)
+        return Block([column.output for column in columns], rows=None)
 
     def bind_limit(self, select: Node, scope: Scope) -> bool:
         """Bind LIMIT and OFFSET; tell whether there is one."""
@@ -267,13 +258,11 @@ class Selects:
         for item in items:
             for column in item.columns:
                 self._builder.note_read(column.expression)
-                yield Output(
-                    column.name,
-                    Expression(column.expression.parts, column.expression.opaque or barrier),
-                    self._builder.nullability.of_column(column, scope),
-                    column.type,
-                    column.one_look,
-                    column.open_look,
+                opaque = column.expression.opaque or barrier
+                yield replace(
+                    column.output,
+                    expression=Expression(column.expression.parts, opaque),
+                    nullable=self._builder.nullability.of_column(column, scope),
                 )
 
 
