@@ -19,6 +19,7 @@ from .one_row import (
     DECLARATION,
     DIFFER,
     ONE_ROW,
+    images_of_row,
     keys_of_row,
     new_row,
     only_route,
@@ -38,7 +39,7 @@ from .quoting import (
 )
 from .routes import affected_keys, spooled_keys
 from .shared import runtime_values
-from .spooled import image, image_columns, requested_key, spool_delta
+from .spooled import array_of, image, image_columns, requested_key, spool_delta
 from .templates import render
 from .transitions import (
     REMOVED,
@@ -286,7 +287,8 @@ class Functions:
             f"AND spool.tview = {self.values['tview']}"
         )
         few = f"changes <= {self.plan.bulk_threshold}"
-        if any(source.looks_rows_up for source in self.plan.sources if source.routed):
+        looks_rows_up = any(source.looks_rows_up for source in self.plan.sources if source.routed)
+        if looks_rows_up:
             routes = self._routes_of_spooled(spooled)
             found = render(
                 "few_or_many",
@@ -302,7 +304,11 @@ class Functions:
                 "CASE WHEN everything THEN '{0}' ELSE wanted END",
             )
         return render(
-            "drain", **self.values, found_keys=found_keys, taken=self._taken(spooled, few)
+            "drain",
+            **self.values,
+            lock_declarations="\n".join(_lock_declarations(looks_rows_up)),
+            found_keys=found_keys,
+            taken=self._taken(spooled, few),
         )
 
     def _routes_of_spooled(self, spooled: str) -> dict[str, str]:
@@ -376,9 +382,6 @@ class Functions:
 
     def _on_change(self, source: SourcePlan, event: str) -> str:
         delta = transition_delta(source, event)
-        declared = [str(self.values["key_declarations"])]
-        if source.routed:
-            declared += [DECLARATION, "decided boolean;"]
         values = {
             **self.values,
             "event": event,
@@ -388,7 +391,7 @@ class Functions:
             "others_open": self._others_open(source),
             "function": qualified(self.plan.schema, source_function(self.plan, source, event)),
             "function_literal": literal(source_function(self.plan, source, event)),
-            "declarations": "\n".join(declared),
+            "declarations": "\n".join(self._declared(source, event)),
         }
         spool = f"{self._spool(source, delta)};"
         if self.plan.deferred:
@@ -407,6 +410,24 @@ class Functions:
         if not source.routed:
             reaction = render("unless_unchanged", unchanged=_empty(delta), reaction=reaction)
         return render("source", **values, reaction=reaction)
+
+    def _declared(self, source: SourcePlan, event: str) -> Iterator[str]:
+        """Yield the declarations of the variables that a source's function uses.
+
+        Each costs a little whenever the function is called, and an array that is not NULL most.
+
+        Args:
+            source: the source.
+            event: ``INSERT``, ``UPDATE`` or ``DELETE``.
+        """
+        if source.routed and (event == "UPDATE" or not self.plan.deferred):
+            yield DECLARATION
+        if source.routed and not self.plan.deferred:
+            yield str(self.values["key_declarations"])
+            yield from _lock_declarations(source.looks_rows_up)
+            match source.shortcut_of(event):
+                case Patch(deciding=deciding) if deciding:
+                    yield "decided boolean;"
 
     def _unless_unchanged(self, source: SourcePlan, event: str, reaction: str) -> str:
         """Look at a row before anything else is done about it.
@@ -428,15 +449,22 @@ class Functions:
 
     def _spool_row(self, source: SourcePlan, event: str, spool: str) -> str:
         """Put a row that has been read into the spool, or what else has changed."""
-        of_row = self._spool(source, row_delta(source, event))
+        rows = []
+        for removed, values in images_of_row(source, event):
+            # To announce them once is enough.
+            announced = "false" if rows else self.announced
+            rows.append(self._spooled(source.number, removed, array_of(source, values), announced))
+        of_row = render("spool_row", **self.values, rows=",\n".join(f"({row})" for row in rows))
         return self._one_or_more(of_row, spool)
 
     def _spool(self, source: SourcePlan, delta: str) -> str:
         """Put changed rows into the spool."""
         if not source.routed:
             return render("spool", **self.values, spooled=self._everything())
-        rows = self._spooled(source.number, f"delta.{REMOVED}", image(source, "delta"))
-        spooled = f"WITH delta AS (\n{indented(delta)}\n)\n{rows}\nFROM delta"
+        rows = self._spooled(
+            source.number, f"delta.{REMOVED}", image(source, "delta"), self.announced
+        )
+        spooled = f"WITH delta AS (\n{indented(delta)}\n)\nSELECT {rows}\nFROM delta"
         return render("spool", **self.values, spooled=spooled)
 
     def _maintenance(
@@ -586,12 +614,11 @@ class Functions:
         return render("patch_given", **values, given=given_rows(self.plan, given, rows))
 
     def _everything(self) -> str:
-        return self._spooled(0, "false", "NULL")
+        return f"SELECT {self._spooled(0, 'false', 'NULL', self.announced)}"
 
-    def _spooled(self, source: int, removed: str, image: str) -> str:
+    def _spooled(self, source: int, removed: str, image: str, announced: str) -> str:
         """Write what the spool holds of a change."""
-        values = f"{self.values['tview']}, {source}, {removed}, {image}"
-        return f"SELECT {values},\n{indented(self.announced)}"
+        return f"{self.values['tview']}, {source}, {removed}, {image},\n{indented(announced)}"
 
     def _others_open(self, source: SourcePlan) -> str:
         """Tell whether the statement may change, or have changed, other sources, too."""
@@ -607,8 +634,10 @@ class Functions:
         for row, removed in (("OLD", "true"), ("NEW", "false")):
             if source.routed:
                 rows = shown(source, f"(SELECT {row}.*)")
-                values = self._spooled(source.number, removed, image(source, "changed"))
-                spooled[row] = f"{values}\nFROM {rows} AS changed"
+                values = self._spooled(
+                    source.number, removed, image(source, "changed"), self.announced
+                )
+                spooled[row] = f"SELECT {values}\nFROM {rows} AS changed"
             else:
                 spooled[row] = self._everything()
         return render(
@@ -646,6 +675,15 @@ class Functions:
             states = current_and_removed(source, "delta")
             ctes.append(_cte("states", states, "NOT MATERIALIZED "))
         return ctes
+
+
+def _lock_declarations(looks_rows_up: bool) -> Iterator[str]:
+    """Yield the declarations of the variables with which keys are locked."""
+    if looks_rows_up:
+        yield "held integer[] := '{}';"
+    yield "wanted integer[];"
+    yield "-- To assign what a function returns costs a tenth of what PERFORM does."
+    yield "ignored text;"
 
 
 def _cte(name: str, text: str, hint: str = "") -> str:

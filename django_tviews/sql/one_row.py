@@ -20,7 +20,7 @@ from .templates import render
 from .transitions import REMOVED, images_differ, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from django_tviews.plan.locks import Place
     from django_tviews.plan.plan import Plan, SourcePlan
@@ -105,10 +105,21 @@ def row_delta(source: SourcePlan, event: str) -> str:
         event: ``INSERT``, ``UPDATE`` or ``DELETE``.
     """
     return "\nUNION ALL ".join(
-        f"SELECT {', '.join([f'{removed} AS {REMOVED}', *_columns(source, image)])}"
-        for image, removed in (("old", "true"), ("new", "false"))
-        if image in _images(event)
+        f"SELECT {', '.join([f'{removed} AS {REMOVED}', *_named(source, values)])}"
+        for removed, values in images_of_row(source, event)
     )
+
+
+def images_of_row(source: SourcePlan, event: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield whether an image of a row that has been read is gone, and its values.
+
+    Args:
+        source: of the row.
+        event: ``INSERT``, ``UPDATE`` or ``DELETE``.
+    """
+    for image, removed in (("old", "true"), ("new", "false")):
+        if image in _images(event):
+            yield removed, _values(source, image)
 
 
 def new_row(source: SourcePlan) -> str:
@@ -117,13 +128,17 @@ def new_row(source: SourcePlan) -> str:
     Args:
         source: of the row.
     """
-    return f"SELECT {', '.join(_columns(source, 'new'))}"
+    return f"SELECT {', '.join(_named(source, _values(source, 'new')))}"
 
 
-def _columns(source: SourcePlan, image: str) -> list[str]:
+def _values(source: SourcePlan, image: str) -> list[str]:
+    return [f"{_ROW}.{_field(image, place)}" for place in range(1, len(source.columns) + 1)]
+
+
+def _named(source: SourcePlan, values: Sequence[str]) -> list[str]:
     return [
-        f"{_ROW}.{_field(image, place)} AS {identifier(name)}"
-        for place, (name, _) in enumerate(source.columns, start=1)
+        f"{value} AS {identifier(name)}"
+        for value, (name, _) in zip(values, source.columns, strict=True)
     ]
 
 

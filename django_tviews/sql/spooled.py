@@ -9,6 +9,8 @@ from .quoting import identifier
 from .transitions import REMOVED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django_tviews.facts import ColumnFacts
     from django_tviews.plan.plan import Plan, SourcePlan
 
@@ -23,7 +25,18 @@ def image(source: SourcePlan, row: str) -> str:
         source: the relation of the row.
         row: the alias of the row.
     """
-    texts = [_as_text(f"{row}.{identifier(name)}", type_sql) for name, type_sql in source.columns]
+    return array_of(source, [f"{row}.{identifier(name)}" for name, _ in source.columns])
+
+
+def array_of(source: SourcePlan, values: Sequence[str]) -> str:
+    """Return the image of a row as an array of text, from the values of its columns.
+
+    Args:
+        source: the relation of the row.
+        values: of the columns that the query reads, in order.
+    """
+    columns = zip(values, source.columns, strict=True)
+    texts = [_as_text(value, type_sql) for value, (_, type_sql) in columns]
     return f"ARRAY[{', '.join(texts)}]::text[]"
 
 

@@ -7,10 +7,7 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     @{key_declarations}
-    held integer[] := '{}';
-    wanted integer[];
-    -- To assign what a function returns costs a tenth of what PERFORM does.
-    ignored text;
+    @{lock_declarations}
     everything boolean;
     changes bigint;
     -- The number of the source, if there are changes of one only.

@@ -6,10 +6,6 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     @{declarations}
-    held integer[] := '{}';
-    wanted integer[];
-    -- To assign what a function returns costs a tenth of what PERFORM does.
-    ignored text;
 BEGIN
     -- Nobody else's table may feed this TView.
     IF @{stranger} THEN

@@ -1,0 +1,2 @@
+INSERT INTO @{runtime}.django_tviews_spool (tview, source, removed, image, ticket)
+VALUES @{rows}
