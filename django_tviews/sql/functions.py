@@ -449,7 +449,7 @@ class Functions:
 
     def _spool_row(self, source: SourcePlan, event: str, spool: str) -> str:
         """Put a row that has been read into the spool, or what else has changed."""
-        rows = []
+        rows: list[str] = []
         for removed, values in images_of_row(source, event):
             # To announce them once is enough.
             announced = "false" if rows else self.announced

@@ -178,15 +178,15 @@ LOCKS = tuple(
         (
             "A writer enters what it has locked.",
             CELL_SQL,
-            "    entry := setval(of_entry, entry);\n",
-            "    entry := setval(of_entry, 0);\n",
+            "THEN setval(of_entry, entry) END;\n",
+            "THEN setval(of_entry, 0) END;\n",
             _order("everybody shares"),
         ),
         (
             "A writer adds to what its earlier statements have entered.",
             CELL_SQL,
-            "    entry := entry | pg_sequence_last_value(of_entry);\n",
-            "    NULL;\n",
+            "        entry := entry | pg_sequence_last_value(of_entry);\n",
+            "        NULL;\n",
             _ring("TestTheRing::test_a_second_statement_adds_to_the_entry_of_the_first"),
         ),
         (

@@ -124,8 +124,7 @@ EXCEPTION WHEN SQLSTATE 'TV002' THEN
 END
 $function$;
 --;;
--- Enter locks into the ring. It has no search path of its own, which every writer would pay for:
--- django_tviews_lock has set one before it calls this, and migrations call it by themselves.
+-- Enter locks into the ring. It has no search path of its own, as django_tviews_lock has none.
 -- Each expression is prepared anew in each transaction, so there are as few as can be.
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_enter(tview regclass, locks integer[]) RETURNS void
 LANGUAGE plpgsql AS $function$
@@ -197,8 +196,10 @@ $function$;
 -- They come in ascending order, so that two statements never wait for each other. Whoever locks
 -- anything of a TView shares the lock on the whole; whoever needs more locks than shared memory
 -- can spare takes the whole instead. pg_locks shows them with classid = the TView's OID.
+-- It has no search path of its own, which every writer would pay for: the functions of a TView have
+-- set one before they call this, and migrations call it by themselves.
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_lock(tview regclass, locks integer[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
+LANGUAGE plpgsql AS $function$
 DECLARE
     class CONSTANT integer := tview::oid::integer;
     wanted CONSTANT integer := cardinality(locks);
