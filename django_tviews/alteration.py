@@ -88,6 +88,11 @@ class TableAlteration:
             )
         )
 
+    @cached_property
+    def fills_first(self) -> bool:
+        """Whether columns are NOT NULL only after the refill."""
+        return any(map(self._is_filled_first, self.new_fields.values()))
+
     def before_refill(self) -> None:
         """Rename the table, and let it take the old rows and the new ones."""
         before, after = self.old._meta, self.new._meta

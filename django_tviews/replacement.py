@@ -294,8 +294,8 @@ class _Replacement:
 
     def align(self, readers: list[InstalledTView]) -> None:
         """Bring functions, triggers and registry in line, also of those that read the TView."""
-        if self.table.alters_table:
-            # A column that is made anew is NOT NULL only when it has been filled.
+        if self.table.fills_first:
+            # Until then nothing proves that these columns are NOT NULL.
             readers = [_without_proofs(reader) for reader in readers]
         if self.old.label != self.new.label:
             # Functions say whose they are; these are no longer anybody's.
