@@ -96,6 +96,8 @@ class Scenario:
         modes: of the TViews.
         autocommit: the numbers of sessions, from 0, whose statements are transactions.
         deadlocks: some order ends in a deadlock, though each transaction is one statement.
+        recomputed: no plan folds or patches. Patches of different columns agree without locks.
+        drifted: a statement that makes a TView differ from its query at the beginning.
     """
 
     name: str
@@ -107,6 +109,8 @@ class Scenario:
     modes: tuple[str, ...] = ("immediate", "deferred")
     autocommit: tuple[int, ...] = ()
     deadlocks: bool = False
+    recomputed: bool = False
+    drifted: str = "SELECT"
 
     @property
     def may_deadlock(self) -> bool:
@@ -203,9 +207,9 @@ COUNTER_EXAMPLES = (
         _shapes("grandchildren"),
         _REVIEWED,
         (
-            ("UPDATE review SET product_id = 2 WHERE id = 9",),
-            ("INSERT INTO note VALUES (3, 9, 'z')",),
-            # The lock on key 2 comes before that on key 1.
+            # The lock on key 1 comes before that on key 2.
+            ("UPDATE review SET product_id = 1 WHERE id = 2",),
+            ("INSERT INTO note VALUES (3, 2, 'z')",),
             ("INSERT INTO review VALUES (3, 1, 1, 4), (4, 2, 1, 4)",),
         ),
         levels=((COMMITTED, COMMITTED, COMMITTED),),
@@ -219,6 +223,7 @@ COUNTER_EXAMPLES = (
             ("UPDATE supplier SET name = 'new' WHERE id = 5",),
             ("INSERT INTO review VALUES (3, 1, 1, 4)",),
         ),
+        recomputed=True,
     ),
     Scenario(
         "group keys of the new image only",
@@ -280,9 +285,10 @@ COUNTER_EXAMPLES = (
         (_BY_NAME["counts"], COUNTS_INFO),
         _REVIEWED,
         (
+            # The lock on key 1 comes before that on key 2.
             ("DELETE FROM review WHERE id IN (1, 2)",),
-            ("INSERT INTO review VALUES (3, 1, 1, 4)",),
-            ("INSERT INTO author VALUES (3, 'cid', 2)",),
+            ("INSERT INTO review VALUES (3, 2, 1, 4)",),
+            ("INSERT INTO author VALUES (3, 'cid', 1)",),
         ),
         levels=((COMMITTED, COMMITTED, COMMITTED),),
         modes=("immediate",),
@@ -324,6 +330,16 @@ COUNTER_EXAMPLES = (
 )
 
 MORE = (
+    Scenario(
+        "keys only, of several rows",
+        _shapes("grandchildren"),
+        _REVIEWED,
+        (
+            ("INSERT INTO note VALUES (3, 8, 'z')",),
+            ("INSERT INTO review VALUES (8, 1, 1, 4), (7, 2, 1, 4)",),
+        ),
+        modes=("immediate",),
+    ),
     Scenario(
         "two parts of one document",
         _shapes("documents"),
@@ -608,6 +624,8 @@ MORE = (
             ("INSERT INTO django_tviews_refresh (tview) VALUES ('branches')",),
             ("INSERT INTO review VALUES (3, 1, 1, 4)",),
         ),
+        # It writes nothing else.
+        drifted="UPDATE branches SET reviews = NULL WHERE id = 1",
     ),
     Scenario(
         "partitions of one source",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from tests.hammer.run import create
 from tests.hammer.shapes import SCHEMA
+from tests.harness import strategies
 from tests.oracle import column_names, difference, quoted, with_hidden_columns
 
 from .explore import RETRIED, Course, Run, every_order
@@ -40,7 +42,8 @@ class World:
         database.execute(SCHEMA)
         for statement in scenario.tables:
             database.execute(statement)
-        create(database, scenario.shapes, mode)
+        with strategies() if scenario.recomputed else nullcontext():
+            create(database, scenario.shapes, mode)
         self._declarations = [
             with_hidden_columns(database.connection, tview.declaration) for tview in database.tviews
         ]
@@ -118,5 +121,6 @@ class World:
         )
         return (
             "BEGIN; SET LOCAL session_replication_role = replica;"
-            f" {deletes}; {self.scenario.rows}; {fills}; COMMIT"
+            f" {deletes}; {self.scenario.rows}; {fills};"
+            f" {self.scenario.drifted}; COMMIT"
         )

@@ -60,16 +60,23 @@ LOCKS = tuple(
         ),
         (
             "R: a writer shares the places at which its rows may be looked for.",
-            ROUTES_PY,
-            "        for place in rows_looked_for(plan.sources, source):\n",
-            "        for place in ():\n",
+            "plan/locks.py",
+            "return tuple(place for place in places(sources) if place.relation == source.relation)",
+            "return ()",
             _order("keys only"),
         ),
         (
-            "R: at all of these places, not at the first alone.",
+            "R: several rows share them as one row does.",
             ROUTES_PY,
             "        for place in rows_looked_for(plan.sources, source):\n",
-            "        for place in rows_looked_for(plan.sources, source)[:1]:\n",
+            "        for place in ():\n",
+            _order("keys only, of several rows"),
+        ),
+        (
+            "R: at all of these places, not at the first alone.",
+            "plan/locks.py",
+            "return tuple(place for place in places(sources) if place.relation == source.relation)",
+            "return tuple(each for each in places(sources) if each.relation == source.relation)[:1]",
             _order("one place only"),
         ),
         (
