@@ -369,12 +369,16 @@ class Functions:
         deltas: dict[int, str],
         states: dict[RelationFacts, str],
         extra: tuple[str, ...] = (),
+        *,
+        ordered: bool = True,
     ) -> dict[str, str]:
         """A query for keys and locks, once into the variables and once for EXECUTE."""
         variables = (*self.variables, "wanted")
         return {
-            "routes_into": affected_keys(self.plan, ctes, deltas, states, extra, variables),
-            "routes": affected_keys(self.plan, ctes, deltas, states, extra),
+            "routes_into": affected_keys(
+                self.plan, ctes, deltas, states, extra, variables, ordered=ordered
+            ),
+            "routes": affected_keys(self.plan, ctes, deltas, states, extra, ordered=ordered),
         }
 
     def _bulk_routes(self, routes: str) -> str:
@@ -509,11 +513,12 @@ class Functions:
     def _keys(self, source: SourcePlan, event: str, delta: str) -> str:
         """Find the keys that changed rows affect, and lock them."""
 
-        def routes(delta: str) -> dict[str, str]:
+        def routes(delta: str, *, ordered: bool = True) -> dict[str, str]:
             ctes = self._with_delta(source, event, delta)
-            return self._routes(ctes, {source.number: "delta"}, self._states(source, event))
+            states = self._states(source, event)
+            return self._routes(ctes, {source.number: "delta"}, states, ordered=ordered)
 
-        of_row = routes(row_delta(source, event))["routes_into"]
+        of_row = routes(row_delta(source, event), ordered=False)["routes_into"]
         if source.looks_rows_up:
             of_rows = render(
                 "few_or_many",

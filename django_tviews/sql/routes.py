@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from django_tviews.plan.locks import KEYS, keys_are_told_apart, lookups, rows_looked_for
 from django_tviews.plan.routes import NoRoute, Route
+from django_tviews.sqltypes import is_ordered_by_looks
 from django_tviews.text import indented
 
 from .joins import Joins
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from django_tviews.facts import RelationFacts
+    from django_tviews.plan.columns import KeyColumn
     from django_tviews.plan.locks import Lookup
     from django_tviews.plan.plan import Plan, SourcePlan
     from django_tviews.relational.tree import Occurrence
@@ -32,6 +35,8 @@ def affected_keys(
     states: Mapping[RelationFacts, str],
     extra: tuple[str, ...] = (),
     into: Sequence[str] = (),
+    *,
+    ordered: bool = True,
 ) -> str:
     """Return a query for one row: an array for each key column, and an array of locks.
 
@@ -47,6 +52,8 @@ def affected_keys(
             those removed.
         extra: further queries for keys.
         into: the variables that static SQL puts the arrays into.
+        ordered: there may be many keys. Rows that are written in their order find the key's index
+            where the one before has left it.
     """
     changed = [source for source in plan.sources if source.number in deltas]
     routes = [
@@ -76,14 +83,14 @@ def affected_keys(
         locks += branch.locks()
     locks += _other_locks(plan, {source: deltas[source.number] for source in changed})
     asked = [f"keys.{column}" for column in columns]
+    arrays = _arrays(columns, _order(plan.key) if ordered else "")
     if locks:
-        arrays = _arrays(columns)
         asked.append(_locks(plan, locks))
     else:
         # Those of the keys are all there are.
         lock = _lock_of_key(plan)
         listed = f"coalesce(array_agg({lock} ORDER BY {lock}), '{{}}') AS {_LOCKS}"
-        arrays = f"{_arrays(columns)},\n    {listed}"
+        arrays = f"{arrays},\n    {listed}"
         asked.append(f"keys.{_LOCKS}")
     keys = f"SELECT {arrays}\n{_affected(columns, rows)}"
     target = f"INTO {', '.join(into)}\n" if into else ""
@@ -171,8 +178,15 @@ def _locks(plan: Plan, others: Sequence[str]) -> str:
     )
 
 
-def _arrays(columns: Iterable[str]) -> str:
-    return ", ".join(f"array_agg(affected.{column}) AS {column}" for column in columns)
+def _arrays(columns: Iterable[str], order: str) -> str:
+    return ", ".join(f"array_agg(affected.{column}{order}) AS {column}" for column in columns)
+
+
+def _order(key: Sequence[KeyColumn]) -> str:
+    """Order by the first columns of a key, as far as they cost little to compare."""
+    cheap = takewhile(lambda column: is_ordered_by_looks(column.type), key)
+    columns = ", ".join(f"affected.{identifier(column.name)}" for column in cheap)
+    return f" ORDER BY {columns}" if columns else ""
 
 
 def _affected(columns: Iterable[str], rows: str = "affected") -> str:
