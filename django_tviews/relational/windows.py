@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .scope import Scope
 
 # FRAMEOPTION_ constants of PostgreSQL's parsenodes.h.
-_NONDEFAULT = 0x00001
 _ROWS = 0x00004
 _START_UNBOUNDED_PRECEDING = 0x00020
 _END_UNBOUNDED_FOLLOWING = 0x00100
@@ -44,11 +43,6 @@ class Window:
     order: list[Node] = field(default_factory=list)
     frame: int = 0
     named: bool = False
-
-    @property
-    def default_frame(self) -> bool:
-        """The frame is not written down: up to the last row that is tied with the current one."""
-        return not self.frame & _NONDEFAULT
 
     @property
     def excludes(self) -> bool:
