@@ -19,6 +19,7 @@ from .plan.plan import FORMAT_VERSION, Plan
 from .sql import objects, shared
 from .sql.definitions import trigger_shape
 from .sql.quoting import identifier, qualified
+from .unmigrated import has_migrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -138,12 +139,15 @@ def _present(connection: BaseDatabaseWrapper) -> dict[str, InstalledTView]:
 
 
 def _not_installed(label: str) -> Problem:
+    app = label.partition(".")[0]
     return Problem(
         ProblemKind.NOT_INSTALLED,
         label,
         label,
         "it is declared, but not installed in this database.",
-        "Run makemigrations and migrate, or tview_sync if its migration was faked.",
+        "Run makemigrations and migrate, or tview_sync if its migration was faked."
+        if has_migrations(app)
+        else f"Its app has no migrations: run makemigrations {app}, or migrate --run-syncdb.",
     )
 
 

@@ -58,10 +58,19 @@ def install(*, sender: AppConfig, using: str, **kwargs: Any) -> None:  # noqa: A
             installer.create(editor, declaration, lambda: None)
 
 
+def has_migrations(label: str) -> bool:
+    """Tell whether migrations install the TViews of an app.
+
+    Args:
+        label: of the app.
+    """
+    module, _ = MigrationLoader.migrations_module(label)
+    return module is not None and find_spec(module) is not None
+
+
 def _tviews(config: AppConfig, using: str) -> list[type[TView]]:
     """The TViews of an app without migrations that a database is to have."""
-    module, _ = MigrationLoader.migrations_module(config.label)
-    if module is not None and find_spec(module) is not None:
+    if has_migrations(config.label):
         return []
     return [
         model

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.apps import apps
 from django.test import override_settings
 
-from django_tviews import unmigrated
+from django_tviews import health, unmigrated
 from tests.testapp.models import Product, ProductCard, ProductTag, Review, Stock, SupplierTotals
 
 from .harness import database  # noqa: F401
@@ -46,3 +46,11 @@ def test_an_app_with_migrations_is_left_to_them(database: Database) -> None:  # 
     make_tables(database)
     unmigrated.install(sender=apps.get_app_config("testapp"), using=database.connection.alias)
     assert database.value("SELECT count(*) FROM django_tviews_registry") == 0
+
+
+def test_the_check_says_what_installs_a_tview_that_is_missing(database: Database) -> None:  # noqa: F811
+    label = ProductCard._meta.label
+    for modules, what in ({}, "makemigrations and migrate"), ({"testapp": None}, "--run-syncdb"):
+        with override_settings(MIGRATION_MODULES=modules):
+            [problem] = health.check(label, using=database.connection.alias)
+            assert what in problem.hint
