@@ -405,7 +405,9 @@ class TestTviewVerify:
         )
         assert listed == f"    different  product_id={lamp}: name"
         assert more == "    … and 2 more"
-        assert message == "testapp.ProductCard differs from the query."
+        says, hint = message.splitlines()
+        assert says == "testapp.ProductCard differs from the query."
+        assert "--repair" in hint
 
     def test_json_lists_the_differences(self, shop: Database) -> None:
         _, chair = self.drift(shop)

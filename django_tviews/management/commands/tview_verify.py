@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django_tviews import maintenance
 from django_tviews.management.base import ProgressBar, TViewCommand
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+
+
+_NEXT: Final = "tview_check says what went past the triggers; --repair brings the rows up to date."
 
 
 class Command(TViewCommand):
@@ -49,5 +52,5 @@ class Command(TViewCommand):
         different = [report.label for report in reports if not report.exact]
         if different:
             verb = "differs" if len(different) == 1 else "differ"
-            after = "; repaired" if options["repair"] else ""
-            self.found(f"{', '.join(different)} {verb} from the query{after}.")
+            after = "; repaired." if options["repair"] else f".\nHINT: {_NEXT}"
+            self.found(f"{', '.join(different)} {verb} from the query{after}")
