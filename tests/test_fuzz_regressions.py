@@ -233,8 +233,9 @@ def test_equal_values_that_look_different_are_not_taken_for_each_other(
     shop.execute(f"CREATE TABLE mark (id integer PRIMARY KEY, v {type_sql} NOT NULL)")
     shop.execute(f"CREATE TABLE made (id integer PRIMARY KEY, v {type_sql} NOT NULL)")
     shop.tview(
-        "SELECT concat(m.v) AS look, count(d.id) AS n FROM mark m LEFT JOIN made d ON d.v = m.v "
-        "GROUP BY concat(m.v)",
+        # Not folded, so that routes are needed.
+        "SELECT concat(m.v) AS look, count(DISTINCT d.id) AS n FROM mark m "
+        "LEFT JOIN made d ON d.v = m.v GROUP BY concat(m.v)",
         "look text, n bigint",
         "look",
     )
