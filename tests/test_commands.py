@@ -90,6 +90,14 @@ def answer(name: str, *arguments: object, code: int = 0) -> dict[str, Any]:
     return parsed
 
 
+@pytest.mark.parametrize("command", ["tview_verify", "tview_refresh"])
+@pytest.mark.usefixtures("database")
+def test_a_command_over_no_tviews_says_that_there_are_none(command: str) -> None:
+    assert call(command) == ('No TViews are installed in database "default".\n', "")
+    assert call(command, verbosity=0) == ("", "")
+    assert answer(command)["tviews"] == []
+
+
 ALL = [
     "tview_graph",
     "tview_refresh",

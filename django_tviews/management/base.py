@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, Protocol
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, Error, connections
@@ -20,6 +20,7 @@ from django_tviews.errors import TViewError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from collections.abc import Sequence
 
     from django.core.management.base import OutputWrapper
 
@@ -34,6 +35,13 @@ _RIGHTS: Final = (
     "Run it as the role that migrates. To look, a role needs SELECT on django_tviews_registry, on "
     "the TViews and their backing views, and, where a TView has hidden columns, on what it reads."
 )
+
+
+class Report(Protocol):
+    """What there is to say of a TView."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON holds it."""
 
 
 class TViewCommand(BaseCommand):
@@ -118,6 +126,23 @@ class TViewCommand(BaseCommand):
     def write_json(self, **answer: object) -> None:
         """Write the answer of the command as one JSON object, with its format number first."""
         self.stdout.write(json.dumps({"format": 1, **answer}, indent=2, ensure_ascii=False))
+
+    def write_reports(self, reports: Sequence[Report], **options: Any) -> None:
+        """Write what there is to say of each TView.
+
+        Args:
+            reports: of each that there is.
+            **options: the parsed arguments.
+        """
+        if options["format"] == "json":
+            self.write_json(
+                database=options["database"], tviews=[report.as_dict() for report in reports]
+            )
+            return
+        for report in reports:
+            self.stdout.write(str(report))
+        if not reports and options["verbosity"] > 0:
+            self.stdout.write(f'No TViews are installed in database "{options["database"]}".')
 
     def found(self, message: str) -> NoReturn:
         """End the command with exit code 1."""

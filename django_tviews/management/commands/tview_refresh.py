@@ -46,13 +46,7 @@ class Command(TViewCommand):
             )
         except ValueError as error:
             raise CommandError(str(error), returncode=FAILED) from error
-        if not text:
-            self.write_json(
-                database=options["database"], tviews=[report.as_dict() for report in reports]
-            )
-            return
-        for report in reports:
-            self.stdout.write(str(report))
+        self.write_reports(reports, **options)
 
 
 def _key(written: str) -> tuple[str, ...]:

@@ -21,11 +21,6 @@ class Command(TViewCommand):
         text = options["format"] == "text"
         bar = ProgressBar(self.stderr, shown=text and options["verbosity"] > 0)
         reports = synchronization.sync(*options["labels"], using=options["database"], progress=bar)
-        if not text:
-            self.write_json(
-                database=options["database"], tviews=[report.as_dict() for report in reports]
-            )
-            return
-        for report in reports:
-            if report.changes or options["verbosity"] > 0:
-                self.stdout.write(str(report))
+        if text and options["verbosity"] == 0:
+            reports = [report for report in reports if report.changes]
+        self.write_reports(reports, **options)

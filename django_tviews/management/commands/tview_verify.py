@@ -42,13 +42,7 @@ class Command(TViewCommand):
             limit=options["limit"],
             progress=ProgressBar(self.stderr, shown=text and options["verbosity"] > 0),
         )
-        if text:
-            for report in reports:
-                self.stdout.write(str(report))
-        else:
-            self.write_json(
-                database=options["database"], tviews=[report.as_dict() for report in reports]
-            )
+        self.write_reports(reports, **options)
         different = [report.label for report in reports if not report.exact]
         if different:
             verb = "differs" if len(different) == 1 else "differ"
