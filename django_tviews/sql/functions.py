@@ -432,6 +432,8 @@ class Functions:
             match source.shortcut_of(event):
                 case Patch(deciding=deciding) if deciding:
                     yield "decided boolean;"
+                case Fold() if self.plan.bulk_threshold > 0:
+                    yield "change record;"
 
     def _unless_unchanged(self, source: SourcePlan, event: str, reaction: str) -> str:
         """Look at a row before anything else is done about it.
@@ -551,9 +553,28 @@ class Functions:
             of_few=self._fold_statement(fold, [("moved", expected_few(source, rows))], twice),
             of_many=self._bulk_fold(fold, [("moved", rows)], twice),
         )
-        of_row = self._fold_statement(fold, [("moved", row)])
+        of_row = self._fold_row(fold, [("moved", row)])
         folding = render("folding", folded=self._one_or_more(of_row, of_rows))
         return render("source_fold", **self.values, folding=folding)
+
+    def _fold_row(self, fold: Fold, moved: list[tuple[str, str]]) -> str:
+        """Return the statements that fold one changed row, and keep the keys that are left over.
+
+        Args:
+            fold: of its source.
+            moved: tables for WITH, the last of which has its images.
+        """
+        return render(
+            "fold_row",
+            **self.values,
+            **self._folded(fold, moved, "false"),
+            no_keys=";\n".join(f"{variable} := NULL" for variable in self.variables),
+            keep_key=";\n".join(
+                f"{variable} := {variable} || ARRAY[change.{name}]"
+                for variable, name in zip(self.variables, self._key_of("change"), strict=True)
+            ),
+            types=typed(column for source in self.plan.sources for column in source.columns),
+        )
 
     def _fold_statement(
         self, fold: Fold, moved: list[tuple[str, str]], twice: str = "false", into: str = "INTO"
@@ -569,12 +590,17 @@ class Functions:
         return render(
             "fold",
             **self.values,
-            **fold_values(self.plan.key, fold, self._key_of("affected"), twice),
-            change_matches_tview=self._match("change", "tview"),
+            **self._folded(fold, moved, twice),
             folded_key=", ".join(f"folded.{name}" for name in self._key_of("folded")),
             into=f"{into} {self.values['key_variables']}\n" if into else "",
-            moved=",\n".join(_cte(name, text) for name, text in moved),
         )
+
+    def _folded(self, fold: Fold, moved: list[tuple[str, str]], twice: str) -> dict[str, str]:
+        return {
+            **fold_values(self.plan.key, fold, self._key_of("affected"), twice),
+            "change_matches_tview": self._match("change", "tview"),
+            "moved": ",\n".join(_cte(name, text) for name, text in moved),
+        }
 
     def _bulk_fold(self, fold: Fold, moved: list[tuple[str, str]], twice: str = "false") -> str:
         statement = self._fold_statement(fold, moved, twice, into="")

@@ -1,0 +1,25 @@
+-- One row: few groups have changed, and to write to each by itself costs less than one statement for
+-- all. A session keeps the types of the first change that it sees, until this text changes with
+-- them: @{types}.
+@{no_keys};
+FOR change IN
+    WITH @{moved}
+    SELECT *
+    FROM (
+        SELECT @{grouped_by},
+            @{changes}
+        FROM @{joined}
+        WHERE @{filter}
+        GROUP BY @{places}
+    ) AS change
+    WHERE (@{changed})
+      AND @{known}
+LOOP
+    UPDATE @{table} AS tview
+    SET @{new_values}
+    WHERE @{change_matches_tview}
+      AND @{settled};
+    IF NOT FOUND THEN
+        @{keep_key};
+    END IF;
+END LOOP
