@@ -14,7 +14,9 @@ from .errors import MetadataNotFound
 from .indexes import IndexAdvice, missing_indexes
 from .maintenance import chosen, plan_of
 from .plan.locks import locks_of
+from .plan.patches import Patch
 from .plan.plan import Strategy
+from .plan.roots import Root
 from .sql import created, objects
 from .sql.quoting import relation_name
 from .sql.routes import describe
@@ -48,6 +50,8 @@ class EventExplanation:
         strategy: ``recompute`` for the affected keys, ``fold``, ``patch``, ``rebuild`` for
             everything, or ``skip``.
         patched: the columns of the TView that a ``patch`` writes, with the paths in a document.
+        whole_row: the ``patch`` inserts or deletes a row; if several rows of the source have
+            changed, it is a ``recompute``.
         deciding: the columns of the source whose change makes it a ``recompute``.
         sql: the triggers, and their function unless others call it, too, as they are created;
             "" for ``skip``.
@@ -58,10 +62,13 @@ class EventExplanation:
     sql: str
     patched: tuple[str, ...] = ()
     deciding: tuple[str, ...] = ()
+    whole_row: bool = False
 
     def __str__(self) -> str:
         """Write the strategy for people."""
         text = " of ".join(filter(None, (self.strategy, ", ".join(self.patched))))
+        if self.whole_row:
+            text += " of a whole row, recompute of several"
         if self.deciding:
             text += f", recompute if {' or '.join(self.deciding)} changes"
         if self.event == "UPDATE" and self.strategy != SKIP:
@@ -234,7 +241,8 @@ def _source(
             events.append(EventExplanation(event, SKIP, ""))
             continue
         strategy = Strategy.REBUILD if event == "TRUNCATE" else source.strategy_of(event)
-        patch = source.patch if strategy is Strategy.PATCH else None
+        shortcut = source.shortcut_of(event)
+        patch = shortcut if isinstance(shortcut, Patch) else None
         called = dict.fromkeys(_called(trigger)[1] for trigger in triggers[event])
         statements = [functions.get(signature, "") for signature in called]
         for trigger in triggers[event]:
@@ -246,6 +254,7 @@ def _source(
                 "\n\n".join(filter(None, statements)),
                 tuple(map(str, patch.columns)) if patch else (),
                 patch.deciding if patch else (),
+                isinstance(shortcut, Root),
             )
         )
     return SourceExplanation(

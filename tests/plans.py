@@ -12,6 +12,7 @@ from django_tviews.plan.plan import Strategy
 from django_tviews.plan.planner import make_plan
 from django_tviews.plan.routes import NoRoute, Route, find_routes
 from django_tviews.relational.builder import build_tree
+from django_tviews.relational.parts import find_parts
 
 if TYPE_CHECKING:
     from django_tviews.plan.plan import Plan
@@ -156,6 +157,7 @@ def planned(
         schema="shop",
         runtime_schema="public",
         output_types=dict(zip(names, (computed or types).split(", "), strict=True)),
+        parts=find_parts(query, FACTS),
     )
 
 

@@ -38,8 +38,7 @@ def patches(query: str, key: str = "id", mode: str = "immediate") -> list[str]:
         if source.patch is not None:
             columns = ", ".join(map(str, source.patch.columns))
             unless = ", ".join(source.patch.deciding)
-            always = source.strategy_of("INSERT") is Strategy.PATCH
-            end = "ALWAYS" if always else f"UNLESS {unless}"
+            end = f"UNLESS {unless}" if source.patch.decides else "ALWAYS"
             found.append(f"{source.relation.name} {columns} {end}")
     return found
 

@@ -22,8 +22,9 @@ from django_tviews.facts import RelationKind
 from django_tviews.relational.tree import ColumnOf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
+    from django_tviews.facts import RelationFacts
     from django_tviews.relational.tree import Alternative, Condition, Occurrence
 
 
@@ -38,6 +39,19 @@ def rows_led_to(alternative: Alternative, key: Iterable[ColumnOf]) -> frozenset[
     while search.widen():
         pass
     return frozenset(search.rows)
+
+
+def has_key(relation: RelationFacts, columns: Collection[str]) -> bool:
+    """Tell whether no two rows of a relation have the same values in some columns.
+
+    Args:
+        relation: the relation.
+        columns: their names.
+    """
+    return any(
+        all(name in columns and relation.by_name[name].deterministic for name in key)
+        for key in relation.keys
+    )
 
 
 class _Search:

@@ -49,13 +49,12 @@ from typing import TYPE_CHECKING
 from django_tviews.facts import RelationKind
 from django_tviews.relational.parts import Member
 
-from .dependencies import rows_led_to
+from .dependencies import has_key, rows_led_to
 from .routes import Route
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from django_tviews.facts import RelationFacts
     from django_tviews.relational.parts import Part, Parts
     from django_tviews.relational.tree import QueryTree
 
@@ -205,19 +204,12 @@ def _given(
         if more or joined.outer_joins or joined.sublinks or joined.number not in led_to:
             return None
         leads_back = {value.name for _, value in step.looked_up_by}
-        if not _has_key(relation, leads_back):
+        if not has_key(relation, leads_back):
             return None
     else:
         joined = start
     shown = {column.name for column in key_columns if column.occurrence == joined.number}
-    return Given(route, tuple(affected)) if _has_key(joined.relation, shown) else None
-
-
-def _has_key(relation: RelationFacts, columns: Collection[str]) -> bool:
-    return any(
-        all(name in columns and relation.by_name[name].deterministic for name in key)
-        for key in relation.keys
-    )
+    return Given(route, tuple(affected)) if has_key(joined.relation, shown) else None
 
 
 def _members(parts: Parts, affected: Sequence[Part], column: PlanColumn) -> tuple[Member, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .folds import Fold
 from .patches import Patch
+from .roots import Root
 from .routes import NoRoute, Route
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class SourcePlan:
             partition or an inheritance child.
         fold: how its changes alone change the rows of groups, if these follow from what they were.
         patch: which columns a statement that changes nothing else is confined to, if not to all.
+        root: how a row of the TView comes and goes with one of its rows, if one does.
     """
 
     number: int
@@ -82,6 +84,7 @@ class SourcePlan:
     overlaps: bool = False
     fold: Fold | None = None
     patch: Patch | None = None
+    root: Root | None = None
 
     def strategy_of(self, event: str) -> Strategy:
         """How its changes are applied.
@@ -94,12 +97,12 @@ class SourcePlan:
         match self.shortcut_of(event):
             case Fold():
                 return Strategy.FOLD
-            case Patch():
+            case Patch() | Root():
                 return Strategy.PATCH
             case _:
                 return Strategy.RECOMPUTE
 
-    def shortcut_of(self, event: str) -> Fold | Patch | None:
+    def shortcut_of(self, event: str) -> Fold | Patch | Root | None:
         """What spares it to derive all of the affected rows again, where nothing else changes.
 
         Args:
@@ -107,7 +110,10 @@ class SourcePlan:
         """
         if self.fold is not None:
             return self.fold
-        return self.patch if self.patch is not None and self.patch.is_for(event) else None
+        for shortcut in (self.patch, self.root):
+            if shortcut is not None and shortcut.is_for(event):
+                return shortcut
+        return None
 
     @property
     def routed(self) -> bool:
@@ -138,6 +144,7 @@ class Plan:
         bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
         by_key: the query can be evaluated for one key without evaluating all of it.
         unit: if not, what it can be evaluated for instead.
+        single: the query has at most one row for a key.
         reads_settings: its contents may depend on formats, so its functions pin them.
         definitions: the text of the backing view, and of the helper views that it reads.
         query: the query with what hidden columns hold; empty if there are none, so that the
@@ -157,6 +164,7 @@ class Plan:
     bulk_threshold: int = 1000
     by_key: bool = True
     unit: Unit | None = None
+    single: bool = False
     reads_settings: bool = True
     definitions: tuple[str, ...] = ()
     query: str = ""

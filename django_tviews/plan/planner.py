@@ -17,6 +17,7 @@ from .folds import find_folds
 from .group_parts import find_group_parts
 from .patches import find_patch
 from .plan import Plan, SourcePlan, Strategy, relevant_columns
+from .roots import find_root, has_single_rows
 from .routes import NoRoute, find_routes
 from .units import evaluated_by_key, find_unit
 
@@ -115,6 +116,13 @@ def make_plan(
             replace(each, patch=find_patch(tree, parts, each, columns, key_outputs))
             for each in sources
         )
+    single = has_single_rows(tree, parts, key_outputs)
+    # What threshold no row is below, one is not either.
+    if Strategy.PATCH in strategies and not deferred and bulk_threshold > 0:
+        sources = tuple(
+            replace(each, root=find_root(tree, each, key_outputs, single=single and by_key))
+            for each in sources
+        )
     plan = Plan(
         label=declaration.label,
         schema=schema,
@@ -129,6 +137,7 @@ def make_plan(
         bulk_threshold=bulk_threshold,
         by_key=by_key,
         unit=None if by_key else find_unit(tree, key_outputs, facts),
+        single=single,
         # Images of rows wait in the spool as text.
         reads_settings=reads_settings
         or not all(

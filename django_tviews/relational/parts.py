@@ -111,11 +111,14 @@ class Parts:
         sql: the query.
         rows: what it reads to find the rows, before it shows anything of them.
         shown: the output columns, documents in parts.
+        joins_tables: its rows are combinations of rows of the tables that FROM names, each there
+            once; FROM has nothing else.
     """
 
     sql: str
     rows: Reads
     shown: tuple[Part, ...]
+    joins_tables: bool = False
 
     def narrowed(self, shown: Mapping[str, Collection[Member]]) -> str:
         """Return the query without some of what it shows.
@@ -162,7 +165,9 @@ def find_parts(sql: str, facts: Facts) -> Parts | None:
         for path, value in values:
             alone = _alone(select, value, facts)
             shown.append(Part(name, path, _reads(alone), alone.outputs[0].expression))
-    return Parts(sql, _reads(_alone(select, None, facts)), tuple(shown))
+    return Parts(
+        sql, _reads(_alone(select, None, facts)), tuple(shown), _joins_tables(select, facts)
+    )
 
 
 def _is_plain(select: Node, builder: Builder) -> bool:
@@ -179,6 +184,24 @@ def _is_plain(select: Node, builder: Builder) -> bool:
             for call in calls(target)
         )
     )
+
+
+def _joins_tables(select: Node, facts: Facts) -> bool:
+    """Tell whether FROM names tables and nothing else: what else gives rows may repeat them."""
+    # A name may be that of a WITH.
+    return not select.HasField("with_clause") and all(
+        _is_of_tables(item, facts) for item in select.from_clause
+    )
+
+
+def _is_of_tables(item: Node, facts: Facts) -> bool:
+    if kind(item) == "join_expr":
+        join = item.join_expr
+        return _is_of_tables(join.larg, facts) and _is_of_tables(join.rarg, facts)
+    if kind(item) != "range_var":
+        return False
+    relation = facts.relations.get((item.range_var.schemaname or None, item.range_var.relname))
+    return relation is not None and not relation.definition
 
 
 def _without_outputs(select: Node) -> Node:

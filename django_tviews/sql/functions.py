@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django_tviews.facts import RelationFacts, RelationKind
 from django_tviews.plan.folds import Fold
 from django_tviews.plan.patches import Patch
+from django_tviews.plan.roots import Root
 from django_tviews.plan.routes import Route
 from django_tviews.text import indented
 
@@ -236,13 +237,18 @@ class Functions:
             },
             fresh=_FRESH,
             fresh_columns=", ".join(f"{_FRESH}.{name}" for name in columns),
-            types=typed((column.output, column.computed) for column in self.plan.columns),
+            types=self._types(),
+            rows_found="1" if self.plan.single else "count(*) OVER ()",
             stored=identifier("stored?"),
             different=identifier("different?"),
             differs=would_change(self.plan.columns, "evaluated"),
             first_key_column=self.key[0],
             refuse_repeated=self._refuse_repeated(_FRESH),
         )
+
+    def _types(self) -> str:
+        """Write the types that those of everything the query computes follow from."""
+        return typed((column.output, column.computed) for column in self.plan.columns)
 
     def _refuse_repeated(self, relation: str) -> str:
         key = ", ".join(f"{relation}.{name}" for name in self.key)
@@ -485,6 +491,8 @@ class Functions:
                 passing = f"CASE WHEN {self.values['number_of_keys']} = 1 THEN {passing} END"
             case Patch() as patch:
                 written = self._patch(source, patch, self._with_delta(source, event, delta))
+            case Root() as root:
+                written = self._come_or_gone(source, root, event)
             case _:
                 written = f"ignored := {self.values['recompute']}({self.values['key_variables']});"
         keys = self._keys(source, event, delta)
@@ -573,7 +581,7 @@ class Functions:
                 f"{variable} := {variable} || ARRAY[change.{name}]"
                 for variable, name in zip(self.variables, self._key_of("change"), strict=True)
             ),
-            types=typed(column for source in self.plan.sources for column in source.columns),
+            types=self._types(),
         )
 
     def _fold_statement(
@@ -640,6 +648,21 @@ class Functions:
             decided=DECIDED,
             decided_otherwise=f"(\n{indented(decided_otherwise(source, patch))}\n)",
         )
+
+    def _come_or_gone(self, source: SourcePlan, root: Root, event: str) -> str:
+        """Insert or delete the row that goes with a changed row."""
+        if event == "INSERT":
+            written = render("insert_one", **self.values)
+        else:
+            has_key = " AND ".join(
+                f"root.{identifier(name)} {equals(column.equality)} {variable}[1]"
+                for name, column, variable in zip(
+                    root.columns, self.plan.key, self.variables, strict=True
+                )
+            )
+            relation = relation_name(source.relation)
+            written = render("delete_one", **self.values, root=relation, root_has_key=has_key)
+        return render("source_root", **self.values, one_row=ONE_ROW, written=written)
 
     def _patch_given(self, given: Given, rows: str, values: dict[str, str | int]) -> str:
         return render("patch_given", **values, given=given_rows(self.plan, given, rows))

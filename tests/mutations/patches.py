@@ -150,7 +150,7 @@ PATCHES = (
     Mutation(
         "A row of the TView shows the changed row that leads to it: the way back has its key.",
         "plan/patches.py",
-        "        if not _has_key(relation, leads_back):\n",
+        "        if not has_key(relation, leads_back):\n",
         "        if False:\n",
         TESTS,
     ),

@@ -6,6 +6,7 @@ from .folds import FOLDS
 from .laboratory import Mutation
 from .locks import LOCKS
 from .patches import PATCHES
+from .roots import ROOTS
 
 # Tests that compare tables with queries.
 DATA = (
@@ -964,6 +965,7 @@ MUTATIONS = (
     *LOCKS,
     *FOLDS,
     *PATCHES,
+    *ROOTS,
     *_BUILDING,
     *_ENVIRONMENT,
 )

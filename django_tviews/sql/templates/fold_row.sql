@@ -1,6 +1,5 @@
--- One row: few groups have changed, and to write to each by itself costs less than one statement for
--- all. A session keeps the types of the first change that it sees, until this text changes with
--- them: @{types}.
+-- One row changes few groups, and to write to each by itself costs less than one statement for all.
+-- A session keeps the types of the first change, until this text changes with them: @{types}.
 @{no_keys};
 FOR change IN
     WITH @{moved}

@@ -5,7 +5,7 @@ SELECT evaluated.*, tview.@{first_key_column} IS NOT NULL AS @{stored}, @{differ
 INTO @{fresh}
 FROM (SELECT) AS affected
 LEFT JOIN (
-    SELECT count(*) OVER () AS @{found}, @{outputs}
+    SELECT @{rows_found} AS @{found}, @{outputs}
     FROM @{query} AS query
     WHERE @{one_key_matches_query}
     -- Keeps the planner from computing a value anew wherever it stands above.
