@@ -97,7 +97,7 @@ def test_a_session_that_has_written_goes_on_after_a_column_was_retyped(
 ) -> None:
     """A variable of PL/pgSQL keeps the types of the first row that it held."""
     database.execute("""
-        CREATE TABLE shop (id integer PRIMARY KEY);
+        CREATE TABLE shop (id integer PRIMARY KEY, region integer NOT NULL DEFAULT 1);
         CREATE TABLE item (id integer PRIMARY KEY, shop integer, price integer);
         INSERT INTO shop VALUES (1);
         INSERT INTO item VALUES (1, 1, 5);
@@ -110,11 +110,19 @@ def test_a_session_that_has_written_goes_on_after_a_column_was_retyped(
         "id integer, price numeric NULL",
         mode=mode,
     )
+    database.tview(
+        "SELECT s.region AS id, count(*) AS items, avg(i.price) AS price "
+        "FROM item i JOIN shop s ON s.id = i.shop GROUP BY s.region",
+        "id integer, items bigint, price numeric NULL",
+        mode=mode,
+    )
     writer = database.connect()
     writer.autocommit = True
 
     def write() -> None:
         for statement in (
+            "DELETE FROM shop",
+            "INSERT INTO shop VALUES (1)",
             "UPDATE item SET price = price + 1",
             "INSERT INTO item VALUES (2, 1, 7)",
             "DELETE FROM item WHERE id = 2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import RelationFacts, RelationKind
@@ -248,7 +249,9 @@ class Functions:
 
     def _types(self) -> str:
         """Write the types that those of everything the query computes follow from."""
-        return typed((column.output, column.computed) for column in self.plan.columns)
+        shown = ((column.output, column.computed) for column in self.plan.columns)
+        read = (column for source in self.plan.sources for column in source.columns)
+        return typed(chain(shown, read))
 
     def _refuse_repeated(self, relation: str) -> str:
         key = ", ".join(f"{relation}.{name}" for name in self.key)
