@@ -157,6 +157,7 @@ _TVIEWS = (
         "SELECT f.id, string_agg(f.body, ',' ORDER BY f.body) AS bodies FROM folder f GROUP BY f.id",
         "id integer, bodies text NULL",
     ),
+    ("SELECT r.id, r.note FROM reply r", "id integer, note integer NULL"),
     ("SELECT e.id, e.day, e.what FROM event e", "id integer, day integer, what text", "id, day"),
 )
 
@@ -180,7 +181,9 @@ _STATEMENTS = (
     "INSERT INTO note VALUES (7, 20, 'one')",
     "INSERT INTO note VALUES (8, 3, 'two')",
     "DELETE FROM note WHERE id = 7",
+    "INSERT INTO reply VALUES (1, 8)",
     # What cascades goes first.
+    "DELETE FROM note WHERE id = 8",
     "DELETE FROM post WHERE id = 3",
     # Triggers: what they put back, move or take away, before and after.
     "INSERT INTO post VALUES (30, 1, 'moves')",
@@ -209,8 +212,8 @@ def posts(database: Database) -> Database:
         """
         CREATE TABLE author (id integer PRIMARY KEY, name text NOT NULL);
         CREATE TABLE post (id integer PRIMARY KEY, author integer NOT NULL, title text NOT NULL);
-        CREATE TABLE note (
-            id integer PRIMARY KEY, post integer REFERENCES post ON DELETE CASCADE, body text);
+        CREATE TABLE note (id integer PRIMARY KEY, post integer, body text);
+        CREATE TABLE reply (id integer PRIMARY KEY, note integer REFERENCES note ON DELETE CASCADE);
         CREATE TABLE folder (id integer PRIMARY KEY, body text);
         CREATE TABLE subfolder (PRIMARY KEY (id)) INHERITS (folder);
         CREATE TABLE event (id integer, day integer, what text NOT NULL, PRIMARY KEY (id, day))
