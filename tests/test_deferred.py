@@ -336,6 +336,28 @@ def test_a_trigger_on_a_tview_that_brings_maintenance_forward_loses_nothing(
         chain.execute("UPDATE ground SET name = 'new'")
 
 
+def test_immediate_constraints_wait_for_the_end_of_a_cascade(database: Database) -> None:
+    for statement in SCHEMA:
+        database.execute(statement)
+    database.run(
+        "INSERT INTO maker VALUES (1, 'one')",
+        "INSERT INTO product VALUES (1, 'product', 1)",
+        "INSERT INTO review VALUES (1, 1, 5)",
+    )
+    # Of the rows that go together each is needed to find the key by the other.
+    database.tview(
+        "SELECT m.id AS maker, r.id AS review FROM maker m JOIN product p ON p.maker_id = m.id"
+        " JOIN review r ON r.product_id = p.id",
+        "maker integer, review integer",
+        table="reviewed",
+        key="maker, review",
+        mode="deferred",
+    )
+    with committed(database):
+        database.execute("SET CONSTRAINTS django_tviews_apply IMMEDIATE")
+        database.execute("DELETE FROM product")
+
+
 def test_a_refresh_reaches_deferred_tviews_that_are_due(chain: Database) -> None:
     for table in ("second", "third"):
         chain.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")

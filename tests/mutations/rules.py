@@ -330,6 +330,13 @@ _CHANGES = (
         ROUTES,
     ),
     Mutation(
+        "What is due in the middle of a statement is maintained at its end.",
+        "sql/templates/runtime_deferred.sql",
+        "IF coalesce(nullif(current_setting(@{open_setting}, true), ''), '0')::integer > 0 THEN",
+        "IF false THEN",
+        ("tests/test_deferred.py::test_immediate_constraints_wait_for_the_end_of_a_cascade",),
+    ),
+    Mutation(
         "What maintenance itself makes due is maintained, too.",
         "sql/templates/runtime.sql",
         "        deferred := deferred OR (",
