@@ -493,6 +493,8 @@ class TestErrorsOfAWrite:
             "INSERT INTO child VALUES (9, 1, 'z')",
             "INSERT INTO child VALUES (9, 1, 'A')",
             "INSERT INTO child VALUES (0, 1, 'z')",
+            # What is there already looks like each of the two.
+            "INSERT INTO child VALUES (9, 1, 'b'), (10, 2, 'c')",
             "UPDATE child SET parent_id = 1",
             "UPDATE child SET parent_id = 1, name = 'other' || id",
             "WITH a AS (UPDATE parent SET name = 'x' RETURNING 1) "

@@ -669,6 +669,33 @@ def test_a_refresh_makes_none_wrong_that_its_difference_has_never_reached(
     database.check()
 
 
+def test_a_refresh_does_not_pass_on_a_difference_that_has_never_reached_what_it_reads(
+    database: Database,
+) -> None:
+    database.execute("""
+        CREATE TABLE sale (id integer PRIMARY KEY, shop integer NOT NULL, price integer NOT NULL);
+        INSERT INTO sale VALUES (1, 1, 5), (2, 1, 7), (3, 2, 1);
+    """)
+    database.tview(
+        "SELECT id, shop, price FROM sale", "id integer, shop integer, price integer", table="low"
+    )
+    database.tview(
+        "SELECT shop, sum(price) AS price FROM low GROUP BY shop",
+        "shop integer, price bigint",
+        "shop",
+        table="top",
+    )
+    database.execute("""
+        SET session_replication_role = replica;
+        UPDATE low SET price = 100 WHERE id = 1;
+        RESET session_replication_role;
+    """)
+    with database.transaction():
+        database.execute("UPDATE sale SET price = 2 WHERE id = 3")
+        database.execute("INSERT INTO django_tviews_refresh (tview, keys) VALUES ('low', '[[1]]')")
+    database.check()
+
+
 @pytest.fixture
 def groups(maintained: Database) -> Database:
     """A TView of groups, and one that sums them up."""
