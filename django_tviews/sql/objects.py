@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from django_tviews.plan.plan import FORMAT_VERSION, Plan
 
-from .functions import Functions
+from . import recomputing
+from .functions import functions_of
 from .names import digest, quoted_function
+from .phrases import Phrases
 from .quoting import complete, identifier, literal
 from .shared import plain_name, setting
 from .triggers import Triggers
@@ -25,17 +27,17 @@ _SHARED = "tviews_(?:1_open|3_close)_(?:insert|update|delete|truncate)_"
 
 def functions(plan: Plan) -> tuple[Function, ...]:
     """Return the functions that keep a TView, callees first."""
-    return tuple(Functions(plan).functions())
+    return tuple(functions_of(plan))
 
 
 def rekey(plan: Plan) -> str:
     """Return a stand-in for the function that rebuilds, for while the table has no key."""
-    return complete(Functions(plan).rekey())
+    return complete(recomputing.rekey(Phrases(plan)))
 
 
 def rebuild(plan: Plan) -> str:
     """Return the CREATE OR REPLACE statement of the function that rebuilds."""
-    return complete(Functions(plan).rebuild())
+    return complete(recomputing.rebuild(Phrases(plan)))
 
 
 def source_triggers(plan: Plan) -> tuple[Trigger, ...]:

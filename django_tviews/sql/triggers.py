@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django_tviews.facts import RelationFacts, RelationKind
 
 from .created import Trigger
-from .functions import ROW_EVENTS, events_of, rows_move
+from .events import ROW_EVENTS, events_of, rows_move
 from .names import GUARD, quoted_function, source_function, trigger_name
 from .quoting import identifier, literal, qualified, regclass, relation_name
 from .shared import plain_name, setting

@@ -322,15 +322,15 @@ FOLDS = (
     ),
     Mutation(
         "An image that a later change has replaced is no extreme.",
-        "sql/functions.py",
+        "sql/draining.py",
         "if not shows_extremes(fold):",
         "if True:",
         DATA,
     ),
     Mutation(
         "An extreme that a cascade has brought and taken in one statement is none.",
-        "sql/functions.py",
-        "twice = changed_twice(source, event)",
+        "sql/reactions.py",
+        "twice = changed_twice(self.source, self.event)",
         'twice = "false"',
         DATA,
     ),

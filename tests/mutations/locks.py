@@ -153,7 +153,7 @@ LOCKS = tuple(
         ),
         (
             "So they do where the keys stand in the changed rows.",
-            "sql/functions.py",
+            "sql/draining.py",
             "CASE WHEN everything THEN '{0}' ELSE wanted END",
             "wanted",
             (

@@ -51,7 +51,7 @@ PATCHES = (
     ),
     Mutation(
         "An UPDATE of a column that decides is no patch.",
-        "sql/functions.py",
+        "sql/reactions.py",
         "if not patch.deciding:",
         "if True:",
         TESTS,
