@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 ROW_EVENTS = ("INSERT", "UPDATE", "DELETE")
 
+TRIGGER_TYPES = {"INSERT": 4, "DELETE": 8, "UPDATE": 16}
+"""``pg_trigger.tgtype`` of what fires after a statement, by its event."""
+
 
 def events_of(source: SourcePlan) -> Iterator[str]:
     """Yield the events on rows of a source that may change a TView."""

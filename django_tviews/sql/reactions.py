@@ -11,7 +11,7 @@ from django_tviews.plan.roots import Root
 from django_tviews.plan.routes import Route
 from django_tviews.text import indented
 
-from .events import rows_move
+from .events import TRIGGER_TYPES, rows_move
 from .folding import fold_many_rows, fold_row, fold_rows
 from .names import source_function
 from .one_row import (
@@ -180,7 +180,8 @@ class Reaction:
     def _maintenance(self) -> str:
         # With what tells TViews over this one whether others come before them.
         values = self.phrases.values
-        passing = f"CAST({values['tview']} AS oid) || ' ' || TG_RELID || ' ' || TG_NAME"
+        fired = f"' {TRIGGER_TYPES[self.event]} ' || TG_NAME"
+        passing = f"CAST({values['tview']} AS oid) || ' ' || TG_RELID || {fired}"
         match self.source.shortcut_of(self.event):
             case Fold() as fold:
                 written = self._fold(fold)

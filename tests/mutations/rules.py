@@ -302,7 +302,7 @@ _CHANGES = (
     Mutation(
         "A TView is passed on if it is the last to be told of a change.",
         "sql/templates/runtime.sql",
-        "AND other.tgname > own.tgname AND",
+        "AND tgname > array_to_string(passing[4:], ' ') AND",
         "AND false AND",
         PASSED_ON,
     ),

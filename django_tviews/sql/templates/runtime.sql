@@ -80,8 +80,9 @@ $function$;
 CREATE OR REPLACE FUNCTION @{runtime}.django_tviews_passed_on(source oid) RETURNS boolean
 LANGUAGE plpgsql AS $function$
 DECLARE
-    -- Which TView is brought up to date, after which change: the table, and the trigger there.
-    passing CONSTANT text[] := regexp_match(current_setting(@{passing_setting}, true), '^(\d+) (\d+) (.*)$');
+    -- Which TView is brought up to date, after which change: the table, and type and name of the
+    -- trigger there.
+    passing CONSTANT text[] := string_to_array(current_setting(@{passing_setting}, true), ' ');
 BEGIN
     -- MERGE counts as three, since it fires the triggers of three events, each with a part of the
     -- difference: but for the last, if that finds nothing of the others in the spool.
@@ -93,10 +94,10 @@ BEGIN
     -- TViews that are next to be told of that change come before those above this one.
     RETURN NOT EXISTS (
         SELECT
-        FROM pg_trigger AS own
-        JOIN pg_trigger AS other ON other.tgrelid = own.tgrelid AND other.tgtype = own.tgtype
-        WHERE own.tgrelid = passing[2]::oid AND own.tgname = passing[3]
-          AND other.tgname > own.tgname AND other.tgname < 'tviews_3'
+        FROM pg_trigger
+        WHERE tgrelid = passing[2]::oid
+          AND tgtype = passing[3]::smallint
+          AND tgname > array_to_string(passing[4:], ' ') AND tgname < 'tviews_3'
     );
 END
 $function$;
