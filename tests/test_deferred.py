@@ -116,6 +116,7 @@ def test_each_key_is_maintained_once_per_transaction(shop: Database) -> None:
         ],
         ["INSERT INTO product VALUES (50, 'early', 9)", "INSERT INTO maker VALUES (9, 'late')"],
     ],
+    ids="; ".join,
 )
 def test_several_statements_together_leave_nothing_stale(
     shop: Database, statements: list[str]

@@ -126,17 +126,27 @@ def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None
     ("query", "types"),
     [
         # Addition of these is not exact, or how many decimals it gives depends on the rows.
-        ("SELECT maker_id AS k, sum(price) AS n FROM product GROUP BY 1", "bigint, numeric"),
-        (
+        pytest.param(
+            "SELECT maker_id AS k, sum(price) AS n FROM product GROUP BY 1",
+            "bigint, numeric",
+            id="numeric of any number of decimals",
+        ),
+        pytest.param(
             "SELECT maker_id AS k, sum(price * 2) AS n FROM product GROUP BY 1",
             "bigint, numeric",
+            id="a product of such",
         ),
-        (
+        pytest.param(
             "SELECT maker_id AS k, sum(category_id) AS n FROM product GROUP BY 1",
             "bigint, numeric(12,-2)",
+            id="a sum held with fewer decimals than it has",
         ),
         *(
-            (f"SELECT maker_id AS k, sum({value}) AS n FROM product GROUP BY 1", f"bigint, {held}")
+            pytest.param(
+                f"SELECT maker_id AS k, sum({value}) AS n FROM product GROUP BY 1",
+                f"bigint, {held}",
+                id=value,
+            )
             for value, held in (
                 ("CAST(price AS numeric(8,2)) / id", "numeric(20,2)"),
                 ("CAST(price AS numeric(8,2)) * weight", "numeric(20,2)"),
@@ -146,60 +156,86 @@ def test_keys_and_totals_of_one_table_are_folded(query: str, types: str) -> None
                 ("CAST(weight AS numeric)", "numeric(20,2)"),
             )
         ),
-        (
+        pytest.param(
             "SELECT product_id AS k, COALESCE(sum(stars), 0.00) AS n FROM review GROUP BY 1",
             "bigint, numeric",
+            id="COALESCE with decimals",
         ),
         # A cast that does.
-        (
+        pytest.param(
             "SELECT maker_id AS k, sum(CAST(price AS numeric(8,2)))::bigint AS n FROM product "
             "GROUP BY 1",
             "bigint, bigint",
+            id="a cast of the sum to an integer",
         ),
-        ("SELECT maker_id AS k, sum(id)::integer AS n FROM product GROUP BY 1", "bigint, bigint"),
-        (
+        pytest.param(
+            "SELECT maker_id AS k, sum(id)::integer AS n FROM product GROUP BY 1",
+            "bigint, bigint",
+            id="a narrower cast of the sum",
+        ),
+        pytest.param(
             "SELECT maker_id AS k, avg(coalesce(CAST(price AS numeric(8,2)), 0)) AS a, "
             "sum(coalesce(CAST(price AS numeric(8,2)), 0)) AS s, count(*) AS n "
             "FROM product GROUP BY 1",
             "bigint, numeric, numeric(20,2), bigint",
+            id="an average of what may have other decimals",
         ),
         # Not totals.
-        (
+        pytest.param(
             "SELECT maker_id AS k, count(DISTINCT name) AS n FROM product GROUP BY 1",
             "bigint, bigint",
+            id="count(DISTINCT)",
         ),
-        ("SELECT maker_id AS k, count(*) + 1 AS n FROM product GROUP BY 1", "bigint, bigint"),
-        ("SELECT maker_id AS k, max(name) AS n FROM product GROUP BY 1", "bigint, text"),
+        pytest.param(
+            "SELECT maker_id AS k, count(*) + 1 AS n FROM product GROUP BY 1",
+            "bigint, bigint",
+            id="a total in an expression",
+        ),
+        pytest.param(
+            "SELECT maker_id AS k, max(name) AS n FROM product GROUP BY 1",
+            "bigint, text",
+            id="an extreme of texts that are equal but differ",
+        ),
         # Something else decides on the groups.
-        (
+        pytest.param(
             "SELECT maker_id AS k, count(*) AS n FROM product GROUP BY 1 HAVING count(*) > 2",
             "bigint, bigint",
+            id="HAVING",
         ),
-        (
+        pytest.param(
             "SELECT maker_id AS k, category_id AS c, count(*) AS n FROM product GROUP BY 1, 2",
             "bigint, bigint, bigint",
+            id="a column that is no key",
         ),
-        (
+        pytest.param(
             "SELECT maker_id AS k, count(*) AS n FROM product p WHERE EXISTS "
             "(SELECT FROM review r WHERE r.product_id = p.id) GROUP BY 1",
             "bigint, bigint",
+            id="a sublink",
         ),
-        (
+        pytest.param(
             "SELECT maker_id AS k, count(*) AS n FROM "
             "(SELECT DISTINCT maker_id, name FROM product) AS p GROUP BY 1",
             "bigint, bigint",
+            id="a subquery in FROM",
         ),
-        (
+        pytest.param(
             "WITH product AS (SELECT DISTINCT maker_id FROM product) "
             "SELECT maker_id AS k, count(*) AS n FROM product GROUP BY 1",
             "bigint, bigint",
+            id="WITH",
         ),
-        (
+        pytest.param(
             "SELECT maker_id AS k, count(*) AS n FROM product WHERE maker_id = 1 GROUP BY 1 "
             "UNION ALL SELECT 2, 3",
             "bigint, bigint",
+            id="UNION",
         ),
-        ("SELECT 1 AS k, count(*) AS n FROM maker HAVING count(*) > 1", "integer, bigint"),
+        pytest.param(
+            "SELECT 1 AS k, count(*) AS n FROM maker HAVING count(*) > 1",
+            "integer, bigint",
+            id="HAVING of one group",
+        ),
     ],
 )
 def test_anything_else_is_recomputed(query: str, types: str) -> None:

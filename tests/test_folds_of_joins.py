@@ -26,67 +26,81 @@ if TYPE_CHECKING:
     ("query", "types", "sources"),
     [
         # The key leads to the category; the rows of the group are those of the other two.
-        (
+        pytest.param(
             "SELECT c.id AS k, c.name AS c, count(*) AS n, sum(r.stars) AS s FROM review r "
             "JOIN product p ON p.id = r.product_id JOIN category c ON c.id = p.category_id "
             "WHERE p.maker_id > 3 GROUP BY c.id, c.name",
             "bigint, text, bigint, bigint",
             "review, product",
+            id="the key of a row beside those that are counted",
         ),
         # Which category a product has, is the same for all of its reviews.
-        (
+        pytest.param(
             "SELECT r.product_id AS k, upper(c.name) AS c, count(*) AS n FROM review r "
             "JOIN product p ON p.id = r.product_id JOIN category c ON c.id = p.category_id "
             "GROUP BY r.product_id, upper(c.name)",
             "bigint, text, bigint",
             "review",
+            id="an output of rows beside those that are counted",
         ),
-        (
+        pytest.param(
             "SELECT r.product_id AS k, p.name AS p, count(*) AS n FROM review r "
             "LEFT JOIN product p ON p.id = r.product_id AND p.maker_id > 3 "
             "GROUP BY r.product_id, p.name",
             "bigint, text, bigint",
             "review",
+            id="a nullable side that is shown",
         ),
         # A row of a nullable side decides what is shown in place of NULLs.
-        (
+        pytest.param(
             "SELECT coalesce(c.name, 'none') AS k, count(*) AS n, count(c.id) AS c FROM product p "
             "LEFT JOIN category c ON c.id = p.category_id GROUP BY 1",
             "text, bigint, bigint",
             "product",
+            id="a nullable side in the key",
         ),
-        (
+        pytest.param(
             "SELECT r.product_id AS k, count(*) AS n FROM maker m RIGHT JOIN (review r "
             "LEFT JOIN product p ON p.id = r.product_id) ON m.id = p.maker_id GROUP BY 1",
             "bigint, bigint",
             "review",
+            id="a chain of outer joins",
         ),
         # Neither the number of rows that a row gives matters, nor how they are found.
-        (
+        pytest.param(
             "SELECT d.id AS k, count(*) AS n FROM product p JOIN discount d "
             "ON p.price BETWEEN d.low AND d.high GROUP BY d.id",
             "bigint, bigint",
             "product",
+            id="a range of a row beside those that are counted",
         ),
-        (
+        pytest.param(
             "SELECT 1 AS k, count(*) AS n FROM review r, tag t WHERE t.product_id = r.product_id",
             "integer, bigint",
             "review, tag",
+            id="one group",
         ),
         # Twice in FROM: the changed rows meet each other.
-        (
+        pytest.param(
             "SELECT c.id AS k, count(*) AS n FROM product p JOIN category c ON c.id = p.category_id "
             "LEFT JOIN category d ON d.id = c.parent_id GROUP BY c.id",
             "bigint, bigint",
             "product",
+            id="a table of which only one occurrence is counted",
         ),
-        (
+        pytest.param(
             "SELECT a.maker_id AS k, count(*) AS n FROM product a JOIN product b "
             "ON b.category_id = a.category_id GROUP BY a.maker_id",
             "bigint, bigint",
             "",
+            id="a join with itself",
         ),
-        ("SELECT c.id AS k, count(*) AS n FROM partition c GROUP BY 1", "bigint, bigint", ""),
+        pytest.param(
+            "SELECT c.id AS k, count(*) AS n FROM partition c GROUP BY 1",
+            "bigint, bigint",
+            "",
+            id="a partition",
+        ),
     ],
 )
 def test_what_changed_rows_give_with_the_others_is_folded(
@@ -99,60 +113,70 @@ def test_what_changed_rows_give_with_the_others_is_folded(
     ("query", "types"),
     [
         # Another row may have matched: what is shown for the key is not the same in the group.
-        (
+        pytest.param(
             "SELECT r.product_id AS k, p.name AS p, count(*) AS n FROM review r "
             "LEFT JOIN product p ON p.id = r.product_id AND r.stars > 3 "
             "GROUP BY r.product_id, p.name",
             "bigint, text, bigint",
+            id="a nullable side that other rows may match",
         ),
-        (
+        pytest.param(
             "SELECT r.product_id AS k, t.name AS t, count(*) AS n FROM review r "
             "JOIN tag t ON t.product_id = r.product_id GROUP BY 1, 2",
             "bigint, text, bigint",
+            id="an output of several rows",
         ),
         # Two products may have weights, or numbers, that are equal to one key.
-        (
+        pytest.param(
             "SELECT e.weight AS k, p.name AS p, count(*) AS n FROM event e "
             "JOIN product p ON p.id = p.weight AND e.weight = p.weight "
             "WHERE e.weight IS NOT NULL GROUP BY 1, 2",
             "integer, text, bigint",
+            id="a key that several rows may equal",
         ),
         # Two rows may have names that are equal in one collation and not in another.
-        (
+        pytest.param(
             "SELECT f.id AS k, f.name AS f, count(*) AS n FROM event e JOIN folded f "
             "ON f.name = e.kind GROUP BY 1, 2",
             "text, text, bigint",
+            id="a key that another collation may tell apart",
         ),
         # Only part of what FROM gives is told by tables.
-        (
+        pytest.param(
             "SELECT l.product_id AS k, count(*) AS n FROM liked l "
             "WHERE l.product_id IS NOT NULL GROUP BY 1",
             "bigint, bigint",
+            id="a view",
         ),
-        (
+        pytest.param(
             "SELECT l.product_id AS k, count(*) AS n FROM (SELECT product_id FROM review "
             "WHERE stars > 3) AS l WHERE l.product_id IS NOT NULL GROUP BY 1",
             "bigint, bigint",
+            id="a subquery in FROM",
         ),
-        (
+        pytest.param(
             "SELECT r.product_id AS k, count(*) AS n FROM review r JOIN LATERAL "
             "generate_series(1, r.stars) AS g ON true GROUP BY 1",
             "bigint, bigint",
+            id="a function in FROM",
         ),
-        (
+        pytest.param(
             "SELECT r.product_id AS k, count(*) AS n FROM review r JOIN product p "
             "USING (id) GROUP BY 1",
             "bigint, bigint",
+            id="USING",
         ),
-        (
+        pytest.param(
             "SELECT r.product_id AS k, count(*) AS n FROM review r JOIN product p "
             "ON p.id = r.product_id AND EXISTS (SELECT FROM maker) GROUP BY 1",
             "bigint, bigint",
+            id="a sublink in a condition",
         ),
-        (
+        pytest.param(
             "SELECT p.maker_id AS k, count(v.mean) AS n FROM product p JOIN rated v "
             "ON v.id = p.id GROUP BY 1",
             "bigint, bigint",
+            id="a view that groups",
         ),
     ],
 )

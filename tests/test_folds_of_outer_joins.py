@@ -27,21 +27,28 @@ REVIEWED = f"{MAKER} LEFT JOIN review r ON r.product_id = p.id"
     ("query", "types", "sources"),
     [
         # What Django writes for annotate(): all columns of the maker in GROUP BY.
-        (
+        pytest.param(
             f"SELECT m.id AS k, m.name AS m, count(p.id) AS n, COALESCE(sum(p.id), 0) AS s {MAKER} "
             "WHERE m.name <> 'none' GROUP BY m.id, m.name",
             "bigint, text, bigint, numeric(20,0)",
             "product",
+            id="what annotate() writes",
         ),
-        (
+        pytest.param(
             "SELECT m.id AS k, max(p.id) AS x, bool_or(p.id > 3) AS b, avg(p.id) AS a "
             "FROM product p RIGHT JOIN maker m ON p.maker_id = m.id GROUP BY m.id",
             "bigint, bigint, boolean, numeric",
             "product",
+            id="RIGHT JOIN",
         ),
         # Values that are NULL, or filtered out, where there is no product.
         *(
-            (f"SELECT m.id AS k, {total} AS n {MAKER} GROUP BY m.id", f"bigint, {type_sql}", source)
+            pytest.param(
+                f"SELECT m.id AS k, {total} AS n {MAKER} GROUP BY m.id",
+                f"bigint, {type_sql}",
+                source,
+                id=total,
+            )
             for total, type_sql, source in (
                 ("sum(p.id * 2 + m.id)", "numeric", "product"),
                 ("sum(CAST(p.id AS integer))", "bigint", "product"),
@@ -86,111 +93,133 @@ REVIEWED = f"{MAKER} LEFT JOIN review r ON r.product_id = p.id"
             )
         ),
         # A condition that NULLs do not satisfy makes it an inner join.
-        (
+        pytest.param(
             f"SELECT m.id AS k, count(*) AS n {MAKER} WHERE p.id > 3 GROUP BY m.id",
             "bigint, bigint",
             "product",
+            id="a condition makes it an inner join",
         ),
-        (
+        pytest.param(
             f"SELECT m.id AS k, count(*) AS n {MAKER} JOIN category c ON c.id = p.category_id "
             "GROUP BY m.id",
             "bigint, bigint",
             "product, category",
+            id="a later join makes it an inner join",
         ),
-        (
+        pytest.param(
             f"SELECT m.id AS k, count(p.id) AS n {MAKER} WHERE p.id IS NULL OR p.id > 3 "
             "GROUP BY m.id",
             "bigint, bigint",
             "",
+            id="a condition that NULLs may satisfy",
         ),
         # A chain: reviews show with their product, products without a review show, too.
-        (
+        pytest.param(
             f"SELECT m.id AS k, sum(r.stars) AS s {REVIEWED} GROUP BY m.id",
             "bigint, bigint",
             "product, review",
+            id="a chain",
         ),
-        (
+        pytest.param(
             f"SELECT m.id AS k, sum(r.stars) AS s, count(p.id) AS n {REVIEWED} GROUP BY m.id",
             "bigint, bigint, bigint",
             "product",
+            id="a chain whose middle shows",
         ),
-        (
+        pytest.param(
             "SELECT m.id AS k, sum(r.stars) AS s FROM maker m LEFT JOIN (product p "
             "JOIN review r ON r.product_id = p.id) ON p.maker_id = m.id GROUP BY m.id",
             "bigint, bigint",
             "product, review",
+            id="a nested inner join",
         ),
-        (
+        pytest.param(
             "SELECT m.id AS k, sum(r.stars) AS s FROM maker m LEFT JOIN (product p "
             "LEFT JOIN review r ON r.product_id = p.id) ON r.id = m.id GROUP BY m.id",
             "bigint, bigint",
             "product, review",
+            id="a nested outer join",
         ),
         # Two sides beside each other multiply what the other one shows.
-        (
+        pytest.param(
             "SELECT p.id AS k, count(r.id) AS r, count(t.name) AS t FROM product p "
             "LEFT JOIN review r ON r.product_id = p.id LEFT JOIN tag t ON t.product_id = p.id "
             "GROUP BY p.id",
             "bigint, bigint, bigint",
             "",
+            id="two sides beside each other",
         ),
-        (
+        pytest.param(
             "SELECT p.id AS k, count(r.id) AS r FROM product p LEFT JOIN review r "
             "ON r.product_id = p.id LEFT JOIN tag t ON t.product_id = p.id GROUP BY p.id",
             "bigint, bigint",
             "review",
+            id="one side beside another",
         ),
         # Which tags show depends on the reviews, even without one.
-        (
+        pytest.param(
             "SELECT p.id AS k, count(t.name) AS t FROM product p LEFT JOIN review r "
             "ON r.product_id = p.id LEFT JOIN tag t ON t.product_id = p.id AND t.name = COALESCE(r.body, '') "
             "GROUP BY p.id",
             "bigint, bigint",
             "tag",
+            id="a side that is joined by what another shows",
         ),
-        (
+        pytest.param(
             "SELECT p.id AS k, count(r.id) AS r FROM product p LEFT JOIN review r "
             "ON r.product_id = p.id LEFT JOIN tag t ON t.product_id = p.id "
             "AND t.name = COALESCE(r.body, '') WHERE t.name IS NULL GROUP BY p.id",
             "bigint, bigint",
             "",
+            id="a condition on a side that is joined by what another shows",
         ),
         # The key is not that of one row: makers without products may be all there is of a country.
-        (
+        pytest.param(
             f"SELECT m.country AS k, count(p.id) AS n {MAKER} WHERE m.country IS NOT NULL "
             "GROUP BY m.country",
             "text, bigint",
             "maker, product",
+            id="groups of several rows",
         ),
-        (
+        pytest.param(
             f"SELECT m.country AS k, count(p.id) AS n, count(*) AS r {MAKER} "
             "WHERE m.country IS NOT NULL GROUP BY m.country",
             "text, bigint, bigint",
             "maker",
+            id="groups of several rows that are counted",
         ),
-        (f"SELECT 1 AS k, sum(p.id) AS n {MAKER}", "bigint, numeric", "maker, product"),
+        pytest.param(
+            f"SELECT 1 AS k, sum(p.id) AS n {MAKER}",
+            "bigint, numeric",
+            "maker, product",
+            id="one group",
+        ),
         # The nullable side decides which groups there are, or what they show.
-        (
+        pytest.param(
             f"SELECT COALESCE(p.name, '') AS k, count(p.id) AS n {MAKER} GROUP BY 1",
             "text, bigint",
             "maker",
+            id="the nullable side is in the key",
         ),
-        ("SELECT m.id AS k " + MAKER + " GROUP BY m.id", "bigint", ""),
-        (
+        pytest.param("SELECT m.id AS k " + MAKER + " GROUP BY m.id", "bigint", "", id="no totals"),
+        pytest.param(
             "SELECT COALESCE(m.id, 0) AS k, count(p.id) AS n FROM maker m FULL JOIN product p "
             "ON p.maker_id = m.id GROUP BY 1",
             "bigint, bigint",
             "",
+            id="FULL JOIN",
         ),
-        (
+        pytest.param(
             f"SELECT m.id AS k, count(p.id) AS n {MAKER} GROUP BY m.id HAVING count(p.id) > 1",
             "bigint, bigint",
             "",
+            id="HAVING",
         ),
-        (
+        pytest.param(
             f"SELECT m.id AS k, count(DISTINCT p.id) AS n {MAKER} GROUP BY m.id",
             "bigint, bigint",
             "",
+            id="DISTINCT",
         ),
     ],
 )

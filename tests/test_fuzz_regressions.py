@@ -282,10 +282,16 @@ _BOTH = (
 @pytest.mark.parametrize(
     "query",
     [
-        "ARRAY(SELECT c.id FROM chi c WHERE c.par_id = p.id "
-        "UNION SELECT o.id FROM oth o WHERE o.par_id = p.id)",
-        f"(SELECT sum(u.id) FROM ({_BOTH} LIMIT 1) u)",
-        f"(SELECT sum(u.id) FROM ({_BOTH} ORDER BY 1 LIMIT 1) u)",
+        pytest.param(
+            "ARRAY(SELECT c.id FROM chi c WHERE c.par_id = p.id "
+            "UNION SELECT o.id FROM oth o WHERE o.par_id = p.id)",
+            id="an array",
+        ),
+        pytest.param(f"(SELECT sum(u.id) FROM ({_BOTH} LIMIT 1) u)", id="LIMIT"),
+        pytest.param(
+            f"(SELECT sum(u.id) FROM ({_BOTH} ORDER BY 1 LIMIT 1) u)",
+            id="LIMIT of an order that is open",
+        ),
     ],
 )
 def test_a_union_of_which_an_open_order_shows_is_refused(shop: Database, query: str) -> None:

@@ -69,10 +69,12 @@ CHANGES = (
         # What a column rounds, or writes as a float, is added up elsewhere.
         ("sum(CAST(price AS numeric(8,2)))", "numeric(12,1)", (ROWS, SUM)),
         ("COALESCE(sum(CAST(price AS numeric(8,2))), 0)", "double precision", (ROWS, SUM)),
+        ("sum(CAST(price AS numeric(8,2)) * 0.125)", "numeric(20,4)", (ROWS, SUM)),
         # These are computed again.
         ("COALESCE(sum(CAST(price AS numeric(8,2))), 0)", "text", ()),
         ("avg(price)", "numeric", ()),
     ],
+    ids=lambda value: ", ".join(value) if isinstance(value, tuple) else value,
 )
 def test_what_a_fold_needs_and_no_field_shows_is_hidden(
     total: str, type_sql: str, needed: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,18 @@ def test_the_page_names_a_test_for_each_rule() -> None:
         path, *names = test.partition("[")[0].split("::")
         text = (PROJECT / path).read_text("utf-8")
         assert f"def {names[-1]}(" in text, test
+
+
+def test_the_page_names_no_parameter_by_its_position() -> None:
+    # With a query put before it, `query7` is another one.
+    for test in known_witnesses().values():
+        name, _, given = test.partition("[")
+        path, *names = name.split("::")
+        text = (PROJECT / path).read_text("utf-8")
+        head = re.search(rf"def {names[-1]}\((.*?)\) -> None:", text, re.DOTALL)
+        assert head, test
+        parameters = "|".join(re.findall(r"(\w+):", head[1])) or "none"
+        assert not re.search(rf"(^|-)({parameters})\d+(-|\]$)", given), test
 
 
 def test_a_sample_of_mutations_is_noticed() -> None:

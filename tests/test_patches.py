@@ -464,44 +464,59 @@ def given(query: str) -> list[str]:
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        (
+        pytest.param(
             "SELECT p.id, p.name, m.name AS maker, upper(m.country) AS land "
             "FROM product p JOIN maker m ON m.id = p.maker_id WHERE p.price > 0",
             ["product name", "maker maker, land"],
+            id="a join",
         ),
         # Read beside others, or on a nullable side.
-        (
+        pytest.param(
             "SELECT p.id, p.name || m.name AS n FROM product p JOIN maker m ON m.id = p.maker_id",
             [],
+            id="an output of both rows",
         ),
-        (
+        pytest.param(
             "SELECT p.id, p.name, m.name AS maker FROM product p "
             "LEFT JOIN maker m ON m.id = p.maker_id",
             ["product name"],
+            id="a nullable side",
         ),
         # Several rows of the source for one of the TView, or several occurrences.
-        ("SELECT p.id, r.body FROM product p JOIN review r ON r.product_id = p.id", []),
-        (
+        pytest.param(
+            "SELECT p.id, r.body FROM product p JOIN review r ON r.product_id = p.id",
+            [],
+            id="rows of the same key",
+        ),
+        pytest.param(
             "SELECT p.id, m.name, o.name AS other FROM product p "
             "JOIN maker m ON m.id = p.maker_id JOIN maker o ON o.id = p.category_id",
             [],
+            id="two occurrences",
         ),
         # The way to the key is not the one that leads back.
-        (
+        pytest.param(
             "SELECT p.id, m.name AS maker FROM product p JOIN maker m ON m.id = p.maker_id "
             "JOIN review r ON r.id = p.id AND r.product_id > m.id",
             ["maker maker"],
+            id="another row tells the key",
         ),
-        (
+        pytest.param(
             "SELECT p.id, m.name AS maker FROM product p JOIN review r ON r.id = p.id "
             "JOIN maker m ON m.id = r.product_id AND m.country = p.name",
             [],
+            id="a way back over another row",
         ),
-        ("SELECT p.id, m.name AS maker FROM product p JOIN maker m ON m.id < p.maker_id", []),
-        (
+        pytest.param(
+            "SELECT p.id, m.name AS maker FROM product p JOIN maker m ON m.id < p.maker_id",
+            [],
+            id="a way back that is no equality",
+        ),
+        pytest.param(
             "SELECT r.id, m.name AS maker FROM review r JOIN product p ON p.id = r.product_id "
             "JOIN maker m ON m.id = p.maker_id",
             [],
+            id="a key two rows away",
         ),
     ],
 )

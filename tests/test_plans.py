@@ -503,20 +503,27 @@ class TestUnits:
     @pytest.mark.parametrize(
         ("query", "key"),
         [
-            ("SELECT id, '' AS x, count(*) OVER (PARTITION BY name) AS n FROM product", "id"),
-            (
+            pytest.param(
+                "SELECT id, '' AS x, count(*) OVER (PARTITION BY name) AS n FROM product",
+                "id",
+                id="a partition that does not show",
+            ),
+            pytest.param(
                 "SELECT id, name AS x, count(*) OVER (PARTITION BY lower(name)) AS n FROM product",
                 "id",
+                id="a partition by an expression",
             ),
-            (
+            pytest.param(
                 "SELECT id + 1 AS id, name AS x, count(*) OVER (PARTITION BY name) AS n "
                 "FROM product",
                 "id",
+                id="a key that is computed",
             ),
-            (
+            pytest.param(
                 "SELECT id, name AS x, count(*) OVER (PARTITION BY name) AS n FROM product "
                 "UNION ALL SELECT id, name, 1 FROM category",
                 "id, x",
+                id="a branch without the partition",
             ),
         ],
     )
