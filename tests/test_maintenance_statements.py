@@ -532,3 +532,24 @@ def test_a_refresh_in_the_middle_of_a_statement_is_refused(database: Database, m
     assert "in the middle of a statement" in error.message
     database.execute("DROP TRIGGER z_again ON item")
     database.run(write)
+
+
+def test_many_keys_stay_together_whatever_they_are_ordered_by(database: Database) -> None:
+    database.execute("""
+        CREATE TABLE note (shelf integer, author text, title text,
+            PRIMARY KEY (shelf, author, title))
+    """)
+    database.tview(
+        "SELECT shelf, author, title FROM note",
+        "shelf integer, author text, title text",
+        "shelf, author, title",
+    )
+    with database.transaction():
+        # Each aggregate sorts for itself, and on disk, where rows that are equal change places.
+        database.execute("SET LOCAL work_mem = '64kB'")
+        if database.connection.pg_version >= 160000:
+            database.execute("SET LOCAL enable_presorted_aggregate = off")
+        database.run(
+            "INSERT INTO note SELECT i % 3, i::text, repeat('title', 10) || i"
+            " FROM generate_series(1, 2000) AS i ORDER BY md5(i::text)"
+        )

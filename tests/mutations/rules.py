@@ -314,6 +314,13 @@ _CHANGES = (
         PASSED_ON,
     ),
     Mutation(
+        "Keys that are ordered by some of their columns have one more at most.",
+        "sql/routes.py",
+        "if not cheap or len(key) - len(cheap) > 1:",
+        "if not cheap:",
+        ("tests/test_maintenance_statements.py",),
+    ),
+    Mutation(
         "Only the last statement out maintains from the spool.",
         "sql/templates/runtime.sql",
         "IF still_open <= 0 AND 'on' IN (current_setting(@{spooled_setting}",
