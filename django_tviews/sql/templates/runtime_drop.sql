@@ -3,6 +3,7 @@ DROP VIEW @{runtime}.django_tviews_refresh;
 DROP TABLE @{runtime}.django_tviews_registry, @{runtime}.django_tviews_spool;
 --;;
 DROP FUNCTION @{runtime}.django_tviews_open(), @{runtime}.django_tviews_close(),
+    @{runtime}.django_tviews_passed_on(oid),
     @{runtime}.django_tviews_drain(boolean), @{runtime}.django_tviews_repeated(regclass, text, text),
     @{runtime}.django_tviews_refuse_write(), @{runtime}.django_tviews_refresh(),
     @{runtime}.django_tviews_apply();
