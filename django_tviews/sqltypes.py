@@ -118,10 +118,33 @@ def keeps_values(declared: str, computed: str) -> bool:
         computed: the type of the value.
     """
     (name, modifier), (other, other_modifier) = _parsed(declared), _parsed(computed)
-    for family in (_INTEGERS, _BLANK_PADDED, _STRINGS):
+    for family in (_INTEGERS, _BLANK_PADDED):
         if name in family:
             return other in family
-    return name == other and modifier in ("", other_modifier)
+    if name in _STRINGS and modifier:
+        # What is too long by blanks alone is cut without an error.
+        return (
+            other in _STRINGS
+            and other_modifier != ""
+            and _length(other_modifier) <= _length(modifier)
+        )
+    return (name == other and modifier in ("", other_modifier)) or {name, other} <= _STRINGS
+
+
+def _length(modifier: str) -> int:
+    return int(modifier.strip("()"))
+
+
+def are_equal_alike(first: str, second: str) -> bool:
+    """Tell whether two types tell values apart alike: what is equal to a value of both is equal.
+
+    Args:
+        first: a type.
+        second: another one.
+    """
+    names = {_parsed(first)[0], _parsed(second)[0]}
+    families = (_INTEGERS, _BLANK_PADDED, _STRINGS - _BLANK_PADDED)
+    return any(names <= family for family in families) or same_type(first, second)
 
 
 def same_type(first: str, second: str) -> bool:

@@ -613,12 +613,17 @@ class TestEqualThatIsNotTheSame:
             ("v::double precision", "real"),
             ("at", "date"),
             ("at", "timestamp(0)"),
+            # 'abd ' would become 'abd'.
+            ("w", "varchar(3)"),
+            ("w::varchar(4)", "varchar(3)"),
         ],
     )
     def test_a_key_that_assignment_would_change(
         self, database: Database, computed: str, declared: str
     ) -> None:
-        database.execute("CREATE TABLE t (v numeric NOT NULL, at timestamp NOT NULL)")
+        database.execute(
+            "CREATE TABLE t (v numeric NOT NULL, at timestamp NOT NULL, w text NOT NULL)"
+        )
         query = f"SELECT {computed} AS id, count(*) AS n FROM t GROUP BY 1"
         with pytest.raises(ColumnMismatch, match="which assignment may change"):
             database.tview(query, f"id {declared}, n bigint")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from django_tviews.sqltypes import keeps_values
+from django_tviews.sqltypes import are_equal_alike
 from django_tviews.text import words
 
 from . import functions
@@ -293,8 +293,7 @@ class _Select:
                     self.dependencies.add((), [side for side in sides if side])
 
     def _equal(self, first: Attribute, second: Attribute, preserved: list[int] | None) -> None:
-        type_, other_type = self._type(first), self._type(second)
-        if not (keeps_values(type_, other_type) and keeps_values(other_type, type_)):
+        if not are_equal_alike(self._type(first), self._type(second)):
             # Equal values of one type may be equal to different ones of another: citext and text.
             return
         for one, other in ((first, second), (second, first)):
