@@ -125,8 +125,7 @@ def _build(connection: BaseDatabaseWrapper, apps: Apps, declaration: Declaration
         ):
             if _name(model) in wanted - tviews.keys() and not _exists(connection, model):
                 editor.create_model(model)
-        # No constraint is to lock a table of the project, and there are no rows to find.
-        editor.deferred_sql.clear()
+        _drop_foreign_keys(editor)
     for name in sorted(tviews, key=lambda each: (depths.get(each, 0), each[1])):
         _install(connection, tviews[name])
 
@@ -140,13 +139,19 @@ def _install(connection: BaseDatabaseWrapper, model: type[TView]) -> None:
             installer.create(
                 editor, Declaration.from_model(model), lambda: editor.create_model(model)
             )
-            editor.deferred_sql = [
-                statement
-                for statement in editor.deferred_sql
-                if "FOREIGN KEY" not in str(statement)
-            ]
+            _drop_foreign_keys(editor)
     except (DatabaseError, TViewError):
         return
+
+
+def _drop_foreign_keys(editor: BaseDatabaseSchemaEditor) -> None:
+    """Leave foreign keys out of what is still to be executed.
+
+    They would lock tables of the project. Unique constraints tell what is generated.
+    """
+    editor.deferred_sql = [
+        statement for statement in editor.deferred_sql if "FOREIGN KEY" not in str(statement)
+    ]
 
 
 def _name(model: type[Model]) -> tuple[str | None, str]:

@@ -140,6 +140,7 @@ class TestTriggers:
         assert self.triggers("SELECT DISTINCT id FROM sale") == [
             *(f"shop.leaf {event}" for event in ("delete", "insert", "truncate", "update")),
             *(f"shop.recent {event}" for event in ("delete", "insert", "truncate", "update")),
+            "shop.sale apart_0",
             "shop.sale delete",
             "shop.sale insert",
             "shop.sale moved",
