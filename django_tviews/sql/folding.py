@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .folds import fold_values
 from .phrases import with_table
+from .templates import render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,8 +70,10 @@ def fold_many_rows(
 def _values(
     phrases: Phrases, fold: Fold, moved: Sequence[tuple[str, str]], twice: str
 ) -> dict[str, str]:
+    values = fold_values(phrases.plan.key, fold, phrases.key_of("affected"), twice)
     return {
-        **fold_values(phrases.plan.key, fold, phrases.key_of("affected"), twice),
+        **values,
+        "change": render("change", **values),
         "change_matches_tview": phrases.match("change", "tview"),
         "moved": ",\n".join(with_table(name, text) for name, text in moved),
     }

@@ -16,7 +16,7 @@ from .shared import runtime_values
 from .templates import render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from django_tviews.facts import RelationFacts
     from django_tviews.plan.plan import Plan
@@ -84,8 +84,8 @@ class Phrases:
             "affected_matches_query": self.match("affected", "query"),
             "affected_matches_fresh": self.match("affected", "fresh"),
             "evaluated_matches_tview": self.match("evaluated", "tview"),
-            "one_key_matches_query": self._match_one("query"),
-            "one_key_matches_tview": self._match_one("tview"),
+            "one_key_matches_query": self.match_one("query", self.key_of("query")),
+            "one_key_matches_tview": self.match_one("tview", self.key_of("tview")),
             "fresh_matches_tview": self.match("fresh", "tview"),
             "recompute": quoted_function(plan, "recompute"),
             "rebuild": quoted_function(plan, "rebuild"),
@@ -135,13 +135,11 @@ class Phrases:
             )
         )
 
-    def _match_one(self, relation: str) -> str:
-        """Equate the key of a relation with the first one of the variables."""
+    def match_one(self, relation: str, columns: Sequence[str]) -> str:
+        """Equate columns, in the order of the key, with the first key in the variables."""
         return " AND ".join(
             f"{relation}.{name} {equals(column.equality)} {variable}[1]"
-            for column, name, variable in zip(
-                self.plan.key, self.key_of(relation), self.variables, strict=True
-            )
+            for column, name, variable in zip(self.plan.key, columns, self.variables, strict=True)
         )
 
     def types(self) -> str:

@@ -28,7 +28,7 @@ from .one_row import (
 )
 from .patches import decided_otherwise, given_rows, patch_values, rows_that_give
 from .phrases import lock_declarations, with_table
-from .quoting import equals, identifier, literal, qualified, regclass, relation_name
+from .quoting import identifier, literal, qualified, regclass, relation_name
 from .spooled import array_of, image
 from .templates import render
 from .transitions import (
@@ -307,12 +307,7 @@ class Reaction:
         if self.event == "INSERT":
             written = self.phrases.render("insert_one")
         else:
-            has_key = " AND ".join(
-                f"root.{identifier(name)} {equals(column.equality)} {variable}[1]"
-                for name, column, variable in zip(
-                    root.columns, self.plan.key, self.phrases.variables, strict=True
-                )
-            )
+            has_key = self.phrases.match_one("root", [*map(identifier, root.columns)])
             relation = relation_name(self.source.relation)
             written = self.phrases.render("delete_one", root=relation, root_has_key=has_key)
         return self.phrases.render("source_root", one_row=ONE_ROW, written=written)

@@ -1,13 +1,6 @@
 WITH @{moved},
 change AS MATERIALIZED (
-    SELECT *
-    FROM (
-        SELECT @{grouped_by},
-            @{changes}
-        FROM @{joined}
-        WHERE @{filter}
-        GROUP BY @{places}
-    ) AS change
+    @{change}
     WHERE @{changed}
 ),
 folded AS (

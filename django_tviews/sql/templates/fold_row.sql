@@ -3,14 +3,7 @@
 @{no_keys};
 FOR change IN
     WITH @{moved}
-    SELECT *
-    FROM (
-        SELECT @{grouped_by},
-            @{changes}
-        FROM @{joined}
-        WHERE @{filter}
-        GROUP BY @{places}
-    ) AS change
+    @{change}
     WHERE (@{changed})
       AND @{known}
 LOOP
