@@ -18,12 +18,8 @@ from .errors import OutdatedTView
 from .installer import (
     alter_hidden_columns,
     execute,
-    installed,
     pending_hidden_change,
-    plan_of,
-    readers_of,
     refuse_taken_names,
-    registry_entry,
     require_current_runtime,
     source_tables,
     unwatched,
@@ -31,6 +27,8 @@ from .installer import (
 )
 from .locks import LockMode, bounded_waits, lock
 from .plan.plan import FORMAT_VERSION
+from .planning import plan_of
+from .registry import entry_statement, installed, readers_of
 from .sql import created, names, objects, shared
 from .sql.definitions import trigger_shape
 from .sql.quoting import complete, identifier, literal, qualified
@@ -42,8 +40,8 @@ if TYPE_CHECKING:
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
     from .catalog import InstalledFunction
-    from .installer import InstalledTView
     from .plan.plan import Plan
+    from .registry import InstalledTView
 
 
 def align(
@@ -332,5 +330,5 @@ class _Alignment:
             self.stored.fingerprint,
         ):
             yield self.run(
-                registry_entry(self.tview.declaration, self.plan), "updated the registry"
+                entry_statement(self.tview.declaration, self.plan), "updated the registry"
             )

@@ -20,8 +20,8 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 from . import catalog
 from .errors import InvalidQuery
 from .indexes import IndexAdvice, missing_indexes
-from .installer import InstalledTView, installed
 from .maintenance import plan_of
+from .registry import InstalledTView, installed
 from .relational.syntax import parse_statements
 
 if TYPE_CHECKING:

@@ -109,8 +109,8 @@ def check_autodetector(**_: Any) -> list[CheckMessage]:
 
 def check_databases(*, databases: Iterable[str] | None = None, **_: Any) -> list[CheckMessage]:
     """Check, where databases may be asked, that nothing writes past their TViews (W003)."""
-    from .installer import installed
     from .isolation import problems
+    from .registry import installed
 
     return [
         checks.Warning(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     from .catalog import Standing, Structure
-    from .installer import InstalledTView
+    from .registry import InstalledTView
     from .relational.renames import ColumnsOf, RelationName
 
 

@@ -18,8 +18,9 @@ from . import catalog
 from .alignment import align, computes
 from .errors import DependentColumn, TViewError
 from .following import following
-from .installer import apply_pending, execute, explained, installed, require_fresh_snapshots
+from .installer import apply_pending, execute, explained, require_fresh_snapshots
 from .locks import LockMode, bounded_waits, lock
+from .registry import installed
 from .relational.canonical import formatted
 from .sql import objects, shared
 from .sql.quoting import identifier, literal, qualified, regclass
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
     from .catalog import Standing, Structure
-    from .installer import InstalledTView
+    from .registry import InstalledTView
 
 _WAYS_OUT = (
     "Change the query of {label} before this operation, in the same migration or an earlier one, "

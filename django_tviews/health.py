@@ -13,9 +13,10 @@ from django.db import DEFAULT_DB_ALIAS, connections, router
 from . import alignment, catalog, graph
 from .errors import OutdatedTView, TViewError
 from .indexes import IndexAdvice, missing_indexes
-from .installer import InstalledTView, installed, pending_hidden_change, runtime_is_current
+from .installer import pending_hidden_change, runtime_is_current
 from .maintenance import named, plan_of
 from .plan.plan import FORMAT_VERSION, Plan
+from .registry import InstalledTView, installed
 from .sql import objects, shared
 from .sql.definitions import trigger_shape
 from .sql.quoting import identifier, qualified

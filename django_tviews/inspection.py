@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
-from . import catalog, installer
+from . import catalog, planning
 from .definition import Column, Declaration, object_name
 from .errors import KeyMissing, UnsupportedQuery
 from .inspected_fields import (
@@ -178,7 +178,7 @@ def _settled(connection: BaseDatabaseWrapper, sql: str) -> tuple[str, bool]:
     makemigrations completes an ORDER BY by what the models declare. Where they do not tell enough,
     the class has to have the complete text.
     """
-    facts = installer.read_facts(connection, sql)
+    facts = planning.read_facts(connection, sql)
     # Refuses what cannot be kept, at its place in the author's own text.
     completed = complete_order(sql, facts)
     try:
@@ -193,7 +193,7 @@ def _inspected(connection: BaseDatabaseWrapper, name: str) -> InspectedTView:
     (oid,) = catalog.resolve(connection, [(None, _VIEW)]).values()
     relation = catalog.relations(connection, [oid])[oid]
     query = relation.definition or ""
-    facts = installer.read_facts(connection, query)
+    facts = planning.read_facts(connection, query)
     tree = build_tree(query, facts)
     described = _described(connection, [column.type for column in relation.columns])
     plain = [
@@ -310,11 +310,11 @@ def _rebuilds(
         key=key,
     )
     try:
-        installer.plan_of(connection, declaration, schema)
+        planning.plan_of(connection, declaration, schema)
     except UnsupportedQuery as error:
         if error.context.get("construct") != "no-route":
             raise
-        installer.plan_of(connection, replace(declaration, allow_rebuild=True), schema)
+        planning.plan_of(connection, replace(declaration, allow_rebuild=True), schema)
         return error.message.removeprefix(f"{name}: ")
     return ""
 

@@ -1,4 +1,4 @@
-"""Put a TView into a database, take it out, bring it up to date: all of it or nothing.
+"""Put a TView into a database or take it out, all of it or nothing.
 
 Every change goes through ``schema_editor.execute``, so that sqlmigrate prints exactly what
 migrate runs.
@@ -6,21 +6,14 @@ migrate runs.
 
 from __future__ import annotations
 
-import json
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
-from dataclasses import replace as replaced
 from typing import TYPE_CHECKING, Final, cast
 
 from django.db import DatabaseError, transaction
 
 from . import catalog
-from .conf import settings
-from .definition import Column, Declaration
 from .errors import (
-    CatalogError,
     ColumnMismatch,
-    DependencyDepthExceeded,
     DependentColumn,
     ExtensionMissing,
     InvalidTViewName,
@@ -29,89 +22,28 @@ from .errors import (
     TViewAlreadyExists,
     TViewError,
 )
-from .facts import Facts, RelationFacts
 from .locks import LockMode, bounded_waits, lock
-from .plan.plan import FORMAT_VERSION, Plan
-from .plan.planner import make_plan
-from .relational.builder import build_tree
-from .relational.canonical import called_functions, formatted, read_relations
-from .relational.constructs import refuse, refuse_function
-from .relational.functions import may_be_called
-from .relational.parts import find_parts
+from .planning import plan_of
+from .registry import entry_statement, find, installed, readers_of
+from .relational.canonical import called_functions, formatted
 from .sql import created, objects, shared
 from .sql.hidden import HiddenChange, hidden_change
-from .sql.quoting import complete, identifier, literal, qualified, regclass, relation_name
+from .sql.quoting import complete, identifier, literal, qualified, relation_name
 from .sql.templates import render_statements
 from .sql.triggers import counting_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
+    from .definition import Declaration
+    from .plan.plan import Plan
+    from .registry import InstalledTView
+
 _DUPLICATE_RELATION: Final = "42P07"
 _UNDEFINED: Final = frozenset({"42883", "42704"})
-
-
-@dataclass(frozen=True)
-class InstalledTView:
-    """A TView as the registry of a database has it.
-
-    Attributes:
-        oid: of its table.
-        schema: of its table; None if the table is gone.
-        declaration: what it said when it was installed.
-        depth: how many TViews lie below it.
-        format_version: of what was generated for it.
-        fingerprint: of what was generated for it.
-    """
-
-    oid: int
-    schema: str | None
-    declaration: Declaration
-    depth: int
-    format_version: int
-    fingerprint: str
-
-    @property
-    def label(self) -> str:
-        """The model's label."""
-        return self.declaration.label
-
-
-def installed(connection: BaseDatabaseWrapper) -> list[InstalledTView]:
-    """Read the TViews installed in a database, those that others read first.
-
-    Raises:
-        CatalogError: the registry has an entry that this version does not write.
-    """
-    return [
-        InstalledTView(
-            row.oid,
-            row.schema,
-            _declaration(row),
-            row.depth,
-            row.format_version,
-            row.fingerprint,
-        )
-        for row in catalog.registry(connection)
-    ]
-
-
-def _declaration(row: catalog.RegistryRow) -> Declaration:
-    stored = row.declaration
-    try:
-        columns = tuple(Column(**column) for column in stored["columns"])
-        return Declaration(**{**stored, "columns": columns, "key": tuple(stored["key"])})
-    except (KeyError, TypeError) as error:
-        raise CatalogError(
-            f"The registry's entry of {row.label} is not one that this version of django_tviews "
-            f"writes: {error}.",
-            hint="Was it written by a later version, or edited by hand? Otherwise please report "
-            "it, with the row of django_tviews_registry.",
-            tview=row.label,
-        ) from error
 
 
 def install_runtime(schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -248,90 +180,6 @@ def drop(
         delete_table()
 
 
-def plan_of(
-    connection: BaseDatabaseWrapper,
-    declaration: Declaration,
-    schema: str,
-    view: str | None = None,
-) -> Plan:
-    """Plan an installed TView again, from its backing view as the server has it.
-
-    Args:
-        connection: where it is installed.
-        declaration: what it says.
-        schema: where its table is.
-        view: the name of a view that stands in for the backing view.
-    """
-    view = view or declaration.view
-    query = catalog.view_definition(connection, schema, view)
-    facts = read_facts(connection, query)
-    views = list(catalog.resolve(connection, [(schema, view), *facts.relations]).values())
-    _refuse_mutable_functions(connection, views)
-    (oid,) = catalog.resolve(connection, [(schema, view)]).values()
-    output_types = {
-        column.name: column.type for column in catalog.relations(connection, [oid])[oid].columns
-    }
-    reads_settings = catalog.read_settings(connection, views)
-    return _plan(connection, declaration, query, facts, schema, output_types, reads_settings)
-
-
-def _refuse_mutable_functions(connection: BaseDatabaseWrapper, views: Iterable[int]) -> None:
-    """Refuse what the text of a query does not tell: operators, casts, the overload chosen."""
-    for schema, name, volatility in catalog.mutable_functions(connection, views):
-        if not may_be_called(schema, name, volatility):
-            refuse_function(name, volatility)
-    for type_name in catalog.casts_of_text_to_time(connection, views):
-        refuse("text-to-time", f"a cast to {type_name}")
-    for type_name in catalog.casts_of_names(connection, views):
-        refuse("unpinned-function", f"a cast between text and {type_name}")
-    for name in catalog.float_aggregates(connection, views):
-        refuse("float-aggregate", f"{name}()")
-    for what, type_sql in catalog.unnamed_comparisons(connection, views):
-        refuse("foreign-equality", f"{what} over {type_sql}")
-    for name in catalog.dependencies_on_inherited_keys(connection, views):
-        refuse("inherited-key", f"what is shown of {name}")
-
-
-def read_facts(connection: BaseDatabaseWrapper, query: str) -> Facts:
-    """Read everything the compiler has to know about a query, helper views looked through.
-
-    Args:
-        connection: where.
-        query: one SELECT.
-
-    Raises:
-        DependencyDepthExceeded: helper views are nested too deep.
-    """
-    relations: dict[tuple[str | None, str], RelationFacts] = {}
-    functions: set[tuple[str | None, str]] = set()
-    texts = [query]
-    for _ in range(settings.DEPTH_LIMIT + 1):
-        names = {name for text in texts for name in read_relations(text)} - relations.keys()
-        functions |= {name for text in texts for name in called_functions(text)}
-        if not names:
-            break
-        oids = catalog.resolve(connection, names)
-        facts = catalog.relations(connection, oids.values())
-        found = {name: facts[oid] for name, oid in oids.items()}
-        relations |= found
-        texts = [each.definition for each in found.values() if each.definition]
-    else:
-        raise DependencyDepthExceeded(
-            f"Helper views are nested more than {settings.DEPTH_LIMIT} deep.",
-            hint="Flatten them, or raise DJANGO_TVIEWS['DEPTH_LIMIT'].",
-        )
-    volatilities = catalog.volatilities(connection, functions)
-    types = {column.type for relation in relations.values() for column in relation.columns}
-    return Facts(
-        relations,
-        {name: volatility for name, (volatility, _, _) in volatilities.items()},
-        frozenset(name for name, (_, aggregate, _) in volatilities.items() if aggregate),
-        catalog.equality_schemas(connection, types),
-        {(each.schema, each.declaration.table): each.depth for each in installed(connection)},
-        frozenset(name for name, (_, _, gives_rows) in volatilities.items() if gives_rows),
-    )
-
-
 @contextmanager
 def all_or_nothing(
     schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration
@@ -437,60 +285,6 @@ def run_deferred_checks(schema_editor: BaseDatabaseSchemaEditor) -> None:
     execute(schema_editor, "SET CONSTRAINTS ALL DEFERRED")
 
 
-def _plan(
-    connection: BaseDatabaseWrapper,
-    declaration: Declaration,
-    query: str,
-    facts: Facts,
-    schema: str,
-    output_types: Mapping[str, str],
-    reads_settings: bool,
-) -> Plan:
-    tree = build_tree(query, facts)
-    read = {
-        (occurrence.relation.schema, occurrence.relation.name) for occurrence in tree.occurrences
-    }
-    depth = max((facts.tview_depths.get(relation, -1) for relation in read), default=-1) + 1
-    if depth > settings.DEPTH_LIMIT:
-        raise DependencyDepthExceeded(
-            f"TView {declaration.label} lies over {depth} TViews, more than "
-            f"{settings.DEPTH_LIMIT}.",
-            hint="Flatten the chain, or raise DJANGO_TVIEWS['DEPTH_LIMIT'].",
-            tview=declaration.label,
-        )
-    declaration = _with_full_type_names(connection, declaration)
-    types = {column.type for column in declaration.columns}
-    schemas = {**facts.equality_schemas, **catalog.equality_schemas(connection, types)}
-    plan = make_plan(
-        declaration,
-        tree,
-        replaced(
-            facts,
-            equality_schemas=schemas,
-            container_types=catalog.container_types(connection, types),
-        ),
-        schema=schema,
-        runtime_schema=catalog.runtime_schema(connection) or schema,
-        depth=depth,
-        bulk_threshold=settings.BULK_THRESHOLD,
-        output_types=output_types,
-        reads_settings=reads_settings,
-        parts=find_parts(query, facts),
-        query=query,
-    )
-    helpers = {each.definition for each in facts.relations.values() if each.definition}
-    return replaced(plan, definitions=(query, *sorted(helpers)))
-
-
-def _with_full_type_names(connection: BaseDatabaseWrapper, declaration: Declaration) -> Declaration:
-    """Write types that are not PostgreSQL's own with their schemas: maintenance has no path."""
-    full = catalog.full_type_names(connection, {column.type for column in declaration.columns})
-    columns = tuple(
-        replaced(column, type=full.get(column.type, column.type)) for column in declaration.columns
-    )
-    return replaced(declaration, columns=columns)
-
-
 def lock_sources(schema_editor: BaseDatabaseSchemaEditor, plan: Plan) -> None:
     """Wait out the writers of the sources, and keep them out until COMMIT.
 
@@ -547,7 +341,7 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
     execute(schema_editor, f"SELECT {objects.rebuild_name(plan)}()")
     # From now on only maintenance writes.
     _create_triggers(schema_editor, objects.own_triggers(plan))
-    execute(schema_editor, registry_entry(declaration, plan))
+    execute(schema_editor, entry_statement(declaration, plan))
 
 
 @contextmanager
@@ -649,59 +443,6 @@ def _create_triggers(
         if not trigger.shared or (trigger.relation, trigger.name) not in present:
             for statement in trigger.statements:
                 execute(schema_editor, statement)
-
-
-def registry_entry(declaration: Declaration, plan: Plan) -> str:
-    """Return the statement that enters a TView into the registry, or brings its entry up to date.
-
-    Args:
-        declaration: what the TView says.
-        plan: what is generated for it.
-    """
-    values = {
-        "tview": regclass(plan.schema, plan.table),
-        "label": literal(declaration.label),
-        "declaration": literal(json.dumps(asdict(declaration), ensure_ascii=False)),
-        "depth": str(plan.depth),
-        "drain": literal(objects.drain_name(plan)),
-        "format_version": str(FORMAT_VERSION),
-        "fingerprint": literal(objects.fingerprint(plan)),
-    }
-    changes = ", ".join(f"{name} = excluded.{name}" for name in values if name != "tview")
-    return (
-        f"INSERT INTO {identifier(plan.runtime_schema)}.django_tviews_registry "
-        f"({', '.join(values)})\nVALUES ({', '.join(values.values())})\n"
-        f"ON CONFLICT (tview) DO UPDATE SET {changes}"
-    )
-
-
-def find(connection: BaseDatabaseWrapper, table: str) -> InstalledTView | None:
-    """Find the installed TView of a table, by the search path."""
-    oids = catalog.resolve(connection, [(None, table)])
-    for each in installed(connection):
-        if each.oid in oids.values():
-            return each
-    return None
-
-
-def readers_of(connection: BaseDatabaseWrapper, read: InstalledTView) -> list[InstalledTView]:
-    """The TViews that read a TView, directly or not, those that others read first."""
-    reached: set[int] = set()
-    pending = {read.oid}
-    while pending:
-        views = catalog.dependent_views(connection, pending)
-        new = frozenset().union(*views.values())
-        # A TView depends on what its backing view depends on.
-        new |= {
-            each.oid
-            for each in installed(connection)
-            if not new.isdisjoint(
-                catalog.resolve(connection, [(each.schema, each.declaration.view)]).values()
-            )
-        }
-        pending = set(new) - reached
-        reached |= pending
-    return [each for each in installed(connection) if each.oid in reached - {read.oid}]
 
 
 def _refuse_readers(connection: BaseDatabaseWrapper, tview: InstalledTView) -> None:

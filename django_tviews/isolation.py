@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     from .catalog import RoleSetting, Server
-    from .installer import InstalledTView
+    from .registry import InstalledTView
 
 OLDEST_SERVER: Final = 150000
 

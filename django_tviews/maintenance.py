@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 
-from . import catalog, installer
+from . import catalog, installer, planning, registry
 from .errors import KeyMissing, MetadataNotFound, OutdatedTView, TViewError
 from .models import TView
 from .plan.plan import MAINTENANCE_ENVIRONMENT, Plan
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from .installer import InstalledTView
+    from .registry import InstalledTView
 
 LISTED: Final = 10
 """How many differing keys a `VerifyReport` lists unless told otherwise."""
@@ -337,7 +337,7 @@ def chosen(connection: BaseDatabaseWrapper, *labels: str) -> list[InstalledTView
     Raises:
         MetadataNotFound: a label is not that of an installed TView; the hint has those near it.
     """
-    installed = installer.installed(connection)
+    installed = registry.installed(connection)
     known = {tview.label for tview in installed}
     wanted = named(labels, known, lambda label: _not_installed(connection, label, known))
     return [tview for tview in installed if tview.label in wanted]
@@ -403,7 +403,7 @@ def plan_of(connection: BaseDatabaseWrapper, tview: InstalledTView) -> Plan:
             hint="Was a table it reads dropped with CASCADE? tview_check says what is left.",
             tview=tview.label,
         )
-    return installer.plan_of(connection, tview.declaration, tview.schema)
+    return planning.plan_of(connection, tview.declaration, tview.schema)
 
 
 def _tell(progress: Progress | None, tview: InstalledTView, done: int, total: int) -> None:

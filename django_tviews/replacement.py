@@ -20,21 +20,19 @@ from .errors import MetadataNotFound
 from .following import following
 from .guard import Lifted
 from .installer import (
-    InstalledTView,
     all_or_nothing,
     alter_hidden_columns,
     execute,
     explained,
-    find,
     pending_hidden_change,
-    plan_of,
-    readers_of,
     refuse_other_collations,
     run_deferred_checks,
     source_tables,
     view_statement,
 )
 from .locks import LockMode, lock
+from .planning import plan_of
+from .registry import InstalledTView, find, readers_of
 from .sql import objects, shared
 from .sql.quoting import complete, identifier, qualified
 

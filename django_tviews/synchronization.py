@@ -23,6 +23,7 @@ from .maintenance import named
 from .model_facts import facts_from_models
 from .models import TView
 from .plan.plan import FORMAT_VERSION
+from .registry import InstalledTView, find, installed
 from .relational.canonical import formatted
 from .sql import created, objects, shared
 from .sql.quoting import complete, identifier, literal, qualified
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
     from django.db.migrations.state import ProjectState
 
-    from .installer import InstalledTView
     from .maintenance import Progress
 
 ATTEMPTS: Final = 3
@@ -121,7 +121,7 @@ def sync(
     }
     if catalog.runtime_schema(connection) is None and not expected:
         return []
-    present = {tview.label: tview for tview in installer.installed(connection)}
+    present = {tview.label: tview for tview in installed(connection)}
     wanted = named(labels, {*expected, *present})
     depths = facts_from_models(apps).tview_depths
 
@@ -227,7 +227,7 @@ def _renew(editor: BaseDatabaseSchemaEditor, tviews: Iterable[_Sync]) -> list[Sy
     schema = catalog.runtime_schema(connection) or catalog.current_schema(connection)
     # What this transaction has left in the spool. Others have nothing there while nobody writes.
     installer.run_deferred_checks(editor)
-    sources = installer.watched(connection, installer.installed(connection))
+    sources = installer.watched(connection, installed(connection))
     lock(editor, dict.fromkeys(sources, LockMode.SHARE_ROW_EXCLUSIVE))
     grants: list[str] = []
     for each in shared.runtime_objects(schema):
@@ -256,7 +256,7 @@ def _shared_objects(editor: BaseDatabaseSchemaEditor, schema: str) -> Iterator[s
     present = catalog.functions_by_signature(editor.connection, functions)
     outdated = missing or alignment.any_differs(functions, present)
     registry = (schema, shared.REGISTRY)
-    tviews = installer.installed(editor.connection) if outdated and registry not in missing else []
+    tviews = installed(editor.connection) if outdated and registry not in missing else []
     if tviews:
         # Who is in the middle of the old ones may hold locks that the new ones do not know.
         sources = installer.watched(editor.connection, tviews)
@@ -332,7 +332,7 @@ class _Sync:
             else:
                 before, after = Declaration.from_model(old), Declaration.from_model(model)
                 replacement.replace(editor, before, after, TableAlteration(editor, old, model))
-                tview = installer.find(editor.connection, after.table) or tview
+                tview = find(editor.connection, after.table) or tview
                 changes.append("altered it as its migrations say, of which one was faked")
         for each in alignment.align(editor, [tview], enable=True).values():
             changes += each

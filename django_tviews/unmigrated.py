@@ -36,11 +36,11 @@ def install(*, sender: AppConfig, using: str, **kwargs: Any) -> None:  # noqa: A
     connection = connections[using]
     if not _tviews(sender, using) or connection.vendor != "postgresql":
         return
-    from . import catalog, installer
+    from . import catalog, installer, registry
     from .definition import Declaration
     from .model_facts import facts_from_models
 
-    installed = {each.declaration.table for each in installer.installed(connection)}
+    installed = {each.declaration.table for each in registry.installed(connection)}
     depths = facts_from_models(apps).tview_depths
     missing = [
         Declaration.from_model(model)

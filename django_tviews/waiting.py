@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     from .catalog import Session, WaitingLock
-    from .installer import InstalledTView
     from .plan.plan import Plan
+    from .registry import InstalledTView
 
 LISTED: Final = 4
 """How many keys that share a lock are listed."""

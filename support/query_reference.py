@@ -14,7 +14,7 @@ import django
 from django.conf import settings
 from django.db import connection as default_connection
 
-from django_tviews import installer
+from django_tviews import installer, planning
 from django_tviews.definition import Column, Declaration
 from django_tviews.plan.routes import NoRoute
 from django_tviews.relational import functions
@@ -173,7 +173,7 @@ def routes(connection: BaseDatabaseWrapper, declaration: Declaration, schema: st
         declaration: of the example.
         schema: where it is installed.
     """
-    plan = installer.plan_of(connection, declaration, schema)
+    plan = planning.plan_of(connection, declaration, schema)
     return [
         f"{source.relation.name} → every key" if isinstance(route, NoRoute) else describe(route)
         for source in plan.sources

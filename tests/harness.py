@@ -24,7 +24,7 @@ import pytest
 from django.db import NotSupportedError, connections, transaction
 from django.test import override_settings
 
-from django_tviews import installer, replacement
+from django_tviews import installer, planning, replacement
 from django_tviews.alteration import TableAlteration
 from django_tviews.definition import Column, Declaration
 from django_tviews.plan.planner import make_plan
@@ -362,7 +362,7 @@ def branch(name: str) -> Iterator[None]:
 def strategies(*allowed: Strategy) -> Iterator[None]:
     """Install TViews whose plans may use these strategies, and recompute everything else."""
     limited = functools.partial(make_plan, strategies=allowed)
-    with mock.patch.object(installer, "make_plan", limited):
+    with mock.patch.object(planning, "make_plan", limited):
         yield
 
 

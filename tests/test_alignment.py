@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from django_tviews import installer
+from django_tviews import registry
 from django_tviews.alignment import align
 from django_tviews.errors import ColumnMismatch
 
@@ -39,7 +39,7 @@ def shop(database: Database) -> Database:
 
 def aligned(database: Database, **options: bool) -> dict[str, list[str]]:
     with database.connection.schema_editor() as editor:
-        return align(editor, installer.installed(database.connection), **options)
+        return align(editor, registry.installed(database.connection), **options)
 
 
 def versions(database: Database) -> list[tuple[object, ...]]:

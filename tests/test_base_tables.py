@@ -12,7 +12,7 @@ from django.db import connections, migrations, models, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLite
 
-from django_tviews import installer
+from django_tviews import registry
 from django_tviews.errors import (
     ColumnMismatch,
     DependentColumn,
@@ -161,7 +161,7 @@ class Shop:
     def ask(self, step: str) -> None:
         """Ask the oracle about every TView."""
         connection = self.database.connection
-        for tview in installer.installed(connection):
+        for tview in registry.installed(connection):
             assert_equals_query(connection, tview.declaration, step=step)
         assert not self.database.value("SELECT count(*) FROM django_tviews_spool"), step
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.db import DatabaseError
 
-from django_tviews import installer
+from django_tviews import installer, registry
 from django_tviews.errors import (
     ColumnMismatch,
     DependencyResolutionFailed,
@@ -757,7 +757,7 @@ class TestInstalling:
         with pytest.raises((TViewError, DatabaseError)):
             database.tview(query, columns)
         assert self.objects(database) == before
-        assert installer.installed(database.connection) == []
+        assert registry.installed(database.connection) == []
         database.execute("INSERT INTO t VALUES (3, 'three')")
         database.tview("SELECT id, name FROM t", "id integer, name text NULL")
 
@@ -768,7 +768,7 @@ class TestInstalling:
         assert self.objects(database) != before
         database.drop(tview)
         assert self.objects(database) == before
-        assert installer.installed(database.connection) == []
+        assert registry.installed(database.connection) == []
 
     def test_dropping_the_runtime_leaves_nothing_behind(self, database: Database) -> None:
         with database.connection.schema_editor() as editor:
@@ -849,7 +849,7 @@ class TestDumpAndRestore:
             restored.execute("DELETE FROM card")
         with pytest.raises(DatabaseError, match="other objects depend on it"):
             restored.execute("DROP TABLE board")
-        assert [each.label for each in installer.installed(restored.connection)] == [
+        assert [each.label for each in registry.installed(restored.connection)] == [
             "tests.card",
             "tests.board",
         ]

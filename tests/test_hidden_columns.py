@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from django_tviews import alignment, health, installer, maintenance
+from django_tviews import alignment, health, maintenance, registry
 from django_tviews.errors import (
     ColumnMismatch,
     DependencyResolutionFailed,
@@ -356,7 +356,7 @@ def wrong(database: Database, declaration: Declaration, column: str, by: int) ->
 def align(database: Database) -> list[str]:
     """Bring all TViews in line; return what was changed."""
     with database.connection.schema_editor() as editor:
-        changes = alignment.align(editor, installer.installed(database.connection))
+        changes = alignment.align(editor, registry.installed(database.connection))
     return [change for each in changes.values() for change in each]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import DatabaseError
 
-from django_tviews import catalog, explain, health, installer
+from django_tviews import catalog, explain, health, planning, registry
 from django_tviews.alignment import align
 from django_tviews.errors import OutdatedTView, TViewError, UnsupportedQuery
 from django_tviews.health import ProblemKind
@@ -310,7 +310,7 @@ class TestPartitionsThatAreNewer:
 
 def aligned(database: Database) -> dict[str, list[str]]:
     with database.connection.schema_editor() as editor:
-        return align(editor, installer.installed(database.connection))
+        return align(editor, registry.installed(database.connection))
 
 
 class TestWhatCheckSees:
@@ -441,7 +441,7 @@ def test_the_explanation_has_every_trigger_and_function(sales: Database) -> None
         explained = explain(tview.declaration.label)
         parts = [event.sql for source in explained.sources for event in source.events]
         sql = "\n".join([*parts, *explained.functions])
-        plan = installer.plan_of(sales.connection, tview.declaration, sales.schema)
+        plan = planning.plan_of(sales.connection, tview.declaration, sales.schema)
         for trigger in objects.source_triggers(plan):
             shown_in = len(plan.sources) if trigger.source == 0 else 1
             assert trigger.shared or 1 <= sql.count(trigger.create) <= shown_in

@@ -13,7 +13,7 @@ from django.db import DatabaseError
 from django.test import override_settings
 from psycopg import IsolationLevel
 
-from django_tviews import installer
+from django_tviews import registry
 from django_tviews.alignment import align
 from django_tviews.errors import LockTimeout, SerializationConflict, TViewError
 from django_tviews.maintenance import refresh, verify
@@ -198,7 +198,7 @@ def written_by_an_older_version(database: Database, monkeypatch: pytest.MonkeyPa
 
 def aligned(database: Database) -> None:
     with database.connection.schema_editor() as editor:
-        assert align(editor, installer.installed(database.connection))
+        assert align(editor, registry.installed(database.connection))
 
 
 @pytest.mark.parametrize("bring_in_line", [aligned, lambda _: sync()], ids=["align", "sync"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from django_tviews import installer
+from django_tviews import planning
 from django_tviews.errors import UnsupportedQuery
 from django_tviews.explanation import explain
 from django_tviews.relational.builder import build_tree
@@ -131,5 +131,5 @@ def test_a_refused_construct_is_refused_by_its_name(
 
 def judge(database: Database, query: str) -> None:
     """Refuse a query by its text, or else by what the server makes of it."""
-    build_tree(query, installer.read_facts(database.connection, query))
+    build_tree(query, planning.read_facts(database.connection, query))
     database.install(database.declare(query, "id bigint"))

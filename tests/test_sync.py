@@ -13,7 +13,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
-from django_tviews import health, installer, maintenance, synchronization
+from django_tviews import health, installer, maintenance, registry, synchronization
 from django_tviews.errors import CatalogError, LockTimeout, MetadataNotFound, OutdatedTView
 from django_tviews.operations import AlterTView, CreateTView
 from django_tviews.synchronization import sync
@@ -285,7 +285,7 @@ def test_a_table_that_is_gone_does_not_keep_what_tviews_share_from_being_put_bac
     faked: Database,
 ) -> None:
     sync()
-    first = installer.installed(faked.connection)[0]
+    first = registry.installed(faked.connection)[0]
     faked.execute(f"DROP TABLE {first.declaration.table} CASCADE")
     faked.execute("DROP FUNCTION django_tviews_committed(bigint)")
     assert {"django_tviews", first.label} <= changes().keys()

@@ -24,7 +24,7 @@ import psycopg
 from django.db import DatabaseError
 from django.test import override_settings
 
-from django_tviews import catalog, installer
+from django_tviews import catalog, installer, planning
 from django_tviews.definition import Column, Declaration
 from django_tviews.errors import KeyNotUnique, KeyNull, RefreshFailed, TViewError
 from django_tviews.plan.plan import MAINTENANCE_ENVIRONMENT, Strategy
@@ -205,7 +205,7 @@ class Playground:
 
     def strategies_of_the_last(self) -> Counter[str]:
         """Count the strategies of the sources of the TView that was installed last."""
-        plan = installer.plan_of(self.connection, self._tviews[-1], MAIN)
+        plan = planning.plan_of(self.connection, self._tviews[-1], MAIN)
         found: Counter[str] = Counter()
         for source in plan.sources:
             for event in ("INSERT", "UPDATE", "DELETE"):
@@ -238,7 +238,7 @@ class Playground:
             )
         )
         query = catalog.view_definition(self.connection, MAIN, "probe")
-        tree = build_tree(query, installer.read_facts(self.connection, query))
+        tree = build_tree(query, planning.read_facts(self.connection, query))
         nullable = {output.name: output.nullable for output in tree.outputs}
         return Declaration(
             label=f"fuzz.{tview.name}",

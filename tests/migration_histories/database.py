@@ -15,7 +15,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.migration import Migration
 from django.db.migrations.operations.base import Operation
 
-from django_tviews import health, history, installer
+from django_tviews import health, history, registry
 from django_tviews.autodetector import RUNTIME_MIGRATION
 from django_tviews.definition import Declaration
 from django_tviews.state import TViewState
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.migrations.state import ProjectState
 
-    from django_tviews.installer import InstalledTView
+    from django_tviews.registry import InstalledTView
     from tests.histories import Key
 
 SCHEMA = "migration_histories"
@@ -234,7 +234,7 @@ class Database:
 
     def _look(self, what: str, *, catalog: bool) -> None:
         self.log.append(f"  {what}")
-        installed = installer.installed(self.connection)
+        installed = registry.installed(self.connection)
         self._compare(installed, what)
         if self.random.random() < 0.6:
             self._write(installed, what)
@@ -243,7 +243,7 @@ class Database:
 
     def write(self, what: str) -> None:
         """Write, and compare every installed TView with its backing view."""
-        self._write(installer.installed(self.connection), what)
+        self._write(registry.installed(self.connection), what)
 
     def _write(self, installed: list[InstalledTView], what: str) -> None:
         tables = [each.declaration.table for each in installed]
@@ -277,7 +277,7 @@ class Database:
             if isinstance(model, TViewState):
                 declaration = Declaration.from_model(state.apps.get_model(app_label, name))
                 declared[declaration.label] = declaration
-        installed = installer.installed(self.connection)
+        installed = registry.installed(self.connection)
         labels = {each.label for each in installed}
         assert labels == declared.keys(), f"{what}: installed are {labels}, not {set(declared)}"
         for each in installed:

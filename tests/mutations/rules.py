@@ -867,7 +867,7 @@ _REFUSALS = (
     ),
     Mutation(
         "An operator or a cast that is not immutable is refused, though the text hides it.",
-        "installer.py",
+        "planning.py",
         "        if not may_be_called(schema, name, volatility):\n"
         "            refuse_function(name, volatility)\n    for type_name",
         "        pass\n    for type_name",
@@ -875,14 +875,14 @@ _REFUSALS = (
     ),
     Mutation(
         "A cast from text to a time is refused.",
-        "installer.py",
+        "planning.py",
         '        refuse("text-to-time", f"a cast to {type_name}")\n',
         "        pass\n",
         (*DATA, "tests/test_query_reference.py"),
     ),
     Mutation(
         "Aggregates that add up floats are refused.",
-        "installer.py",
+        "planning.py",
         '        refuse("float-aggregate", f"{name}()")\n',
         "        pass\n",
         (*DATA, "tests/test_query_reference.py"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from django_tviews import installer
+from django_tviews import planning
 
 if TYPE_CHECKING:
     from django_tviews.definition import Declaration
@@ -64,7 +64,7 @@ def declared(database: Database, view: View) -> Declaration:
 
 def upkeep_of(database: Database, declaration: Declaration) -> Upkeep:
     """Tell how an installed TView is kept."""
-    plan = installer.plan_of(database.connection, declaration, database.schema)
+    plan = planning.plan_of(database.connection, declaration, database.schema)
     if any(plan.rebuilds):
         return Upkeep.REBUILD
     keys = {
