@@ -18,6 +18,7 @@ from .errors import OutdatedTView
 from .installer import (
     alter_hidden_columns,
     execute,
+    let_shared_call,
     pending_hidden_change,
     refuse_taken_names,
     require_current_runtime,
@@ -245,6 +246,12 @@ class _Alignment:
                 execute(self.schema_editor, f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
             if found is not None and found.public:
                 yield f"took function {signature} away from PUBLIC"
+            if found is None:
+                let_shared_call(self.schema_editor, function)
+            elif function.called_by_shared and not found.callable:
+                owner, _ = catalog.runtime_owner(self.connection) or ("", True)
+                statement = objects.grant_execute(function, owner)
+                yield self.run(statement, f"let {identifier(owner)} call function {signature}")
             if found is None or found.comment != comment:
                 execute(
                     self.schema_editor, f"COMMENT ON FUNCTION {signature} IS {literal(comment)}"

@@ -364,6 +364,12 @@ def runtime_schema(connection: BaseDatabaseWrapper) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
+def runtime_owner(connection: BaseDatabaseWrapper) -> tuple[str, bool] | None:
+    """The role that owns what TViews share, and whether it is the current one."""
+    rows = _rows(connection, "runtime_owner")
+    return (str(rows[0][0]), bool(rows[0][1])) if rows else None
+
+
 @dataclass(frozen=True)
 class InstalledTrigger:
     """A trigger of ours, as the server has it.
@@ -406,6 +412,7 @@ class InstalledFunction:
         body: its source text.
         comment: its comment.
         public: everybody may execute it.
+        callable: the owner of what TViews share may execute it.
         security_definer: it runs with the rights of its owner.
         settings: what it sets while it runs, as ``name=value`` in lower case.
     """
@@ -414,6 +421,7 @@ class InstalledFunction:
     body: str
     comment: str | None
     public: bool
+    callable: bool
     security_definer: bool
     settings: frozenset[str]
 
@@ -424,9 +432,9 @@ def functions_by_signature(
     """Read functions by their signatures; those that do not exist are left out."""
     return {
         signature: InstalledFunction(
-            oid, body, comment, public, definer, frozenset(map(str.lower, settings))
+            oid, body, comment, public, usable, definer, frozenset(map(str.lower, settings))
         )
-        for signature, oid, body, comment, public, definer, settings in _rows(
+        for signature, oid, body, comment, public, usable, definer, settings in _rows(
             connection, "functions_by_signature", [list(signatures)]
         )
     }

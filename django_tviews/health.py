@@ -316,6 +316,13 @@ class _Inspection:
                     f"everybody may execute {name}.",
                     f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC;",
                 )
+            if function.called_by_shared and not found.callable:
+                yield self.problem(
+                    ProblemKind.EDITED,
+                    name,
+                    f"the owner of what TViews share may not execute {name}.",
+                    f"Run tview_sync {self.tview.label}.",
+                )
 
     def triggers(self, plan: Plan) -> Iterator[Problem]:
         present = {

@@ -335,6 +335,7 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
         execute(schema_editor, function.create)
         execute(schema_editor, f"COMMENT ON FUNCTION {function.signature} IS {comment}")
         execute(schema_editor, f"REVOKE ALL ON FUNCTION {function.signature} FROM PUBLIC")
+        let_shared_call(schema_editor, function)
     _create_triggers(schema_editor, objects.source_triggers(plan))
     # The triggers will fire for snapshots, too, that do not show what is filled in now.
     execute(schema_editor, shared.enter_statement(plan.runtime_schema, plan.schema, plan.table))
@@ -342,6 +343,16 @@ def _install(schema_editor: BaseDatabaseSchemaEditor, declaration: Declaration, 
     # From now on only maintenance writes.
     _create_triggers(schema_editor, objects.own_triggers(plan))
     execute(schema_editor, entry_statement(declaration, plan))
+
+
+def let_shared_call(schema_editor: BaseDatabaseSchemaEditor, function: created.Function) -> None:
+    """Let the functions that TViews share call a new one that belongs to the current role.
+
+    Who runs migrate need not be who ran it first: a member of that role, or a superuser.
+    """
+    owner, is_current = catalog.runtime_owner(schema_editor.connection) or ("", True)
+    if function.called_by_shared and not is_current:
+        execute(schema_editor, objects.grant_execute(function, owner))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.db import DatabaseError
 
-from django_tviews import installer, registry
+from django_tviews import health, installer, registry
 from django_tviews.errors import (
     ColumnMismatch,
     DependencyResolutionFailed,
@@ -27,6 +27,7 @@ from django_tviews.errors import (
 )
 from django_tviews.plan.plan import MAINTENANCE_ENVIRONMENT
 from django_tviews.sql.shared import RING_CELLS
+from django_tviews.synchronization import sync
 from tests.dumps import cluster_of_its_own, dump, empty_database, psql, restore
 
 if TYPE_CHECKING:
@@ -263,6 +264,60 @@ class TestOtherRoles:
                 database.check(statement)
             database.drop(database.tviews[1].declaration)
             database.drop(database.tviews[0].declaration)
+        finally:
+            database.execute("RESET ROLE")
+            database.execute(f"SET search_path = {database.schema}, public")
+            database.execute(f"DROP SCHEMA {schema} CASCADE")
+
+    @pytest.mark.parametrize("mode", ["immediate", "deferred"])
+    @pytest.mark.parametrize("options", ["", "SUPERUSER"])
+    def test_who_migrates_need_not_be_who_migrated_first(
+        self, database: Database, options: str, mode: str
+    ) -> None:
+        first, second, writer = (database.create_role(each) for each in ("", options, ""))
+        database.execute(f"GRANT {first} TO {second}")
+        schema = f"{database.schema}_shared"
+        database.execute(f"CREATE SCHEMA {schema} AUTHORIZATION {first}")
+        try:
+            database.execute(f"SET ROLE {first}")
+            database.execute(f"SET search_path = {schema}")
+            with database.connection.schema_editor() as editor:
+                installer.install_runtime(editor)
+            database.execute(f"""
+                CREATE TABLE p (id integer PRIMARY KEY, name text NOT NULL);
+                CREATE TABLE c (id integer PRIMARY KEY, p_id integer REFERENCES p ON DELETE CASCADE);
+                INSERT INTO p VALUES (1, 'a'), (2, 'b');
+                INSERT INTO c VALUES (1, 1), (2, 1), (3, 2);
+                GRANT USAGE ON SCHEMA {schema} TO {writer};
+                GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON p, c TO {writer};
+            """)
+            database.execute(f"SET ROLE {second}")
+            tview = database.tview(
+                "SELECT p.id, p.name, (SELECT count(*) FROM c WHERE c.p_id = p.id) AS n FROM p",
+                "id integer, name text, n bigint",
+                mode=mode,
+            )
+            for statement in (
+                "UPDATE p SET name = 'x' WHERE id = 1",
+                "WITH moved AS (UPDATE c SET p_id = 2 WHERE id = 1 RETURNING p_id) "
+                "UPDATE p SET name = 'y' FROM moved WHERE p.id = moved.p_id",
+                "DELETE FROM p WHERE id = 2",
+                "TRUNCATE c",
+            ):
+                database.execute(f"SET ROLE {writer}")
+                database.execute(statement)
+                database.execute(f"SET ROLE {second}")
+                database.check(statement)
+            # As after ALTER FUNCTION ... OWNER TO, which takes the right along.
+            drain = f"tviews_{tview.table}_drain()"
+            database.execute(f"REVOKE EXECUTE ON FUNCTION {drain} FROM {first}")
+            message = f"the owner of what TViews share may not execute function {schema}.{drain}."
+            assert message in [problem.message for problem in health.check(tview.label)]
+            sync(tview.label)
+            database.execute(f"SET ROLE {writer}")
+            database.execute("INSERT INTO c VALUES (7, 1) ON CONFLICT (id) DO UPDATE SET p_id = 1")
+            database.execute(f"SET ROLE {second}")
+            database.check("an upsert")
         finally:
             database.execute("RESET ROLE")
             database.execute(f"SET search_path = {database.schema}, public")

@@ -17,12 +17,14 @@ class Function:
         name: its name, unquoted.
         arguments: the types of its input arguments, as DROP FUNCTION wants them.
         create: the CREATE OR REPLACE statement.
+        called_by_shared: the functions that TViews share call it, with the rights of their owner.
     """
 
     schema: str
     name: str
     arguments: str
     create: str
+    called_by_shared: bool = False
 
     @property
     def signature(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import RelationFacts
@@ -31,7 +32,7 @@ def functions_of(plan: Plan) -> Iterator[Function]:
     key_types = ", ".join(f"{column.type}[]" for column in plan.key)
     yield function(function_name(plan, "recompute"), recompute(phrases), key_types)
     yield function(function_name(plan, "rebuild"), rebuild(phrases))
-    yield function(function_name(plan, "drain"), drain(phrases))
+    yield replace(function(function_name(plan, "drain"), drain(phrases)), called_by_shared=True)
     yield function(function_name(plan, "truncated"), _truncated(phrases))
     for source in plan.sources:
         for event in events_of(source):

@@ -92,6 +92,11 @@ def rebuild_name(plan: Plan) -> str:
     return quoted_function(plan, "rebuild")
 
 
+def grant_execute(function: Function, role: str) -> str:
+    """Return the statement that lets a role call a function."""
+    return f"GRANT EXECUTE ON FUNCTION {function.signature} TO {identifier(role)}"
+
+
 def grant_statements(
     relation: str, grants: Iterable[tuple[str | None, str, bool]]
 ) -> Iterator[str]:

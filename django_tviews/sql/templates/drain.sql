@@ -1,7 +1,8 @@
 -- Maintain @{table} from the spool: find the keys that the spooled changes may affect, in the
--- current state and in any that the statement has left behind, and recompute them.
+-- current state and in any that the statement has left behind, and recompute them. What TViews
+-- share calls it, and may belong to another role than the TView does.
 CREATE OR REPLACE FUNCTION @{drain}() RETURNS void
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
     @{environment}
 AS $function$
 #variable_conflict use_column
