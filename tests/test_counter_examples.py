@@ -140,6 +140,10 @@ class TestWhatTheServerMakesOfAQuery:
             "USING (slug)",
             "SELECT a.id, d.name FROM a JOIN (SELECT id, name, (b.slug || '')::citext AS slug "
             "FROM a a2 JOIN b ON b.slug = a2.slug) d USING (id, slug)",
+            "SELECT id, 'x' AS name FROM a WHERE (id, slug) < (2, 'foo')",
+            "SELECT id, 'x' AS name FROM a WHERE (slug, id) IN (SELECT slug, 1 FROM b)",
+            "SELECT id, 'x' AS name FROM a WHERE (id, (slug || '')::citext) IN "
+            "(SELECT 1, slug FROM b)",
         ],
     )
     def test_comparisons_without_an_operator_name_are_refused_over_citext(

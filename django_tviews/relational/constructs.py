@@ -143,9 +143,10 @@ CONSTRUCTS = {
         ),
         Construct(
             "foreign-equality",
-            "IN, NULLIF, IS DISTINCT FROM, JOIN USING or CASE x WHEN over a type whose equality "
-            "is not PostgreSQL's own",
-            "These cannot name their operator. Write a comparison with = in its place.",
+            "IN, NULLIF, IS DISTINCT FROM, JOIN USING, CASE x WHEN or a comparison of rows over a "
+            "type whose equality is not PostgreSQL's own",
+            "These cannot name their operator, or one for all columns of a row. Write comparisons "
+            "of single values, with = or another operator, in its place.",
             "SELECT a.id FROM product a JOIN product b USING (code)",
         ),
         Construct(
