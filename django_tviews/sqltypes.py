@@ -191,6 +191,15 @@ def hashed_as(type_sql: str) -> str | None:
     return name if name in _HASHED else None
 
 
+def has_equality(type_sql: str) -> bool:
+    """Tell whether PostgreSQL's own ``=`` compares values of a type, as far as it is known.
+
+    Args:
+        type_sql: any type.
+    """
+    return hashed_as(type_sql) is not None or has_one_look(type_sql)
+
+
 def can_be_key(type_sql: str) -> bool:
     """Tell whether the values of a type can say which row is meant.
 

@@ -276,6 +276,51 @@ def test_equal_values_that_look_different(things: Database, type_sql: str) -> No
     )
 
 
+def test_a_row_of_nulls_is_a_value_though_it_is_null(
+    maintained: Database,  # noqa: F811
+) -> None:
+    maintained.execute("""
+        CREATE TYPE pair AS (x integer, y text);
+        CREATE TABLE thing (k pair PRIMARY KEY, id integer NOT NULL, n integer);
+        INSERT INTO thing VALUES (ROW(1, NULL), 1, 1), (ROW(NULL, NULL), 2, 2);
+        CREATE TABLE mark (id integer PRIMARY KEY, p pair);
+        INSERT INTO mark VALUES (1, ROW(NULL, NULL)), (2, NULL), (3, ROW(1, NULL));
+    """)
+    maintained.tview(
+        "SELECT m.id, (SELECT sum(t.id) FROM thing t WHERE t.n = m.id) AS total FROM mark m",
+        "id integer, total bigint NULL",
+    )
+    maintained.tview(
+        "SELECT id, p, count(*) OVER (PARTITION BY p) AS n FROM mark",
+        "id integer, p pair NULL, n bigint",
+    )
+    maintained.run(
+        "UPDATE thing SET n = n + 1",
+        "UPDATE mark SET p = NULL WHERE id = 3",
+        "UPDATE mark SET p = ROW(NULL, NULL) WHERE id > 1",
+    )
+
+
+def test_points_that_differ_have_no_operator_for_those_that_do_not(
+    maintained: Database,  # noqa: F811
+) -> None:
+    maintained.execute("""
+        CREATE TABLE thing (id integer PRIMARY KEY, p point);
+        CREATE TABLE mark (id integer PRIMARY KEY, p point);
+        INSERT INTO thing VALUES (1, '(0,0)'), (2, '(1,2)');
+    """)
+    maintained.tview(
+        "SELECT id, p <> ALL (SELECT m.p FROM mark m) AS alone FROM thing",
+        "id integer, alone boolean NULL",
+    )
+    maintained.run(
+        "INSERT INTO mark VALUES (1, '(1,2)')",
+        "UPDATE mark SET p = NULL",
+        "UPDATE thing SET p = '(3,4)'",
+        "DELETE FROM mark",
+    )
+
+
 @pytest.mark.parametrize("mode", ["immediate", "deferred"])
 def test_what_waits_in_the_spool_keeps_the_collation_of_its_column(
     database: Database,  # noqa: F811

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from django_tviews.sqltypes import has_equality
+
 from .constructs import refuse
 from .scope import Scope
 from .syntax import Node, content, kind, names, position
@@ -177,7 +179,15 @@ class Predicates:
                     self._ties([pair], equal, inner, scope)
             else:
                 self._ties_or_null(pairs, nullable, equal, own, inner, scope)
-        elif operator[-1] == "<>" and every and self._is_negation(operator):
+        elif (
+            operator[-1] == "<>"
+            and every
+            and self._is_negation(operator)
+            and all(
+                self._can_be_equal(test, output, scope)
+                for test, output in zip(tests, outputs, strict=True)
+            )
+        ):
             self._ties_or_null(pairs, nullable, equal, own, inner, scope)
         else:
             compared = self._compared(pairs, operator)
@@ -190,6 +200,13 @@ class Predicates:
         """Tell whether ``<>`` is the negation of the ``=`` beside it."""
         schemas = {"pg_catalog", *self._builder.facts.equality_schemas.values()}
         return len(operator) == 1 or operator[0] in schemas
+
+    def _can_be_equal(self, test: Node, output: Output, scope: Scope) -> bool:
+        """Tell whether an ``=`` stands beside the ``<>`` of two values; points have none."""
+        types = {self._builder.types.of(test, scope), output.type}
+        return any(
+            has_equality(each) or each in self._builder.facts.equality_schemas for each in types
+        )
 
     def _compared(self, pairs: list[_Pair], operator: tuple[str, ...]) -> Expression:
         tested, found = ([pair[side] for pair in pairs] for side in (0, 1))

@@ -37,6 +37,7 @@ def transition_delta(source: SourcePlan, event: str) -> str:
     old_image, new_image = both_images(columns)
     names = ", ".join([REMOVED, *map(identifier, columns)])
     paired = pairing(source, unless=changed_twice(source, event))
+    # IS NOT NULL asks a composite key about all of its fields.
     return (
         "SELECT image.*\n"
         f"FROM {old_rows} AS o FULL JOIN {new_rows} AS n\nON {paired}\n"
@@ -45,7 +46,7 @@ def transition_delta(source: SourcePlan, event: str) -> str:
         f"    (false, {new_image})\n"
         f") AS image ({names})\n"
         f"WHERE {images_differ(columns)}\n"
-        f"  AND image.{identifier(source.identity[0][0])} IS NOT NULL"
+        f"  AND image.{identifier(source.identity[0][0])} IS DISTINCT FROM NULL"
     )
 
 

@@ -58,7 +58,9 @@ def unit_matches(unit: Unit, query: str, units: str) -> str:
         own, other = f"{query}.{identifier(column.output)}", f"{units}.{name}"
         condition = f"{own} {equals(column.equality)} {other}"
         if column.nullable:
-            condition = f"({condition} OR {own} IS NULL AND {other} IS NULL)"
+            # ROW(NULL, NULL) IS NULL, too, but it is a value, and equal to itself.
+            missing = (f"{each} IS NOT DISTINCT FROM NULL" for each in (own, other))
+            condition = f"({condition} OR {' AND '.join(missing)})"
         conditions.append(condition)
     return " AND ".join(conditions)
 
