@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from django_tviews.plan.folds import Fold
@@ -70,7 +71,7 @@ class Reaction:
         """Of the TView."""
         return self.phrases.plan
 
-    @property
+    @cached_property
     def delta(self) -> str:
         """A query for the changed rows."""
         return transition_delta(self.source, self.event)
