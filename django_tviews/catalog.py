@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.utils import CursorWrapper
 
+    from .facts import FunctionName, RelationName
+
 
 @cache
 def _question(name: str) -> str:
@@ -72,13 +74,13 @@ def _each(sql: str, settings: Mapping[str, str]) -> str:
 
 
 def resolve(
-    connection: BaseDatabaseWrapper, names: Iterable[tuple[str | None, str]]
-) -> dict[tuple[str | None, str], int]:
+    connection: BaseDatabaseWrapper, names: Iterable[RelationName]
+) -> dict[RelationName, int]:
     """Find relations by the search path.
 
     Args:
         connection: where.
-        names: (schema or None, name), unquoted.
+        names: of the relations.
 
     Returns:
         The OIDs of those that exist.
@@ -230,17 +232,32 @@ def dependencies_on_inherited_keys(
     return [name for (name,) in _rows(connection, "inherited_keys", [sorted(set(views))])]
 
 
-def volatilities(
-    connection: BaseDatabaseWrapper, names: Iterable[tuple[str | None, str]]
-) -> dict[tuple[str | None, str], tuple[Volatility, bool, bool]]:
-    """Read the worst volatility of a name's overloads, and whether one aggregates or gives rows."""
+@dataclass(frozen=True)
+class Overloads:
+    """The functions of one name.
+
+    Attributes:
+        volatility: the worst of theirs.
+        aggregate: one of them is an aggregate.
+        set_returning: one of them gives rows.
+    """
+
+    volatility: Volatility
+    aggregate: bool
+    set_returning: bool
+
+
+def functions(
+    connection: BaseDatabaseWrapper, names: Iterable[FunctionName]
+) -> dict[FunctionName, Overloads]:
+    """Read what functions are, by their names; those that do not exist are left out."""
     wanted = list(names)
     rows = _rows(
         connection, "functions", [[name[0] for name in wanted], [name[1] for name in wanted]]
     )
     return {
-        (schema, name): (Volatility(volatility), aggregate, gives_rows)
-        for schema, name, volatility, aggregate, gives_rows in rows
+        (schema, name): Overloads(Volatility(volatility), aggregate, set_returning)
+        for schema, name, volatility, aggregate, set_returning in rows
     }
 
 

@@ -9,12 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .sqltypes import has_one_look
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+RelationName: TypeAlias = tuple[str | None, str]
+"""Schema, None if the text leaves it to the search path, and name of a relation, unquoted."""
+
+FunctionName: TypeAlias = tuple[str | None, str]
+"""The same of a function, whatever its arguments."""
 
 
 class RelationKind(StrEnum):
@@ -139,9 +145,8 @@ class Facts:
     """All that is known about the relations, functions and types of one query.
 
     Attributes:
-        relations: by (schema or None, name), as the query writes the name.
-        functions: the volatility of functions outside ``pg_catalog``, by (schema or None, name);
-            the worst of the overloads.
+        relations: by the names that the query writes.
+        functions: the volatility of functions outside ``pg_catalog``; the worst of the overloads.
         aggregates: those of ``functions`` that are aggregates.
         equality_schemas: for types whose equality operator stands outside ``pg_catalog``
             (``public.citext``), the schema of that operator.
@@ -151,10 +156,10 @@ class Facts:
             ``a row``.
     """
 
-    relations: Mapping[tuple[str | None, str], RelationFacts] = field(default_factory=dict)
-    functions: Mapping[tuple[str | None, str], Volatility] = field(default_factory=dict)
-    aggregates: frozenset[tuple[str | None, str]] = frozenset()
+    relations: Mapping[RelationName, RelationFacts] = field(default_factory=dict)
+    functions: Mapping[FunctionName, Volatility] = field(default_factory=dict)
+    aggregates: frozenset[FunctionName] = frozenset()
     equality_schemas: Mapping[str, str] = field(default_factory=dict)
-    tview_depths: Mapping[tuple[str | None, str], int] = field(default_factory=dict)
-    set_returning: frozenset[tuple[str | None, str]] = frozenset()
+    tview_depths: Mapping[RelationName, int] = field(default_factory=dict)
+    set_returning: frozenset[FunctionName] = frozenset()
     container_types: Mapping[str, str] = field(default_factory=dict)

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     from .catalog import Standing, Structure
+    from .facts import RelationName
     from .registry import InstalledTView
-    from .relational.renames import ColumnsOf, RelationName
+    from .relational.renames import ColumnsOf
 
 
 def following(

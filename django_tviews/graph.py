@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -21,6 +21,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from .conf import settings
 from .errors import CircularDependency, DependencyDepthExceeded, MetadataNotFound
 from .facts import RelationKind
+from .model_facts import relation_called, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,15 +29,12 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     from .definition import Declaration
-    from .facts import RelationFacts
+    from .facts import RelationFacts, RelationName
 
 ARROW: Final = " → "
 
 DEFAULT_SCHEMA: Final = "public"
 """The schema an unqualified name is taken to mean where no database says otherwise."""
-
-RelationName: TypeAlias = tuple[str | None, str]
-"""Schema, None if the query leaves it open, and name of a relation."""
 
 
 class NodeKind(StrEnum):
@@ -303,7 +301,7 @@ def relations_read(
     from .relational.canonical import read_relations
 
     found: dict[RelationName, RelationFacts] = {}
-    named = {_split(declaration.table) for declaration in declarations}
+    named = {relation_called(declaration.table) for declaration in declarations}
     queries = [declaration.query for declaration in declarations]
     while named := (named | set(chain.from_iterable(map(read_relations, queries)))) - found.keys():
         oids = catalog.resolve(connection, named)
@@ -337,11 +335,12 @@ class _Builder:
             if facts.kind is RelationKind.VIEW
         }
         self.declarations = {
-            self.resolve(_split(declaration.table)): declaration for declaration in declarations
+            self.resolve(relation_called(declaration.table)): declaration
+            for declaration in declarations
         }
         self.labels = {declaration.label for declaration in self.declarations.values()}
         self.models = {
-            _split(model._meta.db_table): model._meta.label
+            table_of(model): model._meta.label
             for model in apps.get_models(include_auto_created=True)
         }
         self.nodes: dict[tuple[str, str], Node] = {}
@@ -391,12 +390,6 @@ class _Builder:
         if not label and schema in (self.default_schema, DEFAULT_SCHEMA):
             label = self.models.get((None, name), "")
         return label
-
-
-def _split(table: str) -> RelationName:
-    """Split what Django calls a table; ``schema"."name`` is how projects put a schema into it."""
-    schema, _, name = table.strip('"').rpartition('"."')
-    return schema or None, name
 
 
 def _quoted(schema: str, name: str) -> str:

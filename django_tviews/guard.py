@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from django.db import DatabaseError, transaction
-from django.db.backends.utils import split_identifier
 
 from . import catalog
 from .alignment import align, computes
@@ -20,6 +19,7 @@ from .errors import DependentColumn, TViewError
 from .following import following
 from .installer import apply_pending, execute, explained, require_fresh_snapshots
 from .locks import LockMode, bounded_waits, lock
+from .model_facts import relation_called
 from .registry import installed
 from .relational.canonical import formatted
 from .sql import objects, shared
@@ -395,8 +395,7 @@ class Guard:
         ]
 
     def _oid(self, table: str) -> int | None:
-        schema, name = split_identifier(table)
-        place = (schema or None, name)
+        place = relation_called(table)
         return catalog.resolve(self.connection, [place]).get(place)
 
     def _standing(self) -> Iterator[tuple[InstalledTView, Standing]]:

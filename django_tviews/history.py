@@ -24,9 +24,10 @@ from django.db.migrations.state import ProjectState
 from django.db.migrations.utils import resolve_relation
 
 from .errors import DependencyResolutionFailed, TViewError
+from .facts import RelationName
 from .model_facts import facts_from_models
 from .operations import AlterTView
-from .relational.renames import RelationName, Renames, follow
+from .relational.renames import Renames, follow
 from .state import TViewState, column_names, owned_columns, owned_tables
 
 if TYPE_CHECKING:

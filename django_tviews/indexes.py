@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models import Model
 
-    from .facts import RelationFacts
+    from .facts import RelationFacts, RelationName
     from .plan.plan import Plan
     from .relational.tree import Expression
 
@@ -80,7 +80,7 @@ def missing_indexes(connection: BaseDatabaseWrapper, plan: Plan) -> Iterator[Ind
             )
 
 
-def _models(current_schema: str) -> dict[tuple[str | None, str], type[Model]]:
+def _models(current_schema: str) -> dict[RelationName, type[Model]]:
     """Return the models whose tables migrations manage, by schema and name of the table."""
     return {
         (schema or current_schema, name): model

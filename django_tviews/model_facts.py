@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from django.apps.registry import Apps
     from django.db.models import Field, Model
 
+    from .facts import RelationName
+
 
 def facts_from_models(apps: Apps) -> Facts:
     """Return the facts of every table that the models of a registry declare.
@@ -28,7 +30,7 @@ def facts_from_models(apps: Apps) -> Facts:
     Args:
         apps: the project's registry, or that of a migration state.
     """
-    relations: dict[tuple[str | None, str], RelationFacts] = {}
+    relations: dict[RelationName, RelationFacts] = {}
     for model in apps.get_models(include_auto_created=True):
         if model._meta.proxy:
             continue
@@ -37,7 +39,7 @@ def facts_from_models(apps: Apps) -> Facts:
     return Facts(relations, tview_depths=_depths(apps))
 
 
-def _depths(apps: Apps) -> dict[tuple[str | None, str], int]:
+def _depths(apps: Apps) -> dict[RelationName, int]:
     """How many TViews lie below each TView of a registry."""
     from .models import TView
     from .relational.canonical import read_relations
@@ -47,7 +49,7 @@ def _depths(apps: Apps) -> dict[tuple[str | None, str], int]:
         for model in apps.get_models()
         if issubclass(model, TView)
     }
-    depths: dict[tuple[str | None, str], int] = {}
+    depths: dict[RelationName, int] = {}
     # A cycle, which the graph reports, leaves its TViews without a depth.
     for _ in reads:
         for name, read in reads.items():
@@ -57,9 +59,14 @@ def _depths(apps: Apps) -> dict[tuple[str | None, str], int]:
     return depths
 
 
-def table_of(model: type[Model]) -> tuple[str | None, str]:
+def table_of(model: type[Model]) -> RelationName:
     """Return the schema, if it is named, and the name of a model's table."""
-    schema, name = split_identifier(model._meta.db_table)
+    return relation_called(model._meta.db_table)
+
+
+def relation_called(table: str) -> RelationName:
+    """Split what Django calls a table; ``schema"."name`` is how projects put a schema into it."""
+    schema, name = split_identifier(table)
     return schema or None, name
 
 

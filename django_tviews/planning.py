@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     from .definition import Declaration
-    from .facts import RelationFacts
+    from .facts import FunctionName, RelationFacts, RelationName
     from .plan.plan import Plan
     from .relational.tree import QueryTree
 
@@ -91,8 +91,8 @@ def read_facts(connection: BaseDatabaseWrapper, query: str) -> Facts:
     Raises:
         DependencyDepthExceeded: helper views are nested too deep.
     """
-    relations: dict[tuple[str | None, str], RelationFacts] = {}
-    functions: set[tuple[str | None, str]] = set()
+    relations: dict[RelationName, RelationFacts] = {}
+    functions: set[FunctionName] = set()
     texts = [query]
     for _ in range(settings.DEPTH_LIMIT + 1):
         names = {name for text in texts for name in read_relations(text)} - relations.keys()
@@ -109,15 +109,17 @@ def read_facts(connection: BaseDatabaseWrapper, query: str) -> Facts:
             f"Helper views are nested more than {settings.DEPTH_LIMIT} deep.",
             hint="Flatten them, or raise DJANGO_TVIEWS['DEPTH_LIMIT'].",
         )
-    volatilities = catalog.volatilities(connection, functions)
+    overloads = catalog.functions(connection, functions)
     types = {column.type for relation in relations.values() for column in relation.columns}
     return Facts(
         relations,
-        {name: volatility for name, (volatility, _, _) in volatilities.items()},
-        frozenset(name for name, (_, aggregate, _) in volatilities.items() if aggregate),
-        catalog.equality_schemas(connection, types),
-        {(each.schema, each.declaration.table): each.depth for each in installed(connection)},
-        frozenset(name for name, (_, _, gives_rows) in volatilities.items() if gives_rows),
+        functions={name: each.volatility for name, each in overloads.items()},
+        aggregates=frozenset(name for name, each in overloads.items() if each.aggregate),
+        equality_schemas=catalog.equality_schemas(connection, types),
+        tview_depths={
+            (each.schema, each.declaration.table): each.depth for each in installed(connection)
+        },
+        set_returning=frozenset(name for name, each in overloads.items() if each.set_returning),
     )
 
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import DatabaseError, transaction
-from django.db.backends.utils import split_identifier
 
 from . import catalog
 from .definition import Declaration
 from .errors import MetadataNotFound, TViewError
-from .model_facts import facts_from_models
+from .model_facts import facts_from_models, table_of
 from .models import TView
 from .query import query_sql
 from .sql.objects import renamed
@@ -111,7 +110,7 @@ def _build(connection: BaseDatabaseWrapper, apps: Apps, declaration: Declaration
                     installer.install_runtime(editor)
     depths = facts_from_models(apps).tview_depths
     tviews = {
-        _name(model): model
+        table_of(model): model
         for model in apps.get_models()
         if issubclass(model, TView) and model._meta.managed
     }
@@ -123,7 +122,7 @@ def _build(connection: BaseDatabaseWrapper, apps: Apps, declaration: Declaration
             apps.get_models(include_auto_created=True),
             key=lambda each: bool(each._meta.auto_created),
         ):
-            if _name(model) in wanted - tviews.keys() and not _exists(connection, model):
+            if table_of(model) in wanted - tviews.keys() and not _exists(connection, model):
                 editor.create_model(model)
         _drop_foreign_keys(editor)
     for name in sorted(tviews, key=lambda each: (depths.get(each, 0), each[1])):
@@ -154,11 +153,6 @@ def _drop_foreign_keys(editor: BaseDatabaseSchemaEditor) -> None:
     ]
 
 
-def _name(model: type[Model]) -> tuple[str | None, str]:
-    schema, name = split_identifier(model._meta.db_table)
-    return schema or None, name
-
-
 def _exists(connection: BaseDatabaseWrapper, model: type[Model]) -> bool:
-    schema, name = _name(model)
+    schema, name = table_of(model)
     return bool(catalog.resolve(connection, [(schema or _TABLES, name)]))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from functools import lru_cache
 from itertools import count
+from typing import TYPE_CHECKING
 
 from django_tviews.errors import InvalidQuery
 
@@ -25,6 +26,9 @@ from .syntax import (
     parse_select,
     wrapped,
 )
+
+if TYPE_CHECKING:
+    from django_tviews.facts import FunctionName, RelationName
 
 
 def canonical_sql(sql: str) -> str:
@@ -62,19 +66,19 @@ def same_query(first: str, second: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def read_relations(sql: str) -> tuple[tuple[str | None, str], ...]:
-    """Return (schema or None, name) of every relation the query names, once each.
+def read_relations(sql: str) -> tuple[RelationName, ...]:
+    """Return the name of every relation the query names, once each.
 
     Names of its own common table expressions are left out.
     """
-    found: dict[tuple[str | None, str], None] = {}
+    found: dict[RelationName, None] = {}
     _collect_relations(parse_select(sql), frozenset(), found)
     return tuple(found)
 
 
-def called_functions(sql: str) -> tuple[tuple[str | None, str], ...]:
-    """Return (schema or None, name) of every function the query calls, once each."""
-    found: dict[tuple[str | None, str], None] = {}
+def called_functions(sql: str) -> tuple[FunctionName, ...]:
+    """Return the name of every function the query calls, once each."""
+    found: dict[FunctionName, None] = {}
     pending = [parse_select(sql)]
     while pending:
         message = pending.pop()
@@ -223,7 +227,7 @@ def _rename_references(message: Node, scope: dict[str, str], numbers: count[int]
 
 
 def _collect_relations(
-    message: Node, hidden: frozenset[str], found: dict[tuple[str | None, str], None]
+    message: Node, hidden: frozenset[str], found: dict[RelationName, None]
 ) -> None:
     if message.DESCRIPTOR.name == "SelectStmt" and message.HasField("with_clause"):
         hidden = hidden | {item.common_table_expr.ctename for item in message.with_clause.ctes}

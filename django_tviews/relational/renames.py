@@ -12,14 +12,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from django_tviews.facts import RelationName
+
 from .canonical import canonical_sql, output_name
 from .syntax import Node, children, content, deparse_select, kind, names, parse_select, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-RelationName: TypeAlias = tuple[str | None, str]
-"""Schema, None for whichever the search path finds, and name of a relation."""
 
 ColumnsOf: TypeAlias = Callable[[RelationName], Collection[str] | None]
 """Returns the old names of a relation's columns; None if they are not known."""
