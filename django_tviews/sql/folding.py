@@ -70,10 +70,10 @@ def fold_many_rows(
 def _values(
     phrases: Phrases, fold: Fold, moved: Sequence[tuple[str, str]], twice: str
 ) -> dict[str, str]:
-    values = fold_values(phrases.plan.key, fold, phrases.key_of("affected"), twice)
+    names, matches = phrases.key_of("affected"), phrases.match("change", "tview")
+    values = fold_values(phrases.plan.key, fold, names, matches, twice)
     return {
         **values,
         "change": render("change", **values),
-        "change_matches_tview": phrases.match("change", "tview"),
         "moved": ",\n".join(with_table(name, text) for name, text in moved),
     }

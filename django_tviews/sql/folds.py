@@ -50,7 +50,7 @@ class _Part:
 
 
 def fold_values(
-    key: Sequence[KeyColumn], fold: Fold, affected: Sequence[str], replaced: str
+    key: Sequence[KeyColumn], fold: Fold, affected: Sequence[str], matches: str, replaced: str
 ) -> dict[str, str]:
     """Return the values of the placeholders of ``fold.sql`` that concern the fold.
 
@@ -58,32 +58,34 @@ def fold_values(
         key: the TView's key.
         fold: of the source.
         affected: names for the key of a group.
+        matches: tells that a row of the TView is that of a change.
         replaced: tells that some of the rows that have come may be gone again.
     """
     rows = Rows(fold.occurrences)
     grouped_by = rows.key(fold.key, key)
-    # Before anything else is computed of a row: what it leaves out may be what that fails for.
-    where = "true" if fold.filter is None else f"({rows.expression(fold.filter)})"
+    joined = _joined(fold, fold.rows, rows)
+    if fold.filter is not None:
+        # Before anything else is computed of a row: what it leaves out may be what that fails for.
+        joined += f"\nWHERE ({rows.expression(fold.filter)})"
     totals = _Totals(rows, rows.alias(fold.start.number), replaced)
     parts = [totals.part(place, column) for place, column in enumerate(fold.columns, start=1)]
     by_column = dict(zip((column.name for column in fold.columns), parts, strict=True))
     changed = [each for part in parts for each in part.changed]
-    stays: list[str] = []
+    settled = [matches]
     counted: tuple[str, ...] = ()
     if fold.row_count is not None:
-        stays = [f"{by_column[fold.row_count].value} > 0"]
+        settled.append(f"{by_column[fold.row_count].value} > 0")
         if not fold.counts_every_row:
             # A group may begin or end with rows that no column counts.
             counted = (f"{totals.difference('count', '*')} AS {_ROWS}",)
             changed.append(f"change.{_ROWS} <> 0")
-    settled = [*stays, *(each for part in parts for each in part.settled)]
+    settled += [each for part in parts for each in part.settled]
     return {
-        "joined": _joined(fold, fold.rows, rows),
+        "joined": joined,
         "grouped_by": _listed(
             f"{expression} AS {name}" for expression, name in zip(grouped_by, affected, strict=True)
         ),
         "changes": ",\n".join([*counted, *(change for part in parts for change in part.changes)]),
-        "filter": where,
         "known": known(f"change.{name}" for name in affected),
         "places": _listed(str(place) for place in range(1, len(key) + 1)),
         "changed": "\nOR ".join(changed),
@@ -91,7 +93,7 @@ def fold_values(
             f"{identifier(column.name)} = {part.value}"
             for column, part in zip(fold.columns, parts, strict=True)
         ),
-        "settled": "\nAND ".join(settled) or "true",
+        "settled": "\n  AND ".join(settled),
         "change_key": _listed(f"change.{name}" for name in affected),
         "change_keys": _listed(f"array_agg(change.{name})" for name in affected),
     }

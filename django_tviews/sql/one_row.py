@@ -170,7 +170,7 @@ def keys_of_row(plan: Plan, source: SourcePlan, event: str, variables: Sequence[
         for place in range(1, len(plan.key) + 1)
     ]
     same = " AND ".join(
-        equals(column.equality).join(f"{value}[1] " for value in values)
+        f" {equals(column.equality)} ".join(f"{value}[1]" for value in values)
         for column, values in zip(plan.key, keys, strict=True)
     )
     assignments = []

@@ -232,8 +232,8 @@ FOLDS = (
     Mutation(
         "A group without rows left is recomputed.",
         "sql/folds.py",
-        '.value} > 0"]',
-        '.value} >= 0"]',
+        '.value} > 0")',
+        '.value} >= 0")',
         PLANS,
     ),
     Mutation(
@@ -260,8 +260,8 @@ FOLDS = (
     Mutation(
         "Rows that are not grouped are not folded.",
         "sql/folds.py",
-        '"filter": where,',
-        '"filter": "true",',
+        "    if fold.filter is not None:\n        # Before",
+        "    if False:\n        # Before",
         PLANS,
     ),
     Mutation(

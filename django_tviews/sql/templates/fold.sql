@@ -7,8 +7,7 @@ folded AS (
     UPDATE @{table} AS tview
     SET @{new_values}
     FROM change
-    WHERE @{change_matches_tview}
-      AND @{settled}
+    WHERE @{settled}
     RETURNING @{change_key}
 )
 SELECT @{change_keys}

@@ -9,8 +9,7 @@ FOR change IN
 LOOP
     UPDATE @{table} AS tview
     SET @{new_values}
-    WHERE @{change_matches_tview}
-      AND @{settled};
+    WHERE @{settled};
     IF NOT FOUND THEN
         @{keep_key};
     END IF;
