@@ -40,7 +40,9 @@ def transition_delta(source: SourcePlan, event: str) -> str:
     # IS NOT NULL asks a composite key about all of its fields.
     return (
         "SELECT image.*\n"
-        f"FROM {old_rows} AS o FULL JOIN {new_rows} AS n\nON {paired}\n"
+        f"FROM {old_rows} AS o FULL JOIN {new_rows} AS n\n"
+        "-- The images of a row belong together; none do if a cascade has changed some row twice.\n"
+        f"ON {paired}\n"
         "CROSS JOIN LATERAL (VALUES\n"
         f"    (true, {old_image}),\n"
         f"    (false, {new_image})\n"
