@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.utils import split_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -99,9 +101,9 @@ class TViewError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\nHINT: {self.hint}" if self.hint else self.message
 
-    @classmethod
+    @staticmethod
     def from_database_error(
-        cls, exc: BaseException, *, altering: bool = False, tview: str | None = None
+        exc: BaseException, *, altering: bool = False, tview: str | None = None
     ) -> TViewError | None:
         """Return the error of django_tviews that a database exception stands for.
 
@@ -129,33 +131,11 @@ class TViewError(Exception):
         for link in _causes(exc):
             if isinstance(link, TViewError):
                 return link
-            fields = _fields(link)
-            if fields is None:
-                continue
-            error_class = _class_of(fields)
-            if error_class is None and altering:
-                error_class = _MET_WHEN_ALTERING.get(fields["sqlstate"] or "")
-                # PostgreSQL would have it done with CASCADE.
-                fields |= {"hint": None}
-            if tview and error_class in (None, RefreshFailed):
-                error_class = _MET_WHEN_BUILDING.get(fields["sqlstate"] or "", error_class)
-            if error_class is None:
-                return None
-            message = _message(fields, error_class) or str(link)
-            error = error_class(
-                f"{tview}: {message}" if tview else message,
-                hint=fields["hint"] or error_class.advice,
-                tview=tview or _label(fields["table"]) or _label_of_function(fields["where"] or ""),
-                **{
-                    name: value
-                    for name, value in fields.items()
-                    if value and name not in ("message", "hint", "routine")
-                },
-            )
-            if lock := _LOCK.search(fields["detail"] or ""):
-                error.context["lock"] = (int(lock["tview"]), int(lock["number"]))
-            error.__cause__ = exc
-            return error
+            if (diagnostics := _Diagnostics.of(link)) is not None:
+                error = _known(diagnostics, str(link), altering=altering, tview=tview)
+                if error is not None:
+                    error.__cause__ = exc
+                return error
         return None
 
 
@@ -512,73 +492,132 @@ def _causes(exc: BaseException) -> Iterator[BaseException]:
         link = link.__cause__
 
 
-def _fields(exc: BaseException) -> dict[str, str | None] | None:
-    """Return the fields PostgreSQL sent with an exception of the driver, None for any other.
+@dataclass(frozen=True)
+class _Diagnostics:
+    """What PostgreSQL sent with an error; empty is what it did not send.
 
-    A connection that broke has a SQLSTATE of its class but no fields.
+    Attributes:
+        where: what was running, the innermost first: PostgreSQL's field CONTEXT.
+        routine: the function in PostgreSQL's own source that reported it.
     """
-    diagnostics = getattr(exc, "diag", None)
-    sqlstate = getattr(diagnostics, "sqlstate", None) or getattr(exc, "sqlstate", None)
-    if sqlstate is None:
+
+    sqlstate: str
+    message: str
+    hint: str
+    schema: str
+    table: str
+    column: str
+    constraint: str
+    detail: str
+    where: str
+    routine: str
+
+    @classmethod
+    def of(cls, exc: BaseException) -> _Diagnostics | None:
+        """Read those of an exception of the driver; any other has none.
+
+        A connection that broke has a SQLSTATE of its class but no fields.
+        """
+        sent = getattr(exc, "diag", None)
+        sqlstate = getattr(sent, "sqlstate", None) or getattr(exc, "sqlstate", None)
+        if sqlstate is None:
+            return None
+        return cls(
+            sqlstate,
+            getattr(sent, "message_primary", None) or "",
+            getattr(sent, "message_hint", None) or "",
+            getattr(sent, "schema_name", None) or "",
+            getattr(sent, "table_name", None) or "",
+            getattr(sent, "column_name", None) or "",
+            getattr(sent, "constraint_name", None) or "",
+            getattr(sent, "message_detail", None) or "",
+            getattr(sent, "context", None) or "",
+            getattr(sent, "source_function", None) or "",
+        )
+
+    @property
+    def functions(self) -> list[str]:
+        """The lines about the functions in PL/pgSQL that were running, the innermost first."""
+        # The words around the signature are translated with lc_messages; "PL/pgSQL" is not.
+        return [line for line in self.where.splitlines() if "PL/pgSQL" in line]
+
+    def context(self) -> dict[str, object]:
+        """Return what a `TViewError` has of it for programs."""
+        told = asdict(self)
+        for name in ("message", "hint", "routine"):
+            del told[name]
+        context: dict[str, object] = {name: value for name, value in told.items() if value}
+        if lock := _LOCK.search(self.detail):
+            context["lock"] = (int(lock["tview"]), int(lock["number"]))
+        return context
+
+
+def _known(
+    diagnostics: _Diagnostics, text: str, *, altering: bool, tview: str | None
+) -> TViewError | None:
+    """Return the error that PostgreSQL has reported, if it is one of ours.
+
+    Args:
+        diagnostics: what PostgreSQL sent.
+        text: of the driver's exception.
+        altering: the statement altered a TView.
+        tview: label of the TView that was being built, if one was.
+    """
+    error_class, hint = _class_of(diagnostics), diagnostics.hint
+    if error_class is None and altering:
+        error_class = _MET_WHEN_ALTERING.get(diagnostics.sqlstate)
+        # PostgreSQL would have it done with CASCADE.
+        hint = ""
+    if tview and error_class in (None, RefreshFailed):
+        error_class = _MET_WHEN_BUILDING.get(diagnostics.sqlstate, error_class)
+    if error_class is None:
         return None
-    return {
-        "sqlstate": sqlstate,
-        "message": getattr(diagnostics, "message_primary", None),
-        "hint": getattr(diagnostics, "message_hint", None),
-        "detail": getattr(diagnostics, "message_detail", None),
-        "schema": getattr(diagnostics, "schema_name", None),
-        "table": getattr(diagnostics, "table_name", None),
-        "column": getattr(diagnostics, "column_name", None),
-        "constraint": getattr(diagnostics, "constraint_name", None),
-        "where": getattr(diagnostics, "context", None),
-        "routine": getattr(diagnostics, "source_function", None),
-    }
+    message = _message(diagnostics, error_class) or text
+    return error_class(
+        f"{tview}: {message}" if tview else message,
+        hint=hint or error_class.advice,
+        tview=tview or _label(diagnostics),
+        **diagnostics.context(),
+    )
 
 
-def _message(fields: dict[str, str | None], error_class: type[TViewError]) -> str:
-    message = fields["message"] or ""
+def _message(diagnostics: _Diagnostics, error_class: type[TViewError]) -> str:
     # Only the detail says what it is that depends, or which key it is.
-    tells = error_class in (DependentColumn, KeyNotUnique)
-    detail = fields["detail"] if tells else None
-    return f"{message}: {detail}" if detail else message
+    if diagnostics.detail and error_class in (DependentColumn, KeyNotUnique):
+        return f"{diagnostics.message}: {diagnostics.detail}"
+    return diagnostics.message
 
 
-def _class_of(fields: dict[str, str | None]) -> type[TViewError] | None:
-    sqlstate = fields["sqlstate"] or ""
+def _class_of(diagnostics: _Diagnostics) -> type[TViewError] | None:
+    sqlstate, functions = diagnostics.sqlstate, diagnostics.functions
     if sqlstate in _ANYBODYS:
         return _ANYBODYS[sqlstate]
-    # The words around the signature are translated with lc_messages; "PL/pgSQL" is not.
-    functions = [line for line in (fields["where"] or "").splitlines() if "PL/pgSQL" in line]
     if not any(_OUR_FUNCTION.search(line) for line in functions):
         return None
-    if fields["routine"] == _RAISE_STATEMENT:
+    if diagnostics.routine == _RAISE_STATEMENT:
         # A trigger of the project on the TView runs inside the maintenance and may raise, too.
         ours = _OUR_FUNCTION.search(functions[0]) is not None
         return _RAISED_BY_OUR_FUNCTIONS.get(sqlstate, RefreshFailed) if ours else RefreshFailed
     return _MET_IN_OUR_FUNCTIONS.get(sqlstate, RefreshFailed)
 
 
-def _label_of_function(where: str) -> str | None:
-    """Return the label of the TView whose function was running, the innermost if several were."""
+def _label(diagnostics: _Diagnostics) -> str | None:
+    """Return the label of the TView that an error is about.
+
+    That is the one whose table is named, else the one whose function was running, the innermost if
+    several were.
+    """
     if not apps.models_ready:
         return None
-    functions = [line for line in where.splitlines() if "PL/pgSQL" in line]
-    for found in filter(None, map(_FUNCTION_OF_TVIEW.search, functions)):
-        known = {
-            model._meta.db_table.rpartition('"."')[2].strip('"'): model._meta.label
-            for model in apps.get_models()
-            if hasattr(model, "_maintenance")
-        }
-        tables = [table for table in known if found["rest"].startswith(f"{table}_")]
+    labels = {
+        split_identifier(model._meta.db_table)[1]: model._meta.label
+        for model in apps.get_models()
+        if hasattr(model, "_maintenance")
+    }
+    if diagnostics.table in labels:
+        return labels[diagnostics.table]
+    for found in filter(None, map(_FUNCTION_OF_TVIEW.search, diagnostics.functions)):
+        tables = [table for table in labels if found["rest"].startswith(f"{table}_")]
         if tables:
-            return known[max(tables, key=len)]
-    return None
-
-
-def _label(table: str | None) -> str | None:
-    if table is None or not apps.models_ready:
-        return None
-    for model in apps.get_models():
-        if model._meta.db_table.rpartition('"."')[2].strip('"') == table:
-            return model._meta.label
+            return labels[max(tables, key=len)]
     return None

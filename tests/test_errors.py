@@ -316,16 +316,20 @@ def test_a_chain_of_causes_that_bites_its_tail_ends() -> None:
 
 
 @pytest.mark.django_db
-def test_the_label_comes_from_the_table_if_a_model_of_the_project_has_it() -> None:
+@pytest.mark.parametrize(
+    ("table", "label"),
+    [("testapp_productcard", "testapp.ProductCard"), ("django_content_type", None)],
+)
+def test_the_label_is_that_of_the_tview_whose_table_is_named(table: str, label: str | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             CREATE FUNCTION django_tviews_guard() RETURNS void LANGUAGE plpgsql AS $$
             BEGIN
-                RAISE 'no' USING ERRCODE = '42809', TABLE = 'django_content_type';
+                RAISE 'no' USING ERRCODE = '42809', TABLE = '{table}';
             END $$;
             """
         )
     error = from_statement("SELECT django_tviews_guard()")
     assert error is not None
-    assert error.tview == "contenttypes.ContentType"
+    assert error.tview == label
