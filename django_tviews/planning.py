@@ -16,9 +16,10 @@ from .relational.canonical import called_functions, read_relations
 from .relational.constructs import refuse, refuse_function
 from .relational.functions import may_be_called
 from .relational.parts import find_parts
+from .relational.zones import reads_zone_abbreviations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -74,6 +75,7 @@ def plan_of(
         bulk_threshold=settings.BULK_THRESHOLD,
         output_types=output_types,
         reads_settings=catalog.read_settings(connection, views),
+        reads_zone_abbreviations=reads_zone_abbreviations(_texts(query, facts)),
         parts=find_parts(query, facts),
         query=query,
     )
@@ -121,6 +123,17 @@ def read_facts(connection: BaseDatabaseWrapper, query: str) -> Facts:
         },
         set_returning=frozenset(name for name, each in overloads.items() if each.set_returning),
     )
+
+
+def _texts(query: str, facts: Facts) -> Iterator[str]:
+    """Yield all that a query computes: itself, helper views, virtual columns."""
+    yield query
+    for relation in facts.relations.values():
+        if relation.definition:
+            yield relation.definition
+        for column in relation.columns:
+            if column.generation:
+                yield f"SELECT {column.generation}"
 
 
 def _depth(declaration: Declaration, tree: QueryTree, facts: Facts) -> int:

@@ -21,7 +21,7 @@ from unittest import mock
 
 import psycopg
 import pytest
-from django.db import NotSupportedError, connections, transaction
+from django.db import NotSupportedError, ProgrammingError, connections, transaction
 from django.test import override_settings
 
 from django_tviews import installer, planning, replacement
@@ -112,11 +112,11 @@ class Database:
         return value
 
     def server_has(self, statement: str) -> bool:
-        """Tell whether the server was built with what a statement needs, such as ICU or libxml."""
+        """Tell whether the server has what a statement needs: a version, ICU, libxml."""
         try:
             with self.rolled_back():
                 self.execute(statement)
-        except NotSupportedError:
+        except (NotSupportedError, ProgrammingError):
             return False
         return True
 

@@ -36,6 +36,8 @@ MAINTENANCE_ENVIRONMENT = {
     "lc_numeric": "C",
     "lc_time": "C",
     "array_nulls": "on",
+    "xmloption": "content",
+    "timezone_abbreviations": "Default",
     "quote_all_identifiers": "off",
     "gin_fuzzy_search_limit": "0",
     "row_security": "off",

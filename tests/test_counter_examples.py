@@ -632,6 +632,23 @@ class TestEqualThatIsNotTheSame:
         with pytest.raises(ColumnMismatch, match="which assignment may change"):
             database.tview(query, f"id {declared}, n bigint")
 
+    def test_xml_that_is_no_document_waits_for_commit(self, database: Database) -> None:
+        if not database.server_has("SELECT xml '<a/>'"):
+            return
+        database.execute("""
+            CREATE TABLE t (id integer PRIMARY KEY, v xml);
+            CREATE TABLE u (id integer PRIMARY KEY, t_id integer);
+            INSERT INTO t VALUES (1, 'a<b/>');
+            INSERT INTO u VALUES (1, 1);
+        """)
+        database.tview(
+            "SELECT u.id, t.v::text AS v FROM u JOIN t ON t.id = u.t_id",
+            "id integer, v text NULL",
+            mode="deferred",
+        )
+        database.execute("SET xmloption = document")
+        database.run("UPDATE t SET id = 2", "UPDATE u SET t_id = 2")
+
     def test_xml(self, maintained: Database) -> None:
         maintained.execute("CREATE TABLE t (id integer PRIMARY KEY, v xml)")
         maintained.tview("SELECT id, v FROM t", "id integer, v xml NULL")

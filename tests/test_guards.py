@@ -473,6 +473,7 @@ def test_settings_of_the_session_make_no_difference(database: Database, setting:
         ("lc_numeric", "POSIX"),
         ("lc_time", "POSIX"),
         ("array_nulls", "off"),
+        ("xmloption", "document"),
         ("quote_all_identifiers", "on"),
         ("gin_fuzzy_search_limit", "7"),
         ("row_security", "on"),

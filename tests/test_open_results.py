@@ -227,6 +227,10 @@ def test_the_blanks_at_the_end_of_a_string_without_a_length_reach_the_spool(
         ("array_nulls = off", "(label::text[])[1] IS NULL"),
         # IMMUTABLE, as PostgreSQL says.
         ("quote_all_identifiers = on", "quote_ident('x' || md5(label)) = 'x' || md5(label)"),
+        (
+            "timezone_abbreviations = 'Australia'",
+            "extract(hour FROM '2024-01-01 12:00+00'::timestamptz AT TIME ZONE 'EST') < id + 10",
+        ),
     ],
 )
 def test_what_an_immutable_function_makes_of_a_setting_is_settled(
@@ -238,6 +242,37 @@ def test_what_an_immutable_function_makes_of_a_setting_is_settled(
     )
     database.execute(f"SET {setting}")
     database.run("INSERT INTO part VALUES (1, '{NULL}'), (2, '{name}')")
+
+
+@pytest.mark.parametrize("expression", ["enum_last(mood)::text", "cardinality(enum_range(mood))"])
+def test_what_a_new_value_of_an_enum_changes_is_refused(
+    database: Database, expression: str
+) -> None:
+    database.execute("CREATE TYPE mood AS ENUM ('calm', 'glad')")
+    database.execute("CREATE TABLE part (id integer PRIMARY KEY, mood mood NOT NULL)")
+    query = f"SELECT id, {expression} AS shown FROM part"
+    assert refused(database, query, "id integer, shown text NULL") == "unpinned-function"
+
+
+def test_an_abbreviation_of_a_time_zone_is_settled_wherever_the_query_reads_it(
+    database: Database,
+) -> None:
+    database.execute("""
+        CREATE TABLE part (id integer PRIMARY KEY, label text NOT NULL, at timestamptz NOT NULL);
+        CREATE VIEW local AS SELECT id, at AT TIME ZONE label AS at FROM part;
+    """)
+    database.tview("SELECT id, at FROM local", "id integer, at timestamp NULL")
+    if database.server_has("CREATE TABLE v (a date, b date GENERATED ALWAYS AS (a) VIRTUAL)"):
+        database.execute(
+            "ALTER TABLE part ADD eastern timestamp "
+            "GENERATED ALWAYS AS (at AT TIME ZONE 'EST') VIRTUAL"
+        )
+        database.tview("SELECT id, eastern FROM part", "id integer, eastern timestamp NULL")
+    database.execute("SET timezone_abbreviations = 'Australia'")
+    database.run(
+        "INSERT INTO part VALUES (1, 'EST', '2024-01-01 12:00+00')",
+        "UPDATE part SET at = at + interval '1 day'",
+    )
 
 
 def test_an_index_gives_all_that_it_finds(database: Database) -> None:

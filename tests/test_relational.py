@@ -15,6 +15,7 @@ from django_tviews.relational.canonical import (
     same_query,
 )
 from django_tviews.relational.constructs import CONSTRUCTS
+from django_tviews.relational.zones import reads_zone_abbreviations
 
 from .plans import FACTS, tree_of
 
@@ -611,6 +612,35 @@ class TestCanonicalText:
     def test_formatting_changes_no_query(self, query: str) -> None:
         canonical = canonical_sql(query)
         assert canonical_sql(formatted(canonical)) == canonical
+
+    @pytest.mark.parametrize(
+        ("expression", "expected"),
+        [
+            ("at AT TIME ZONE 'EST'", True),
+            ("at AT TIME ZONE 'EST'::text", True),
+            ("at AT TIME ZONE zone", True),
+            ("pg_catalog.timezone(lower(zone), at)", True),
+            ("(SELECT max(at AT TIME ZONE zone) FROM u)", True),
+            ("date_trunc('day', at, 'EST')", True),
+            ("to_timestamp(label, 'YYYY-MM-DD TZ')", True),
+            ("to_timestamp(label, template)", True),
+            ("jsonb_path_query_first(data, '$.datetime(\"HH24:MI TZ\")')", True),
+            ("at AT TIME ZONE 'Europe/Berlin'", False),
+            ("at AT TIME ZONE 'UTC'::text", False),
+            ("at AT LOCAL", False),
+            ("date_trunc('day', at)", False),
+            ("date_trunc('day', at, 'Europe/Berlin')", False),
+            ("to_timestamp(label, 'YYYY-MM-DD')", False),
+            ("to_timestamp(seconds)", False),
+            ("'EST'", False),
+        ],
+    )
+    def test_which_queries_may_look_up_abbreviations_of_time_zones(
+        self, expression: str, expected: bool
+    ) -> None:
+        assert reads_zone_abbreviations(["SELECT id FROM t", f"SELECT {expression} AS at"]) is (
+            expected
+        )
 
     def test_formatting_is_for_people(self) -> None:
         assert formatted("SELECT id, name FROM product WHERE price > 1") == (

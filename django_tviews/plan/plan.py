@@ -42,10 +42,14 @@ FORMATS: tuple[tuple[str, str], ...] = (
     ("lc_numeric", "C"),
     ("lc_time", "C"),
     ("array_nulls", "on"),
+    ("xmloption", "content"),
 )
 
-# Fill, maintenance, refresh and verify all run in it.
-MAINTENANCE_ENVIRONMENT = (*ENVIRONMENT, *FORMATS)
+# What abbreviations of time zones stand for. To set it costs as much as to maintain a row.
+ZONES: tuple[tuple[str, str], ...] = (("timezone_abbreviations", "Default"),)
+
+# Fill, maintenance, refresh and verify all run in it, as far as their results depend on it.
+MAINTENANCE_ENVIRONMENT = (*ENVIRONMENT, *FORMATS, *ZONES)
 
 
 class Strategy(StrEnum):
@@ -146,6 +150,7 @@ class Plan:
         unit: if not, what it can be evaluated for instead.
         single: the query has at most one row for a key.
         reads_settings: its contents may depend on formats, so its functions pin them.
+        reads_zone_abbreviations: likewise on what abbreviations of time zones stand for.
         definitions: the text of the backing view, and of the helper views that it reads.
         query: the query with what hidden columns hold; empty if there are none, so that the
             backing view gives everything.
@@ -166,13 +171,16 @@ class Plan:
     unit: Unit | None = None
     single: bool = False
     reads_settings: bool = True
+    reads_zone_abbreviations: bool = True
     definitions: tuple[str, ...] = ()
     query: str = ""
 
     @property
     def environment(self) -> tuple[tuple[str, str], ...]:
-        """What its functions pin; to pin everything costs as much as to route a row."""
-        return MAINTENANCE_ENVIRONMENT if self.reads_settings else ENVIRONMENT
+        """What its functions pin; to pin everything costs more than to maintain a row."""
+        formats = FORMATS if self.reads_settings else ()
+        zones = ZONES if self.reads_zone_abbreviations else ()
+        return (*ENVIRONMENT, *formats, *zones)
 
     @property
     def hidden(self) -> tuple[PlanColumn, ...]:

@@ -41,6 +41,7 @@ def make_plan(
     bulk_threshold: int = 1000,
     output_types: Mapping[str, str] | None = None,
     reads_settings: bool = True,
+    reads_zone_abbreviations: bool = True,
     parts: Parts | None = None,
     strategies: Collection[Strategy] = tuple(Strategy),
     query: str | None = None,
@@ -57,6 +58,7 @@ def make_plan(
         bulk_threshold: with more changed rows or keys than this, statements are planned afresh.
         output_types: the types of the query's output columns, where a server has told them.
         reads_settings: what the query computes may depend on settings such as TimeZone.
+        reads_zone_abbreviations: likewise on what EST stands for.
         parts: what its output columns read, if they have no say in which rows there are, and each
             row is one combination of rows.
         strategies: those that may be used; what none of them does is recomputed, or rebuilt.
@@ -148,6 +150,7 @@ def make_plan(
                 *(type_sql for source in sources for _, type_sql in source.columns),
             )
         ),
+        reads_zone_abbreviations=reads_zone_abbreviations,
         query=with_hidden(query or declaration.query, hidden) if hidden else "",
     )
     if not declaration.allow_rebuild:

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 STABLE_BUT_PINNED = words(
     """
     age anytextcat array_agg array_to_json array_to_string avg concat concat_ws convert
-    convert_from convert_to date date_add date_part date_subtract date_trunc enum_first
-    enum_last enum_range extract format generate_series interval interval_pl_timestamptz
-    json_agg json_agg_strict json_build_array json_build_object json_object_agg
-    json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict jsonb_agg
-    jsonb_agg_strict jsonb_build_array jsonb_build_object jsonb_object_agg
-    jsonb_object_agg_strict jsonb_object_agg_unique jsonb_object_agg_unique_strict length
-    make_timestamptz money numeric overlaps phraseto_tsquery plainto_tsquery quote_literal
-    quote_nullable row_to_json sum textanycat time timestamp timestamptz
-    timestamptz_mi_interval timestamptz_pl_interval timetz timezone to_char to_date to_json
-    to_jsonb to_number to_timestamp to_tsquery to_tsvector websearch_to_tsquery
+    convert_from convert_to date date_add date_part date_subtract date_trunc extract format
+    generate_series interval interval_pl_timestamptz json_agg json_agg_strict
+    json_build_array json_build_object json_object_agg json_object_agg_strict
+    json_object_agg_unique json_object_agg_unique_strict jsonb_agg jsonb_agg_strict
+    jsonb_build_array jsonb_build_object jsonb_object_agg jsonb_object_agg_strict
+    jsonb_object_agg_unique jsonb_object_agg_unique_strict length make_timestamptz money
+    numeric overlaps phraseto_tsquery plainto_tsquery quote_literal quote_nullable
+    row_to_json sum textanycat time timestamp timestamptz timestamptz_mi_interval
+    timestamptz_pl_interval timetz timezone to_char to_date to_json to_jsonb to_number
+    to_timestamp to_tsquery to_tsvector websearch_to_tsquery
     """
 ) | frozenset(
     # Comparisons across the types with and without time zone.

@@ -947,6 +947,13 @@ _BUILDING = (
         GUARDS,
     ),
     Mutation(
+        "What TViews share may drain each of them, whoever it belongs to.",
+        "installer.py",
+        "        let_shared_call(schema_editor, function)\n",
+        "",
+        GUARDS,
+    ),
+    Mutation(
         "Nobody but us may call our functions.",
         "installer.py",
         '        execute(schema_editor, f"REVOKE ALL ON FUNCTION {function.signature} FROM PUBLIC")\n',
@@ -955,29 +962,39 @@ _BUILDING = (
     ),
 )
 
-_ENVIRONMENT = tuple(
+_ENVIRONMENT = (
     Mutation(
-        f"Maintenance does not depend on the writer's {name}.",
+        "Maintenance does not depend on what time zone abbreviations the writer uses.",
         "plan/plan.py",
-        f'    ("{name}", "{value}"),\n',
-        "",
-        (*GUARDS, "tests/test_open_results.py"),
-    )
-    for name, value in (
-        ("search_path", "pg_catalog, pg_temp"),
-        ("TimeZone", "UTC"),
-        ("DateStyle", "ISO, MDY"),
-        ("IntervalStyle", "postgres"),
-        ("extra_float_digits", "1"),
-        ("bytea_output", "hex"),
-        ("lc_monetary", "C"),
-        ("lc_numeric", "C"),
-        ("lc_time", "C"),
-        ("array_nulls", "on"),
-        ("quote_all_identifiers", "off"),
-        ("gin_fuzzy_search_limit", "0"),
-        ("row_security", "off"),
-    )
+        "zones = ZONES if self.reads_zone_abbreviations else ()",
+        "zones = ()",
+        ("tests/test_open_results.py",),
+    ),
+    *(
+        Mutation(
+            f"Maintenance does not depend on the writer's {name}.",
+            "plan/plan.py",
+            f'    ("{name}", "{value}"),\n',
+            "",
+            (*GUARDS, "tests/test_open_results.py"),
+        )
+        for name, value in (
+            ("search_path", "pg_catalog, pg_temp"),
+            ("TimeZone", "UTC"),
+            ("DateStyle", "ISO, MDY"),
+            ("IntervalStyle", "postgres"),
+            ("extra_float_digits", "1"),
+            ("bytea_output", "hex"),
+            ("lc_monetary", "C"),
+            ("lc_numeric", "C"),
+            ("lc_time", "C"),
+            ("array_nulls", "on"),
+            ("xmloption", "content"),
+            ("quote_all_identifiers", "off"),
+            ("gin_fuzzy_search_limit", "0"),
+            ("row_security", "off"),
+        )
+    ),
 )
 
 MUTATIONS = (
