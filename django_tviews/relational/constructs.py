@@ -215,7 +215,7 @@ def refuse(slug: str, what: str, *, position: int | None = None) -> NoReturn:
     Args:
         slug: a key of :data:`CONSTRUCTS`.
         what: the construct as it stands in the query: ``random()``, ``relation pg_class``.
-        position: its zero-based byte offset in the text, if known.
+        position: its zero-based place in the text, in characters, if known.
 
     Raises:
         UnsupportedQuery: always.

@@ -21,6 +21,8 @@ Node = Any
 def parse_select(sql: str) -> Node:
     """Return the ``SelectStmt`` of a text that holds exactly one SELECT (or WITH, VALUES, TABLE).
 
+    Every ``location`` in it counts characters.
+
     Args:
         sql: SQL text; a trailing semicolon is allowed.
 
@@ -33,7 +35,10 @@ def parse_select(sql: str) -> Node:
             f"The query must be one SELECT statement; this text holds {_statements(statements)}.",
             hint="Write a single SELECT (a WITH clause is fine).",
         )
-    return statements[0].stmt.select_stmt
+    select = statements[0].stmt.select_stmt
+    if not sql.isascii():
+        _count_characters(select, sql.encode())
+    return select
 
 
 def parse_statements(sql: str) -> list[tuple[str, str]]:
@@ -67,6 +72,14 @@ def _parsed(sql: str, what: str) -> Node:
             hint=f"Run the {what} in psql to see what PostgreSQL makes of it.",
             position=error.cursorpos - 1,
         ) from error
+
+
+def _count_characters(message: Node, text: bytes) -> None:
+    """Turn the offsets of nodes, which the parser counts in bytes of UTF-8, into characters."""
+    if "location" in message.DESCRIPTOR.fields_by_name and message.location > 0:
+        message.location = len(text[: message.location].decode())
+    for child in children(message):
+        _count_characters(child, text)
 
 
 def _statements(statements: Node) -> str:
@@ -182,7 +195,7 @@ def _clear_positions(message: Node) -> None:
 
 
 def position(message: Node) -> int | None:
-    """Return the zero-based byte offset of a node in its text, where the parser kept one.
+    """Return the zero-based place of a node in its text, in characters, where the parser kept one.
 
     A wrapper, or a message without a place of its own, has the place of its first child.
     """
