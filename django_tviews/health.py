@@ -12,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from . import alignment, catalog, graph
 from .errors import OutdatedTView, TViewError
+from .facts import RelationKind
 from .indexes import IndexAdvice, missing_indexes
 from .installer import pending_hidden_change, runtime_is_current
 from .maintenance import named, plan_of
@@ -19,7 +20,7 @@ from .plan.plan import FORMAT_VERSION, Plan
 from .registry import InstalledTView, installed
 from .sql import objects, shared
 from .sql.definitions import trigger_shape
-from .sql.quoting import identifier, qualified
+from .sql.quoting import identifier, qualified, relation_name
 from .unmigrated import has_migrations
 
 if TYPE_CHECKING:
@@ -227,6 +228,7 @@ class _Inspection:
                 )
             return
         yield from self.version(plan)
+        yield from self.table()
         yield from self.hidden_columns(plan)
         yield from self.functions(plan)
         yield from self.triggers(plan)
@@ -288,6 +290,17 @@ class _Inspection:
                 label,
                 "a table or helper view that it reads, or a setting, has changed since.",
                 self.cure,
+            )
+
+    def table(self) -> Iterator[Problem]:
+        own = catalog.relations(self.connection, [self.tview.oid])[self.tview.oid]
+        if own.kind is RelationKind.UNLOGGED_TABLE:
+            name = relation_name(own)
+            yield self.problem(
+                ProblemKind.EDITED,
+                name,
+                "its table is unlogged, so a crash would empty it.",
+                f"ALTER TABLE {name} SET LOGGED;",
             )
 
     def hidden_columns(self, plan: Plan) -> Iterator[Problem]:

@@ -575,6 +575,48 @@ RAW = {
 }
 
 
+_FUNCTION = "CREATE OR REPLACE FUNCTION {} RETURNS integer IMMUTABLE LANGUAGE sql {}"
+
+# What is there first, how the query uses it, and how that is changed.
+BEHIND_A_CALL = {
+    "a body in standard SQL": (
+        _FUNCTION.format("f(integer)", "RETURN $1 * 2"),
+        "f(n)",
+        _FUNCTION.format("f(integer)", "RETURN $1 * 3"),
+    ),
+    "whether it is called for NULL": (
+        _FUNCTION.format("f(integer)", "AS 'SELECT COALESCE($1, 7)'"),
+        "f(NULLIF(n, 1))",
+        "ALTER FUNCTION f(integer) STRICT",
+    ),
+    "an operator": (
+        _FUNCTION.format("f(integer, integer)", "AS 'SELECT $1 * $2'")
+        + "; CREATE OPERATOR ### (LEFTARG = integer, RIGHTARG = integer, FUNCTION = f)",
+        "n ### 2",
+        _FUNCTION.format("f(integer, integer)", "AS 'SELECT $1 - $2'"),
+    ),
+    "an aggregate": (
+        _FUNCTION.format("f(integer, integer)", "AS 'SELECT $1 + $2'")
+        + "; CREATE AGGREGATE total(integer) (SFUNC = f, STYPE = integer, INITCOND = '0')",
+        "(SELECT total(s.n ORDER BY s.id) FROM t AS s WHERE s.id = t.id)",
+        _FUNCTION.format("f(integer, integer)", "AS 'SELECT $1 - $2'"),
+    ),
+    "what an aggregate begins with": (
+        _FUNCTION.format("f(integer, integer)", "AS 'SELECT $1 + $2'")
+        + "; CREATE AGGREGATE total(integer) (SFUNC = f, STYPE = integer, INITCOND = '0')",
+        "(SELECT total(s.n ORDER BY s.id) FROM t AS s WHERE s.id = t.id)",
+        "CREATE OR REPLACE AGGREGATE total(integer) (SFUNC = f, STYPE = integer, INITCOND = '5')",
+    ),
+    "a function that it calls in standard SQL": (
+        _FUNCTION.format("g(integer)", "RETURN $1 * 2")
+        + "; "
+        + _FUNCTION.format("f(integer)", "RETURN g($1) + 1"),
+        "f(n)",
+        _FUNCTION.format("g(integer)", "RETURN $1 * 3"),
+    ),
+}
+
+
 class TestRawSQL:
     @pytest.mark.parametrize("statement", RAW.values(), ids=RAW)
     def test_what_it_changes_is_followed(self, shop: Shop, statement: str) -> None:
@@ -606,6 +648,19 @@ class TestRawSQL:
         )
         shop.apply(migrations.RunSQL(create.format("reverse")))
         shop.check("another function")
+
+    @pytest.mark.parametrize("case", BEHIND_A_CALL.values(), ids=BEHIND_A_CALL)
+    def test_what_is_behind_a_call(self, database: Database, case: tuple[str, str, str]) -> None:
+        create, call, change = case
+        database.execute("CREATE TABLE t (id integer PRIMARY KEY, n integer NOT NULL)")
+        database.execute("INSERT INTO t VALUES (1, 1), (2, 5)")
+        database.execute(create)
+        tview = database.tview(f"SELECT id, {call} AS n FROM t", "id integer, n integer NULL")
+        before = database.rows(tview)
+        with database.connection.schema_editor() as editor:
+            editor.execute(change, params=None)
+        database.check(change)
+        assert database.rows(tview) != before
 
     def test_a_partition_that_is_attached_or_detached(self, database: Database) -> None:
         database.execute("""

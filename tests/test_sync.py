@@ -75,6 +75,16 @@ def test_a_disabled_trigger_is_enabled(shop: Database) -> None:
     shop.run("UPDATE maker SET name = upper(name)")
 
 
+@pytest.mark.parametrize("table", ["card", "maker"])
+def test_a_table_that_a_crash_would_empty_is_seen(shop: Database, table: str) -> None:
+    def said() -> list[str]:
+        return [each.message for each in health.check("tests.card") if "unlogged" in each.message]
+
+    assert not said()
+    shop.execute(f"ALTER TABLE {table} SET UNLOGGED")
+    assert said()
+
+
 def test_a_shared_function_is_put_back(shop: Database) -> None:
     lock = f"{shop.schema}.django_tviews_lock(regclass, integer[])"
     shop.execute(f"DROP FUNCTION {lock}")

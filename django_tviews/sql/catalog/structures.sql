@@ -16,13 +16,26 @@ SELECT c.oid::bigint, n.nspname, c.relname,
         ))),
     (
         SELECT pg_catalog.md5(pg_catalog.concat_ws(' ', r.ev_action::text, (
+            -- The functions that it calls, also as operators and aggregates, and those that these
+            -- are made of, as far as PostgreSQL knows them: not those in the text of a body.
+            WITH RECURSIVE called (catalog, oid) AS (
+                SELECT 'pg_catalog.pg_rewrite'::regclass::oid, r.oid
+                UNION
+                SELECT d.refclassid, d.refobjid
+                FROM called
+                JOIN pg_catalog.pg_depend AS d
+                    ON d.classid = called.catalog AND d.objid = called.oid
+                WHERE d.refclassid IN (
+                    'pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
+            )
             SELECT pg_catalog.string_agg(
-                pg_catalog.concat_ws(' ', p.oid, p.provolatile, p.proconfig, p.prosrc),
+                pg_catalog.concat_ws(' ', p.oid, p.provolatile, p.proisstrict, p.proconfig,
+                    p.prosrc, p.prosqlbody, a.agginitval),
                 ', ' ORDER BY p.oid)
-            FROM pg_catalog.pg_depend AS d
-            JOIN pg_catalog.pg_proc AS p ON p.oid = d.refobjid
-            WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
-              AND d.refclassid = 'pg_catalog.pg_proc'::regclass
+            FROM called
+            JOIN pg_catalog.pg_proc AS p
+                ON called.catalog = 'pg_catalog.pg_proc'::regclass AND p.oid = called.oid
+            LEFT JOIN pg_catalog.pg_aggregate AS a ON a.aggfnoid = p.oid
         )))
         FROM pg_catalog.pg_rewrite AS r
         WHERE r.ev_class = c.oid AND r.ev_type = '1' AND c.relkind = 'v'
