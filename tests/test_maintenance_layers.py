@@ -633,10 +633,9 @@ def test_names_with_anything_in_them(database: Database, odd: str) -> None:
     database.drop(database.tviews[0].declaration)
 
 
-@pytest.mark.parametrize("mode", ["deferred", "immediate"])
-def test_a_refresh_makes_none_wrong_that_its_difference_has_never_reached(
-    database: Database, mode: str
-) -> None:
+@pytest.fixture
+def sales(database: Database) -> Database:
+    """A TView of sales, for others to read."""
     database.execute("""
         CREATE TABLE sale (id integer PRIMARY KEY, shop integer NOT NULL, price integer NOT NULL);
         INSERT INTO sale VALUES (1, 1, 5), (2, 1, 7), (3, 2, 1);
@@ -644,56 +643,56 @@ def test_a_refresh_makes_none_wrong_that_its_difference_has_never_reached(
     database.tview(
         "SELECT id, shop, price FROM sale", "id integer, shop integer, price integer", table="low"
     )
-    database.tview(
+    return database
+
+
+@pytest.mark.parametrize("mode", ["deferred", "immediate"])
+def test_a_refresh_makes_none_wrong_that_its_difference_has_never_reached(
+    sales: Database, mode: str
+) -> None:
+    sales.tview(
         "SELECT shop, sum(price) AS price, count(*) AS n FROM low GROUP BY shop",
         "shop integer, price bigint, n bigint",
         "shop",
         table="middle",
         mode=mode,
     )
-    database.tview(
+    sales.tview(
         "SELECT 1 AS id, sum(price) AS price, count(*) AS n FROM middle",
         "id integer, price numeric NULL, n bigint",
         table="top",
     )
-    database.execute("""
+    sales.execute("""
         SET session_replication_role = replica;
         UPDATE low SET price = 100 WHERE id = 1;
         UPDATE middle SET price = 107 WHERE shop = 1;
         RESET session_replication_role;
     """)
-    with database.transaction():
+    with sales.transaction():
         # What this has passed on, the refresh does not.
-        database.execute("UPDATE sale SET price = 2 WHERE id = 3")
-        database.execute("INSERT INTO django_tviews_refresh (tview) VALUES ('low')")
-    database.check()
+        sales.execute("UPDATE sale SET price = 2 WHERE id = 3")
+        sales.execute("INSERT INTO django_tviews_refresh (tview) VALUES ('low')")
+    sales.check()
 
 
 def test_a_refresh_does_not_pass_on_a_difference_that_has_never_reached_what_it_reads(
-    database: Database,
+    sales: Database,
 ) -> None:
-    database.execute("""
-        CREATE TABLE sale (id integer PRIMARY KEY, shop integer NOT NULL, price integer NOT NULL);
-        INSERT INTO sale VALUES (1, 1, 5), (2, 1, 7), (3, 2, 1);
-    """)
-    database.tview(
-        "SELECT id, shop, price FROM sale", "id integer, shop integer, price integer", table="low"
-    )
-    database.tview(
+    sales.tview(
         "SELECT shop, sum(price) AS price FROM low GROUP BY shop",
         "shop integer, price bigint",
         "shop",
         table="top",
     )
-    database.execute("""
+    sales.execute("""
         SET session_replication_role = replica;
         UPDATE low SET price = 100 WHERE id = 1;
         RESET session_replication_role;
     """)
-    with database.transaction():
-        database.execute("UPDATE sale SET price = 2 WHERE id = 3")
-        database.execute("INSERT INTO django_tviews_refresh (tview, keys) VALUES ('low', '[[1]]')")
-    database.check()
+    with sales.transaction():
+        sales.execute("UPDATE sale SET price = 2 WHERE id = 3")
+        sales.execute("INSERT INTO django_tviews_refresh (tview, keys) VALUES ('low', '[[1]]')")
+    sales.check()
 
 
 @pytest.fixture
