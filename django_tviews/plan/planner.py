@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from django_tviews.errors import ColumnMismatch, KeyMissing, KeyNull, UnsupportedQuery
@@ -70,49 +71,21 @@ def make_plan(
         KeyNull: the key may be NULL.
         UnsupportedQuery: a source without a route, unless ``allow_rebuild`` is set.
     """
+    text, deferred = query or declaration.query, declaration.mode == "deferred"
+    computed = output_types or {}
     outputs = _outputs(declaration, tree)
-    for column in declaration.columns:
-        _check_null(declaration, column.name, column.nullable, outputs[column.name])
-    types = {column.name: column.type for column in declaration.columns}
-    for name in declaration.key:
-        _refuse_what_no_array_holds(declaration, name, types[name], facts)
-        if output_types is not None:
-            _check_key_type(declaration, name, types[name], output_types[outputs[name].name])
-    key = tuple(
-        KeyColumn(
-            name,
-            without_length(types[name]),
-            outputs[name].name,
-            facts.equality_schemas.get(types[name], "pg_catalog"),
-        )
-        for name in declaration.key
-    )
-    key_outputs = [outputs[name].name for name in declaration.key]
+    _check_columns(declaration, outputs, facts, output_types)
+    key = _key(declaration, outputs, facts)
+    key_outputs = [column.output for column in key]
     by_key = evaluated_by_key(tree, key_outputs)
-    computed = {
-        column.output: (output_types or {}).get(column.output, column.type)
-        for column in declaration.columns
-    }
-    columns = tuple(
-        PlanColumn(
-            column.name,
-            column.type,
-            column.output,
-            computed[column.output],
-            value_equal=tree.open_look(column.output),
-            compared_as=compared_as(column.type, computed[column.output]),
-        )
-        for column in declaration.columns
-    )
+    columns = _columns(declaration, tree, computed)
     sources = _sources(tree, facts, key_outputs)
     if Strategy.FOLD in strategies:
-        folds = find_folds(tree, columns, key, output_types or {})
+        folds = find_folds(tree, columns, key, computed)
         columns += folds.hidden
         sources = tuple(replace(each, fold=folds.by_source.get(each.relation)) for each in sources)
-    hidden = [column.hidden for column in columns if column.hidden is not None]
-    deferred = declaration.mode == "deferred"
     if parts is None:
-        parts = find_group_parts(tree, query or declaration.query, key_outputs)
+        parts = find_group_parts(tree, text, key_outputs)
     if Strategy.PATCH in strategies and not deferred and parts is not None and by_key:
         sources = tuple(
             replace(each, patch=find_patch(tree, parts, each, columns, key_outputs))
@@ -125,6 +98,7 @@ def make_plan(
             replace(each, root=find_root(tree, each, key_outputs, single=single and by_key))
             for each in sources
         )
+    hidden = [column.hidden for column in columns if column.hidden is not None]
     plan = Plan(
         label=declaration.label,
         schema=schema,
@@ -140,22 +114,66 @@ def make_plan(
         by_key=by_key,
         unit=None if by_key else find_unit(tree, key_outputs, facts),
         single=single,
-        # Images of rows wait in the spool as text.
-        reads_settings=reads_settings
-        or not all(
-            is_written_in_one_way(type_sql)
-            for type_sql in (
-                *types.values(),
-                *(output_types or {}).values(),
-                *(type_sql for source in sources for _, type_sql in source.columns),
-            )
-        ),
+        reads_settings=reads_settings or _formats_images(declaration, computed, sources),
         reads_zone_abbreviations=reads_zone_abbreviations,
-        query=with_hidden(query or declaration.query, hidden) if hidden else "",
+        query=with_hidden(text, hidden) if hidden else "",
     )
     if not declaration.allow_rebuild:
         _refuse_rebuilds(plan)
     return plan
+
+
+def _key(
+    declaration: Declaration, outputs: Mapping[str, Output], facts: Facts
+) -> tuple[KeyColumn, ...]:
+    types = {column.name: column.type for column in declaration.columns}
+    return tuple(
+        KeyColumn(
+            name,
+            without_length(types[name]),
+            outputs[name].name,
+            facts.equality_schemas.get(types[name], "pg_catalog"),
+        )
+        for name in declaration.key
+    )
+
+
+def _columns(
+    declaration: Declaration, tree: QueryTree, output_types: Mapping[str, str]
+) -> tuple[PlanColumn, ...]:
+    """Return the columns that fields show; hidden ones follow from the folds."""
+    columns = []
+    for column in declaration.columns:
+        computed = output_types.get(column.output, column.type)
+        columns.append(
+            PlanColumn(
+                column.name,
+                column.type,
+                column.output,
+                computed,
+                value_equal=tree.open_look(column.output),
+                compared_as=compared_as(column.type, computed),
+            )
+        )
+    return tuple(columns)
+
+
+def _formats_images(
+    declaration: Declaration, output_types: Mapping[str, str], sources: Iterable[SourcePlan]
+) -> bool:
+    """Tell whether settings decide how values are written: in the spool, images of rows are text.
+
+    Args:
+        declaration: what the TView says.
+        output_types: the types of the query's output columns, as far as a server has told them.
+        sources: the sources.
+    """
+    types = chain(
+        (column.type for column in declaration.columns),
+        output_types.values(),
+        (type_sql for source in sources for _, type_sql in source.columns),
+    )
+    return not all(map(is_written_in_one_way, types))
 
 
 def _outputs(declaration: Declaration, tree: QueryTree) -> dict[str, Output]:
@@ -193,6 +211,29 @@ def _outputs(declaration: Declaration, tree: QueryTree) -> dict[str, Output]:
             column=extra[0],
         )
     return found
+
+
+def _check_columns(
+    declaration: Declaration,
+    outputs: Mapping[str, Output],
+    facts: Facts,
+    output_types: Mapping[str, str] | None,
+) -> None:
+    """Refuse columns that cannot hold what the query gives.
+
+    Args:
+        declaration: what the TView says.
+        outputs: the output column of each column.
+        facts: about the types of the columns.
+        output_types: the types of the output columns; None where no server has told them.
+    """
+    for column in declaration.columns:
+        _check_null(declaration, column.name, column.nullable, outputs[column.name])
+    types = {column.name: column.type for column in declaration.columns}
+    for name in declaration.key:
+        _refuse_what_no_array_holds(declaration, name, types[name], facts)
+        if output_types is not None:
+            _check_key_type(declaration, name, types[name], output_types[outputs[name].name])
 
 
 def _check_null(declaration: Declaration, name: str, nullable: bool, output: Output) -> None:
