@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from django.db import DatabaseError, transaction
 
 from . import catalog
-from .definition import object_name
 from .errors import OutdatedTView
 from .installer import (
     alter_hidden_columns,
@@ -33,6 +32,7 @@ from .registry import entry_statement, installed, readers_of
 from .sql import created, names, objects, shared
 from .sql.definitions import trigger_shape
 from .sql.quoting import complete, identifier, literal, qualified
+from .text import object_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

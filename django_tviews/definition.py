@@ -16,25 +16,12 @@ from typing import TYPE_CHECKING, Any
 from django.db.backends.utils import split_identifier
 
 from .errors import ConfigurationError, InvalidTViewName
-from .text import bounded
+from .text import object_name
 
 if TYPE_CHECKING:
     from django.db.models import Field, Model
 
     from .models import TView
-
-
-def object_name(table: str, suffix: str) -> str:
-    """Name a database object that belongs to a table, within PostgreSQL's 63 bytes.
-
-    Args:
-        table: the name of the table the object belongs to.
-        suffix: what the object is, such as ``"query"``.
-
-    Returns:
-        ``<table>_<suffix>``, or a shortened form of it.
-    """
-    return bounded(table, f"_{suffix}")
 
 
 def stored_fields(model: type[Model]) -> dict[str, Field[Any, Any]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from . import catalog, planning
-from .definition import Column, Declaration, object_name
+from .definition import Column, Declaration
 from .errors import KeyMissing, UnsupportedQuery
 from .inspected_fields import (
     Described,
@@ -35,6 +35,7 @@ from .relational.builder import build_tree, complete_order
 from .relational.canonical import canonical_sql, formatted, output_names
 from .relational.identity import row_keys
 from .sql.quoting import identifier
+from .text import object_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

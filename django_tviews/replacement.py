@@ -15,7 +15,6 @@ from django.db import transaction
 
 from . import catalog
 from .alignment import align
-from .definition import object_name
 from .errors import MetadataNotFound
 from .following import following
 from .guard import Lifted
@@ -35,6 +34,7 @@ from .planning import plan_of
 from .registry import InstalledTView, find, readers_of
 from .sql import objects, shared
 from .sql.quoting import complete, identifier, qualified
+from .text import object_name
 
 if TYPE_CHECKING:
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor

@@ -37,3 +37,16 @@ def bounded(name: str, suffix: str = "") -> str:
     tail = f"_{hashlib.sha256(whole.encode()).hexdigest()[:8]}{suffix}"
     head = name.encode()[: IDENTIFIER_BYTES - len(tail.encode())].decode(errors="ignore")
     return f"{head}{tail}"
+
+
+def object_name(table: str, suffix: str) -> str:
+    """Name a database object that belongs to a table, within PostgreSQL's 63 bytes.
+
+    Args:
+        table: the name of the table the object belongs to.
+        suffix: what the object is, such as ``"query"``.
+
+    Returns:
+        ``<table>_<suffix>``, or a shortened form of it.
+    """
+    return bounded(table, f"_{suffix}")

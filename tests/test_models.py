@@ -18,10 +18,11 @@ from django.test.utils import CaptureQueriesContext, isolate_apps
 
 import django_tviews
 from django_tviews import SQLFile, TView, TViewManager, TViewQuerySet
-from django_tviews.definition import Column, Declaration, Maintenance, object_name
+from django_tviews.definition import Column, Declaration, Maintenance
 from django_tviews.errors import ConfigurationError, TViewError, TViewReadOnly
 from django_tviews.models import WRITES
 from django_tviews.state import TViewState
+from django_tviews.text import object_name
 
 from .testapp.models import Product, ProductCard, ProductTag, Review, Stock, Supplier, Tag
 

@@ -6,9 +6,8 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from django_tviews.definition import object_name
 from django_tviews.errors import FUNCTION_PREFIXES
-from django_tviews.text import bounded
+from django_tviews.text import bounded, object_name
 
 from .quoting import qualified, subquery
 
