@@ -8,16 +8,8 @@ from django.test import override_settings
 from django_tviews.definition import Declaration
 from django_tviews.errors import CircularDependency, DependencyDepthExceeded, MetadataNotFound
 from django_tviews.facts import RelationFacts, RelationKind
-from django_tviews.graph import (
-    Edge,
-    Graph,
-    Node,
-    NodeKind,
-    render_dot,
-    render_json,
-    render_mermaid,
-    render_text,
-)
+from django_tviews.graph import Edge, Graph, Node, NodeKind
+from django_tviews.renderers import render_dot, render_json, render_mermaid, render_text
 
 
 def declaration(label: str, *reads: str) -> Declaration:

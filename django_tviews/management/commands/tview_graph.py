@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from django_tviews import graph
+from django_tviews import graph, renderers
 from django_tviews.management.base import TViewCommand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 RENDERERS: Final[Mapping[str, Callable[[graph.Graph], str]]] = {
-    "text": graph.render_text,
-    "json": graph.render_json,
-    "dot": graph.render_dot,
-    "mermaid": graph.render_mermaid,
+    "text": renderers.render_text,
+    "json": renderers.render_json,
+    "dot": renderers.render_dot,
+    "mermaid": renderers.render_mermaid,
 }
 
 
