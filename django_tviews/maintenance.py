@@ -378,9 +378,9 @@ def _not_installed(
 ) -> MetadataNotFound:
     message = f'No TView called "{label}" is installed in database "{connection.alias}".'
     error = MetadataNotFound.near(message, label, known)
-    with suppress(LookupError, ValueError):
-        if issubclass(apps.get_model(label), TView):
-            error.hint = f"The project declares it: run migrate --database {connection.alias}."
+    with suppress(MetadataNotFound):
+        named([label], {each._meta.label for each in apps.get_models() if issubclass(each, TView)})
+        error.hint = f"The project declares it: run migrate --database {connection.alias}."
     return error
 
 

@@ -153,10 +153,14 @@ def query_sql(model: type[TView]) -> str:
             tview=model._meta.label,
         ) from error
     raise ConfigurationError(
-        f"The query of {model._meta.label} is a {type(given).__name__}.",
+        f"The query of {model._meta.label} is {_kind(given)}",
         hint="Give a QuerySet (from a staticmethod), SQL text, or SQLFile(path).",
         tview=model._meta.label,
     )
+
+
+def _kind(given: object) -> str:
+    return "None: does query() return?" if given is None else f"a {type(given).__name__}."
 
 
 def _takes_no_arguments(query: Callable[..., object]) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import uuid
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,11 @@ class TestWhatAllCommandsShare:
     @pytest.mark.usefixtures("database")
     def test_a_declared_tview_that_is_not_installed_says_what_to_run(self, name: str) -> None:
         _, message = call(name, "testapp.ProductCard", code=2)
+        assert "HINT: The project declares it: run migrate" in message
+
+    @pytest.mark.usefixtures("database")
+    def test_so_does_the_label_of_an_app(self) -> None:
+        _, message = call("tview_verify", "testapp", code=2)
         assert "HINT: The project declares it: run migrate" in message
 
     @pytest.mark.parametrize("name", ALL)
@@ -416,6 +422,24 @@ class TestTviewVerify:
         says, hint = message.splitlines()
         assert says == "testapp.ProductCard differs from the query."
         assert "--repair" in hint
+
+    def test_only_what_differs_is_written_to_who_wants_it_quiet(self, shop: Database) -> None:
+        assert call("tview_verify", "-v", "0") == ("", "")
+        assert call("tview_refresh", "-v", "0") == ("", "")
+        self.drift(shop)
+        out, _ = call("tview_verify", "-v", "0", "--limit", "0", code=1)
+        assert re.findall("^testapp.*:", out, re.MULTILINE) == [
+            "testapp.ProductCard: 3 rows, differs from the query:",
+            "testapp.SupplierTotals: 2 rows, differs from the query:",
+        ]
+        out, _ = call("tview_refresh", "-v", "0")
+        assert "testapp.ProductCard: 1 row inserted" in out
+        assert "nothing" not in out
+
+    @pytest.mark.parametrize("limit", ["-1", "x"])
+    def test_a_limit_that_is_no_number_is_refused(self, limit: str) -> None:
+        with pytest.raises(CommandError, match=f'"{limit}" is no number of keys'):
+            call_command("tview_verify", f"--limit={limit}")
 
     def test_json_lists_the_differences(self, shop: Database) -> None:
         _, chair = self.drift(shop)

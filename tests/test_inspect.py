@@ -514,6 +514,7 @@ class TestTheCommand:
             (["SELECT id FROM nowhere"], "The query reads 'nowhere', which does not exist"),
             (["SELECT now() AS id"], "The query cannot be kept: now()"),
             (["SELECT id FROM testapp_tag", "--name", "1x"], '"1x" cannot be the name of a class'),
+            (["SELECT id FROM testapp_tag", "--name", "class"], '"class" cannot be the name of'),
             (["nowhere.sql"], "nowhere.sql cannot be read: "),
         ],
     )

@@ -250,6 +250,11 @@ def test_a_query_of_another_kind_is_a_configuration_error(query: object) -> None
         query_sql(with_query(query))
 
 
+def test_a_query_that_returns_nothing_is_asked_for_its_return() -> None:
+    with pytest.raises(ConfigurationError, match=r"is None: does query\(\) return\?"):
+        query_sql(with_query(lambda: None))
+
+
 def test_a_queryset_over_a_star_is_named_by_the_server_only() -> None:
     assert canonical_query(with_query("SELECT * FROM testapp_tag")) == "SELECT * FROM testapp_tag"
 

@@ -127,11 +127,14 @@ class TViewCommand(BaseCommand):
         """Write the answer of the command as one JSON object, with its format number first."""
         self.stdout.write(json.dumps({"format": 1, **answer}, indent=2, ensure_ascii=False))
 
-    def write_reports(self, reports: Sequence[Report], **options: Any) -> None:
+    def write_reports(
+        self, reports: Sequence[Report], notable: Sequence[Report], **options: Any
+    ) -> None:
         """Write what there is to say of each TView.
 
         Args:
             reports: of each that there is.
+            notable: those that are written with ``-v 0``, too.
             **options: the parsed arguments.
         """
         if options["format"] == "json":
@@ -139,7 +142,7 @@ class TViewCommand(BaseCommand):
                 database=options["database"], tviews=[report.as_dict() for report in reports]
             )
             return
-        for report in reports:
+        for report in reports if options["verbosity"] > 0 else notable:
             self.stdout.write(str(report))
         if not reports and options["verbosity"] > 0:
             self.stdout.write(f'No TViews are installed in database "{options["database"]}".')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import sys
 from pathlib import Path
@@ -43,7 +44,7 @@ class Command(TViewCommand):
         """Inspect the query and write the class."""
         sql, path = _read(options["query"])
         name = options["name"] or (_class_name(path) if path else "") or "NewTView"
-        if not name.isidentifier():
+        if not name.isidentifier() or keyword.iskeyword(name):
             raise CommandError(f'"{name}" cannot be the name of a class.', returncode=FAILED)
         inspected = inspection.inspect_query(
             sql, name=name, file=_in_app(path) if path else None, using=options["database"]

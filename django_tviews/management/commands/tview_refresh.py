@@ -46,7 +46,8 @@ class Command(TViewCommand):
             )
         except ValueError as error:
             raise CommandError(str(error), returncode=FAILED) from error
-        self.write_reports(reports, **options)
+        notable = [report for report in reports if report.changed is not False]
+        self.write_reports(reports, notable, **options)
 
 
 def _key(written: str) -> tuple[str, ...]:

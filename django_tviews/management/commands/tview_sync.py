@@ -21,6 +21,5 @@ class Command(TViewCommand):
         text = options["format"] == "text"
         bar = ProgressBar(self.stderr, shown=text and options["verbosity"] > 0)
         reports = synchronization.sync(*options["labels"], using=options["database"], progress=bar)
-        if text and options["verbosity"] == 0:
-            reports = [report for report in reports if report.changes]
-        self.write_reports(reports, **options)
+        notable = [report for report in reports if report.changes]
+        self.write_reports(reports, notable, **options)

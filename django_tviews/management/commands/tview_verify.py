@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any, Final
 
 from django_tviews import maintenance
@@ -26,7 +27,7 @@ class Command(TViewCommand):
         )
         parser.add_argument(
             "--limit",
-            type=int,
+            type=_number,
             default=maintenance.LISTED,
             metavar="N",
             help=f"How many differing keys to list for each; {maintenance.LISTED} by default.",
@@ -42,9 +43,16 @@ class Command(TViewCommand):
             limit=options["limit"],
             progress=ProgressBar(self.stderr, shown=text and options["verbosity"] > 0),
         )
-        self.write_reports(reports, **options)
-        different = [report.label for report in reports if not report.exact]
+        notable = [report for report in reports if not report.exact]
+        self.write_reports(reports, notable, **options)
+        different = [report.label for report in notable]
         if different:
             verb = "differs" if len(different) == 1 else "differ"
             after = "; repaired." if options["repair"] else f".\nHINT: {_NEXT}"
             self.found(f"{', '.join(different)} {verb} from the query{after}")
+
+
+def _number(written: str) -> int:
+    if not written.isdecimal():
+        raise ArgumentTypeError(f'"{written}" is no number of keys.')
+    return int(written)
