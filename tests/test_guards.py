@@ -19,6 +19,7 @@ from django_tviews.errors import (
     IsolationUnsupported,
     KeyNotUnique,
     KeyNull,
+    OutdatedTView,
     RefreshFailed,
     TViewAlreadyExists,
     TViewError,
@@ -927,6 +928,30 @@ class TestDumpAndRestore:
         with empty_database(shop) as restored:
             psql(restored, server_programs, script)
             self.verify(restored)
+
+    @pytest.mark.parametrize("mode", ["immediate", "deferred"])
+    def test_a_schema_without_the_registry_fails_writes_and_drifts_not(
+        self, shop: Database, server_programs: Path, mode: str
+    ) -> None:
+        shop.tview("SELECT id, amount FROM stock", "id integer, amount integer NULL", mode=mode)
+        schema = dump(shop, server_programs, "--schema-only")
+        registry = dump(
+            shop, server_programs, "--data-only", f"--table={shop.schema}.django_tviews_registry"
+        )
+        write = (
+            "WITH new AS (INSERT INTO supplier VALUES (1, 'a'), (2, 'b') RETURNING id), "
+            "product AS (INSERT INTO product (id, name, supplier_id) SELECT id, 'new', id FROM new "
+            "RETURNING id) INSERT INTO stock SELECT id, 10, id FROM product"
+        )
+        with empty_database(shop) as restored:
+            psql(restored, server_programs, schema)
+            restored.execute(f"SET search_path = {restored.schema}, public")
+            with pytest.raises(DatabaseError, match="is not in the registry") as failure:
+                restored.execute(write)
+            assert isinstance(TViewError.from_database_error(failure.value), OutdatedTView)
+            restored.check("the failure")
+            psql(restored, server_programs, registry)
+            restored.run(write, "INSERT INTO product VALUES (3, 'third')", *WRITES)
 
     def test_into_a_cluster_that_has_not_reached_the_numbers_in_the_ring(
         self, shop: Database, server_programs: Path, tmp_path: Path

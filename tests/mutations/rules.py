@@ -947,6 +947,13 @@ _BUILDING = (
         GUARDS,
     ),
     Mutation(
+        "What waits for a TView that the registry has lost fails the write.",
+        "sql/templates/runtime.sql",
+        "AND registry.tview IS NULL",
+        "AND false",
+        GUARDS,
+    ),
+    Mutation(
         "What TViews share may drain each of them, whoever it belongs to.",
         "installer.py",
         "        let_shared_call(schema_editor, function)\n",

@@ -111,6 +111,7 @@ DECLARE
     next_drain text;
     rounds integer := 0;
     more boolean := true;
+    unknown regclass;
     ignored text;
 BEGIN
     WHILE more LOOP
@@ -151,6 +152,20 @@ BEGIN
             JOIN @{runtime}.django_tviews_registry AS registry ON registry.tview = spool.tview
             JOIN pg_class AS relation ON relation.oid = spool.tview
             WHERE deferred OR registry.declaration ->> 'mode' = 'immediate';
+            -- A TView that was dropped meanwhile has nobody to wait for; any other has to be known.
+            SELECT spool.tview INTO unknown
+            FROM @{runtime}.django_tviews_spool AS spool
+            JOIN pg_class AS relation ON relation.oid = spool.tview
+            LEFT JOIN @{runtime}.django_tviews_registry AS registry ON registry.tview = spool.tview
+            WHERE spool.transaction_id = pg_current_xact_id() AND registry.tview IS NULL
+            LIMIT 1;
+            IF FOUND THEN
+                RAISE EXCEPTION 'TView % is not in the registry', unknown
+                    USING ERRCODE = '55000',
+                          SCHEMA = (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = unknown),
+                          TABLE = (SELECT relname::text FROM pg_class WHERE oid = unknown),
+                          HINT = 'Was the schema restored without its data? Run tview_sync.';
+            END IF;
         END IF;
         more := false;
         FOREACH next_drain IN ARRAY coalesce(drains, '{}') LOOP
