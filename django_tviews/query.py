@@ -179,8 +179,14 @@ def queryset_sql(queryset: QuerySet[Any, Any]) -> str:
 
     Raises:
         InvalidQuery: the QuerySet can never give a row, or asks the server something.
+        UnsupportedQuery: it locks the rows that it reads.
     """
+    from .relational.constructs import refuse
+
     query = _with_named_outputs(queryset).query.chain()
+    if query.select_for_update:
+        # Whether there is a transaction, Django would ask the server while it compiles.
+        refuse("row-locking", "select_for_update()")
     # Rows of a table have no order. An explicit one stays where it also decides the groups.
     if query.group_by is None or not query.order_by:
         query.clear_ordering(force=False)

@@ -18,7 +18,7 @@ from django.db.migrations.state import ModelState, ProjectState
 from django.db.models import Case, Count, Exists, F, JSONField, OuterRef, Q, Sum, Value, When
 from django.db.models.functions import Coalesce, Concat, ExtractMonth, JSONObject, RowNumber, Upper
 
-from django_tviews.errors import ConfigurationError, InvalidQuery
+from django_tviews.errors import ConfigurationError, InvalidQuery, UnsupportedQuery
 from django_tviews.model_facts import facts_from_models
 from django_tviews.query import canonical_query, pinned_connection, query_sql, queryset_sql
 from django_tviews.relational.canonical import canonical_sql, output_names, same_query
@@ -193,6 +193,12 @@ def test_what_would_connect_is_refused() -> None:
 def test_a_queryset_without_rows_is_refused(queryset: QuerySet[Any]) -> None:
     with pytest.raises(InvalidQuery, match="can never give a row"):
         queryset_sql(queryset)
+
+
+def test_a_queryset_that_locks_rows_is_refused_as_such() -> None:
+    with pytest.raises(UnsupportedQuery, match="is FOR UPDATE") as refusal:
+        queryset_sql(Product.objects.select_for_update().values("pk"))
+    assert refusal.value.context["construct"] == "row-locking"
 
 
 def test_a_queryset_bound_to_another_alias_compiles() -> None:
