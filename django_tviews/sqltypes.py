@@ -218,6 +218,15 @@ def is_string(type_sql: str) -> bool:
     return _parsed(type_sql)[0] in _STRINGS
 
 
+def is_varchar(type_sql: str) -> bool:
+    """Tell whether a type is ``varchar``, whose values a cast to ``text`` leaves as they are.
+
+    Args:
+        type_sql: any type.
+    """
+    return _parsed(type_sql)[0] == "character varying"
+
+
 def wider_integer(first: str, second: str) -> str:
     """Return the wider one of two integer types; an empty string if one of them is another type.
 

@@ -301,6 +301,38 @@ def test_a_row_of_nulls_is_a_value_though_it_is_null(
     )
 
 
+def test_columns_that_are_compared_as_text_are_joined_like_those_of_text(
+    maintained: Database,  # noqa: F811
+) -> None:
+    maintained.execute("""
+        CREATE TABLE country (code varchar(3) PRIMARY KEY, name varchar(20));
+        CREATE TABLE city (id integer PRIMARY KEY, country varchar(3), region text);
+        INSERT INTO country VALUES ('nl', 'Netherlands'), ('be', 'Belgium');
+        INSERT INTO city VALUES (1, 'nl', 'be'), (2, 'be', 'be'), (3, NULL, NULL);
+    """)
+    # The order is complete only if a city tells its country.
+    maintained.tview(
+        "SELECT o.code, array_agg(i.id || o.name ORDER BY i.id) AS cities "
+        "FROM country o JOIN city i ON i.country = o.code GROUP BY o.code",
+        "code varchar(3), cities text[]",
+        "code",
+    )
+    maintained.tview(
+        "SELECT i.country, count(*) AS n FROM city i JOIN country o ON o.code = i.region "
+        "WHERE i.country <> 'x' GROUP BY i.country",
+        "country varchar(3), n bigint",
+        "country",
+    )
+    maintained.run(
+        "INSERT INTO city VALUES (4, 'nl', 'nl'), (5, 'x', 'be')",
+        "UPDATE city SET country = 'nl' WHERE id > 1",
+        "UPDATE country SET name = NULL WHERE code = 'nl'",
+        "UPDATE country SET code = 'x' WHERE code = 'nl'",
+        "UPDATE city SET country = 'be', region = 'x' WHERE id < 3",
+        "DELETE FROM country WHERE code = 'x'",
+    )
+
+
 def test_points_that_differ_have_no_operator_for_those_that_do_not(
     maintained: Database,  # noqa: F811
 ) -> None:

@@ -7,11 +7,21 @@ import re
 from typing import TYPE_CHECKING
 
 from django_tviews.facts import Volatility
+from django_tviews.sqltypes import is_varchar
 from django_tviews.text import words
 
 from . import functions
 from .constructs import refuse, refuse_function
-from .syntax import Node, children, deparse_expression, kind, names, position, wrapped
+from .syntax import (
+    Node,
+    children,
+    deparse_expression,
+    kind,
+    names,
+    position,
+    type_name,
+    wrapped,
+)
 from .tree import ColumnOf, Expression, Presence
 
 if TYPE_CHECKING:
@@ -261,6 +271,16 @@ class Expressions:
         if kind(node) == "column_ref":
             return scope.resolve(node.column_ref)
         return None
+
+    def compared_column(self, node: Node, scope: Scope) -> BoundColumn | None:
+        """The column, if the expression is one, or what PostgreSQL compares in place of one.
+
+        It has no operators for varchar, and writes the casts to text that it has added.
+        """
+        if kind(node) == "type_cast" and type_name(node.type_cast.type_name) == "text":
+            column = self.column(node.type_cast.arg, scope)
+            return column if column is not None and is_varchar(column.type) else None
+        return self.column(node, scope)
 
     def contains_aggregate(self, node: Node) -> bool:
         """Tell whether an aggregate of this query level stands in the expression."""

@@ -85,7 +85,7 @@ class Predicates:
         """The two columns of ``a = b``; PostgreSQL's own ``=`` and that of an extension alike."""
         if not _is_operator(node, "="):
             return None, None
-        columns = self._builder.expressions.column
+        columns = self._builder.expressions.compared_column
         return columns(node.a_expr.lexpr, scope), columns(node.a_expr.rexpr, scope)
 
     def _prove(self, node: Node, scope: Scope) -> None:
@@ -97,7 +97,7 @@ class Predicates:
                 proven = [node.null_test.arg]
         elif _is_operator(node, "=", "<>", "<", ">", "<=", ">="):
             proven = [node.a_expr.lexpr, node.a_expr.rexpr]
-        columns = [self._builder.expressions.column(each, scope) for each in proven]
+        columns = [self._builder.expressions.compared_column(each, scope) for each in proven]
         scope.proven.extend(column for column in columns if column is not None)
 
     def sublink(self, sublink: Node, scope: Scope, *, filtering: bool) -> None:
