@@ -73,6 +73,9 @@ def _each(sql: str, settings: Mapping[str, str]) -> str:
     return ", ".join([sql] * len(settings))
 
 
+# Relations
+
+
 def resolve(
     connection: BaseDatabaseWrapper, names: Iterable[RelationName]
 ) -> dict[RelationName, int]:
@@ -166,6 +169,9 @@ def _lone_relations(connection: BaseDatabaseWrapper, wanted: list[int]) -> dict[
     }
 
 
+# What views compute, as their stored rules tell
+
+
 def mutable_functions(
     connection: BaseDatabaseWrapper, views: Iterable[int]
 ) -> list[tuple[str, str, Volatility]]:
@@ -230,6 +236,9 @@ def dependencies_on_inherited_keys(
     holds for the parent's own rows only.
     """
     return [name for (name,) in _rows(connection, "inherited_keys", [sorted(set(views))])]
+
+
+# Functions, types and relations by their names
 
 
 @dataclass(frozen=True)
@@ -361,6 +370,9 @@ def view_definition(connection: BaseDatabaseWrapper, schema: str, name: str) -> 
     """Read a view's query with every name resolved."""
     (oid,) = resolve(connection, [(schema, name)]).values()
     return relations(connection, [oid])[oid].definition or ""
+
+
+# What is installed, and where
 
 
 def current_schema(connection: BaseDatabaseWrapper) -> str:
@@ -511,6 +523,9 @@ def comment(connection: BaseDatabaseWrapper, relation: str) -> str | None:
     return None if found is None else str(found)
 
 
+# What depends on what
+
+
 def dependent_views(
     connection: BaseDatabaseWrapper, oids: Iterable[int]
 ) -> dict[int, frozenset[int]]:
@@ -650,6 +665,9 @@ def grants(connection: BaseDatabaseWrapper, relation: int) -> list[tuple[str | N
         (role, privilege, grantable)
         for role, privilege, grantable in _rows(connection, "grants", [relation])
     ]
+
+
+# The server, its settings and its sessions
 
 
 @dataclass(frozen=True)

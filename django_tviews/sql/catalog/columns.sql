@@ -1,4 +1,5 @@
--- Run with an empty search path, so that format_type writes out every schema.
+-- The columns of relations: which one, then the attributes of ColumnFacts, in order. Run with an empty
+-- search path, so that format_type writes out every schema.
 SELECT a.attrelid::bigint, a.attname,
     pg_catalog.format_type(a.atttypid, a.atttypmod),
     a.attnotnull AND NOT EXISTS (

@@ -1,3 +1,5 @@
+-- What the functions of a name are, taken together: the worst volatility, whether one aggregates,
+-- whether one gives rows. Without a schema they are PostgreSQL's own, or on the search path.
 SELECT wanted.schema, wanted.name,
     CASE
         WHEN pg_catalog.bool_or(p.provolatile = 'v') THEN 'volatile'

@@ -1,3 +1,4 @@
+-- Functions by their signatures; those that do not exist are left out.
 SELECT wanted.signature, p.oid::bigint, p.prosrc,
     pg_catalog.obj_description(p.oid, 'pg_proc'),
     pg_catalog.has_function_privilege('public', p.oid, 'EXECUTE'),

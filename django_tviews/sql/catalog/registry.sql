@@ -1,3 +1,5 @@
+-- What is installed, those that others read first; a table that is gone has no name. The columns are
+-- those of RegistryRow, in order.
 SELECT r.tview::oid::bigint, n.nspname, c.relname, r.label, r.declaration, r.depth,
     r.format_version, r.fingerprint
 FROM django_tviews_registry AS r

@@ -1,3 +1,4 @@
+-- Where the registry is that the search path finds.
 SELECT n.nspname
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

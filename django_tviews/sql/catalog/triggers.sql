@@ -1,3 +1,5 @@
+-- All triggers of ours, recognised by their names. That of a TView depends on the TView's table, which
+-- those that TViews share do not. The columns are those of InstalledTrigger, in order.
 SELECT n.nspname, c.relname, t.tgname, pg_catalog.pg_get_triggerdef(t.oid),
     t.tgenabled IN ('O', 'A'),
     (
