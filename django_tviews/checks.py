@@ -249,9 +249,12 @@ def _uniqueness_is_deferrable(model: type[TView]) -> Iterator[CheckMessage]:
         )
     for field in options.local_concrete_fields:
         if field.unique and not field.primary_key:
+            one_to_one = (
+                "A OneToOneField is unique: make it a ForeignKey. " if field.one_to_one else ""
+            )
             yield Error(
                 "A field of a TView that is not its primary key cannot be unique=True.",
-                hint=hint,
+                hint=one_to_one + hint,
                 obj=field,
                 id="django_tviews.E006",
             )
