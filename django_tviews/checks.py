@@ -24,7 +24,7 @@ from .errors import (
     UnsupportedQuery,
 )
 from .models import TView
-from .query import pinned_connection
+from .query import pinned_connection, query_sql
 from .schema_editor import TViewSchemaEditor
 from .sqltypes import can_be_key
 from .state import DJANGO_OPTIONS
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from django.apps import AppConfig
     from django.core.management.base import BaseCommand
     from django.db.migrations.autodetector import MigrationAutodetector
+
+    from .facts import Facts
 
 ModelCheck: TypeAlias = "Callable[[type[TView]], Iterator[CheckMessage]]"
 
@@ -207,7 +209,20 @@ def _query_can_be_kept(model: type[TView]) -> Iterator[CheckMessage]:
         # It reads what no model declares: migrate, which asks the server, will judge it.
         return
     except TViewError as error:
-        yield Error(error.message, hint=error.hint, obj=model, id="django_tviews.E012")
+        told = _as_written(model, facts, error)
+        yield Error(told.message, hint=told.hint, obj=model, id="django_tviews.E012")
+
+
+def _as_written(model: type[TView], facts: Facts, error: TViewError) -> TViewError:
+    """Return the same refusal with its place in the query as the author has written it."""
+    from .relational.builder import build_tree
+
+    try:
+        build_tree(query_sql(model), facts)
+    except TViewError as found:
+        if found.context.get("construct", found) == error.context.get("construct"):
+            return found
+    return error
 
 
 def _relations_are_loose(model: type[TView]) -> Iterator[CheckMessage]:

@@ -221,7 +221,7 @@ def refuse(slug: str, what: str, *, position: int | None = None) -> NoReturn:
         UnsupportedQuery: always.
     """
     construct = CONSTRUCTS[slug]
-    where = f", at character {position + 1}" if position is not None else ""
+    where = f", at character {position + 1}," if position is not None else ""
     raise UnsupportedQuery(
         f"The query cannot be kept: {what}{where} is {construct.title}.",
         hint=construct.advice,
