@@ -52,6 +52,15 @@ def test_a_computed_value_may_have_several_looks_whatever_it_is_computed_from(
         assert caught.value.context["construct"] == "open-look"
 
 
+def test_the_default_of_lag_may_have_more_decimals_than_what_it_stands_in_for() -> None:
+    lag = "lag(price::numeric(10, 2), 1, {}) OVER (PARTITION BY category_id ORDER BY id)"
+    query = f"SELECT concat(d.x) AS id FROM (SELECT DISTINCT {lag} AS x FROM product) AS d"
+    tree_of(query.format("0::numeric(10, 2)"))
+    with pytest.raises(UnsupportedQuery) as caught:
+        tree_of(query.format("0.000"))
+    assert caught.value.context["construct"] == "open-look"
+
+
 @pytest.mark.parametrize("rows", ["(d.x)", "(1.0), (d.x)", "((SELECT d.x))"])
 def test_a_value_of_several_looks_keeps_them_in_values(rows: str) -> None:
     query = (

@@ -147,7 +147,8 @@ class Types:
             return ""
         types = [self.of(argument, scope) for argument in call.args]
         if name in _OF_FIRST_ARGUMENT and types:
-            return types[0]
+            # The default of lag() and lead() may have more decimals than what it stands in for.
+            return self.common([call.args[0], *call.args[2:]], scope)
         if name in _OF_STRINGS and types and is_string(types[0]):
             return "text"
         if name == "date_trunc" and len(types) > 1 and types[1] in _TIMESTAMPS:
