@@ -818,6 +818,23 @@ class TestInstalling:
         database.execute("INSERT INTO t VALUES (3, 'three')")
         database.tview("SELECT id, name FROM t", "id integer, name text NULL")
 
+    def test_an_event_trigger_may_write_to_a_source_meanwhile(self, database: Database) -> None:
+        database.execute(f"""
+            CREATE TABLE log (id integer PRIMARY KEY, n integer NOT NULL);
+            INSERT INTO log VALUES (1, 0);
+            CREATE FUNCTION log() RETURNS event_trigger LANGUAGE plpgsql
+                SET search_path = {database.schema}
+                AS 'BEGIN UPDATE log SET n = n + 1; END';
+            CREATE EVENT TRIGGER log ON ddl_command_end EXECUTE FUNCTION log();
+        """)
+        try:
+            tview = database.declare("SELECT id, n FROM log", "id integer, n integer", table="copy")
+            database.install_all([tview])
+        finally:
+            database.execute("DROP EVENT TRIGGER log")
+        assert database.rows(tview) == database.execute("SELECT id, n FROM log")
+        database.run("UPDATE log SET n = 0")
+
     def test_a_dropped_tview_leaves_nothing_behind(self, database: Database) -> None:
         database.execute("CREATE TABLE t (id integer PRIMARY KEY, name text)")
         before = self.objects(database)

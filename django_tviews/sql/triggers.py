@@ -34,7 +34,8 @@ def shared_triggers(
     """
     table, runtime = relation_name(relation), identifier(runtime_schema)
     for event in events:
-        for order, timing, name in ((1, "BEFORE", "open"), (3, "AFTER", "close")):
+        # An event trigger may write between the two: what is opened has to be closed.
+        for order, timing, name in ((3, "AFTER", "close"), (1, "BEFORE", "open")):
             trigger = f"tviews_{order}_{name}_{event.lower()}_{plain_name(runtime_schema)}"
             yield Trigger(
                 table,
