@@ -137,11 +137,12 @@ class TestTheReferenceOfTheAPI:
 
     @pytest.mark.parametrize("page", [API, TESTING], ids=lambda page: page.name)
     def test_every_signature_is_that_of_the_code(self, page: Path) -> None:
-        for block in blocks(page):
-            if "module" in block.attributes:
-                module = import_module(block.attributes["module"])
-                for shown in ast.parse(block.text).body:
-                    compare_definition(shown, module, str(block))
+        signatures = [block for block in blocks(page) if "module" in block.attributes]
+        assert signatures
+        for block in signatures:
+            module = import_module(block.attributes["module"])
+            for shown in ast.parse(block.text).body:
+                compare_definition(shown, module, str(block))
 
 
 def compare_definition(shown: ast.stmt, where: object, place: str) -> None:
