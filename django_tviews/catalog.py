@@ -208,10 +208,14 @@ def float_aggregates(connection: BaseDatabaseWrapper, views: Iterable[int]) -> l
     return [name for (name,) in _rows(connection, "float_aggregates", [sorted(set(views))])]
 
 
-def read_settings(connection: BaseDatabaseWrapper, views: Iterable[int]) -> bool:
-    """Tell whether what views compute may depend on settings, such as TimeZone."""
-    ((found,),) = _rows(connection, "reads_settings", [sorted(set(views))])
-    return bool(found)
+def read_settings(connection: BaseDatabaseWrapper, views: Iterable[int]) -> tuple[bool, bool]:
+    """Tell whether what views compute may depend on settings, and whether on any setting at all.
+
+    The first is so with STABLE functions, casts to text and the like, which read TimeZone and other
+    formats. The second is so with functions of the project, which may do anything.
+    """
+    ((some, any_at_all),) = _rows(connection, "reads_settings", [sorted(set(views))])
+    return some, any_at_all
 
 
 def unnamed_comparisons(

@@ -61,6 +61,7 @@ def plan_of(
     declaration = _with_full_type_names(connection, declaration)
     types = {column.type for column in declaration.columns}
     schemas = {**facts.equality_schemas, **catalog.equality_schemas(connection, types)}
+    reads_settings, reads_any_setting = catalog.read_settings(connection, views)
     plan = make_plan(
         declaration,
         tree,
@@ -74,8 +75,9 @@ def plan_of(
         depth=depth,
         bulk_threshold=settings.BULK_THRESHOLD,
         output_types=output_types,
-        reads_settings=catalog.read_settings(connection, views),
-        reads_zone_abbreviations=reads_zone_abbreviations(_texts(query, facts)),
+        reads_settings=reads_settings,
+        reads_zone_abbreviations=reads_any_setting
+        or reads_zone_abbreviations(_texts(query, facts)),
         parts=find_parts(query, facts),
         query=query,
     )

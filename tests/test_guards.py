@@ -478,6 +478,7 @@ def test_settings_of_the_session_make_no_difference(database: Database, setting:
         ("quote_all_identifiers", "on"),
         ("gin_fuzzy_search_limit", "7"),
         ("row_security", "on"),
+        ("timezone_abbreviations", "Australia"),
     ],
 )
 def test_functions_of_the_project_run_in_the_maintenance_environment(
