@@ -267,10 +267,15 @@ def test_an_abbreviation_of_a_time_zone_is_settled_wherever_the_query_reads_it(
     database: Database,
 ) -> None:
     database.execute("""
-        CREATE TABLE part (id integer PRIMARY KEY, label text NOT NULL, at timestamptz NOT NULL);
+        CREATE TABLE part (id integer PRIMARY KEY, label text NOT NULL, at timestamptz NOT NULL,
+            path jsonpath NOT NULL DEFAULT '$.datetime("HH24:MI TZ")');
         CREATE VIEW local AS SELECT id, at AT TIME ZONE label AS at FROM part;
     """)
     database.tview("SELECT id, at FROM local", "id integer, at timestamp NULL")
+    database.tview(
+        "SELECT id, jsonb_path_query_first(to_jsonb('12:00 ' || label), path) AS at FROM part",
+        "id integer, at jsonb NULL",
+    )
     if database.server_has("CREATE TABLE v (a date, b date GENERATED ALWAYS AS (a) VIRTUAL)"):
         database.execute(
             "ALTER TABLE part ADD eastern timestamp "

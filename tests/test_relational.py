@@ -631,6 +631,11 @@ class TestCanonicalText:
             ("to_timestamp(label, 'YYYY-MM-DD TZ')", True),
             ("to_timestamp(label, template)", True),
             ("jsonb_path_query_first(data, '$.datetime(\"HH24:MI TZ\")')", True),
+            ("jsonb_path_query_first(data, '$.timestamp_tz()')", True),
+            ("jsonb_path_query_first(data, path)", True),
+            ("data @? path", True),
+            ("data @@ path::jsonpath", True),
+            ("data @? ANY (ARRAY['$.a.time_tz()'::jsonpath])", True),
             ("at AT TIME ZONE 'Europe/Berlin'", False),
             ("at AT TIME ZONE 'UTC'::text", False),
             ("at AT LOCAL", False),
@@ -639,6 +644,10 @@ class TestCanonicalText:
             ("to_timestamp(label, 'YYYY-MM-DD')", False),
             ("to_timestamp(seconds)", False),
             ("'EST'", False),
+            ("jsonb_path_query_first(data, '$.a')", False),
+            ("data @@ '$.a > 1'::jsonpath", False),
+            ("words @@ to_tsquery('simple', label)", False),
+            ("words @@ 'a'::tsquery", False),
         ],
     )
     def test_which_queries_may_look_up_abbreviations_of_time_zones(

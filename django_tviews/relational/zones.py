@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from django_tviews.text import words
 
-from .syntax import children, content, kind, names, parse_select
+from .syntax import children, content, kind, names, parse_select, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,9 +43,9 @@ def reads_zone_abbreviations(queries: Iterable[str]) -> bool:
     while pending:
         message = pending.pop()
         name = message.DESCRIPTOR.name
-        if (name == "FuncCall" and _call_may(message)) or (
-            name == "A_Const" and _is_path_to_zone(message.sval.sval)
-        ):
+        if name == "FuncCall" and _call_may(message):
+            return True
+        if name == "A_Expr" and _operator_may(message):
             return True
         pending.extend(children(message))
     return False
@@ -61,17 +61,32 @@ def _call_may(call: Node) -> bool:
     if name in _TEMPLATE and arguments > _TEMPLATE[name]:
         template = _constant(call.args[_TEMPLATE[name]])
         return template is None or "TZ" in template.upper()
-    return False
+    return name.startswith("jsonb_path_") and arguments > 1 and _path_may(call.args[1])
+
+
+def _operator_may(expression: Node) -> bool:
+    operator = names(expression.name)[-1]
+    if operator == "@@" and _is_text_search(expression.rexpr):
+        return False
+    return operator in ("@?", "@@") and _path_may(expression.rexpr)
+
+
+def _is_text_search(query: Node) -> bool:
+    """Tell whether what stands after ``@@`` cannot be a JSON path: no function returns one."""
+    if kind(query) == "type_cast":
+        return type_name(content(query).type_name) == "tsquery"
+    return kind(query) == "func_call"
+
+
+def _path_may(path: Node) -> bool:
+    """Tell whether a JSON path may read a time: by a template, or any way it finds."""
+    text = _constant(path)
+    return text is None or "date" in text or "time" in text
 
 
 def _is_certain(zone: str | None) -> bool:
     """Tell whether a zone is none of the abbreviations, which are letters and nothing else."""
     return zone is not None and (not zone.isalpha() or zone.upper() in _ALWAYS_THE_SAME)
-
-
-def _is_path_to_zone(text: str) -> bool:
-    """Tell whether a text may be a JSON path that reads a time by a template with a zone."""
-    return "datetime" in text and "TZ" in text.upper()
 
 
 def _constant(node: Node) -> str | None:
